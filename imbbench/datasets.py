@@ -113,7 +113,7 @@ class Dataset(BaseModel):
     cut: dict[str, tuple[float | None, float | None]] = {}
 
     @model_validator(mode="after")
-    def _roles_agree(self):
+    def _agrees(self):
         roles = set(self.sha256)
         if roles not in ROLES:
             allowed = "; ".join(" and ".join(sorted(r)) for r in ROLES)
@@ -126,6 +126,8 @@ class Dataset(BaseModel):
                 raise ValueError(
                     f"sha256 has the roles {sorted(roles)}, a source has {sorted(source.members)}"
                 )
+        if (self.modality == "text") != (self.text is not None):
+            raise ValueError("text names the column of texts; modality text needs it")
         return self
 
 
@@ -214,7 +216,7 @@ def load_prepared(folder):
         dtype={**dict.fromkeys(schema["numeric"], "float64"), **dict.fromkeys(nominal, object)}
         | {"_label": object, "_part": object, "_group": "int64"},
         keep_default_na=False,
-        na_values={**dict.fromkeys(schema["numeric"], [""])},
+        na_values={column: [""] for column in schema["numeric"]},
         # The default parser is off by one unit in the last place for some numbers.
         float_precision="round_trip",
         encoding="utf-8",

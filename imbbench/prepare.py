@@ -48,13 +48,11 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
     StudyError
         If the data cannot be studied; the message says why and what to do.
     """
-    features, labels, part, nominal = read(name, dataset, raw_dir)
+    frame, nominal, part = read(name, dataset, raw_dir)
+    columns, numeric, labels = canonical_columns(name, dataset, frame, nominal)
     check_labels(name, labels, part, folds)
-    if dataset.modality == "text":
-        numeric, columns = [], {"text": _texts(name, dataset, features)}
-    else:
-        numeric, columns = _typed(name, dataset, features, nominal)
-    categorical = [] if dataset.modality == "text" else [c for c in columns if c not in numeric]
+    text = "text" if dataset.modality == "text" else None
+    categorical = [c for c in columns if c not in numeric and c != text]
 
     rows = list(zip(*columns.values(), strict=True))
     first_seen = {}
@@ -69,7 +67,7 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
         "class_counts": list(counts.values()),
         "numeric": numeric,
         "categorical": categorical,
-        "text": "text" if dataset.modality == "text" else None,
+        "text": text,
         "rows": len(rows),
         "own_test": part is not None,
     }
@@ -120,14 +118,12 @@ def read(name, dataset, raw_dir):
 
     Returns
     -------
-    features : DataFrame of str
-        Without the target and the columns to drop; a missing value is the empty string.
-    labels : list of str
-        Class names; missing ones are empty.
+    frame : DataFrame of str
+        All columns, the target included.
+    nominal : set of str or None
+        The columns that the file says are nominal; None where its format does not say.
     part : list of str or None
         ``train`` or ``test``.
-    nominal : set of str or None
-        The columns that the file says are nominal; None where the format does not say.
     """
     files = {path.name.split(".")[0]: path for path in Path(raw_dir).glob("*.*")}
     absent = set(dataset.sha256) - set(files)
@@ -145,41 +141,41 @@ def read(name, dataset, raw_dir):
         part = ["train"] * len(train) + ["test"] * len(test)
     elif "labels" in dataset.sha256:
         frame, nominal = read_table(name, files["features"], dataset)
-        labels = _decoded(name, files["labels"]).split("\n")
-        labels = labels[:-1] if labels[-1] == "" else labels
+        labels = decoded(name, files["labels"]).removesuffix("\n").split("\n")
         if len(labels) != len(frame):
             raise StudyError(
                 f"data set {name}: {len(frame)} rows of features but {len(labels)} labels"
             )
-        frame[dataset.target] = labels
+        frame[dataset.target] = [label.strip() for label in labels]
     else:
         frame, nominal = read_table(name, files["data"], dataset)
-    check_columns(name, frame, dataset)
-    frame = frame.mask(frame.isin(dataset.missing), "")
-    labels = [_class_of(name, dataset, value) for value in frame[dataset.target]]
-    return frame.drop(columns=[dataset.target, *dataset.drop]), labels, part, nominal
+    return frame, nominal, part
 
 
 def read_table(name, path, dataset):
-    """One raw file as strings, stripped unless they are free text.
+    """One raw file as strings, blanks around them stripped unless they are texts.
 
     Returns
     -------
     frame : DataFrame of str
+        A missing value is the empty string, or what ``missing`` of the entry says.
     nominal : set of str or None
+        As of :func:`read`.
     """
     if dataset.format == "parquet":
-        return _read_parquet(name, path)
-    content = _decoded(name, path)
-    if not content.strip():
-        raise StudyError(f"data set {name}: {path.name} is empty; it needs a header and rows")
-    nominal = None
-    if dataset.format == "keel":
-        rows, columns, nominal = _read_keel(name, content)
-    elif dataset.format == "arff":
-        rows, columns, nominal = _read_arff(name, content)
+        rows, columns, nominal = _read_parquet(name, path)
     else:
-        rows, columns = _read_delimited(name, content, dataset)
+        content = decoded(name, path)
+        if not content.strip():
+            raise StudyError(f"data set {name}: {path.name} is empty; it needs columns and rows")
+        read_format = {"keel": _read_keel, "arff": _read_arff}.get(dataset.format, _read_delimited)
+        rows, columns, nominal = read_format(name, content, dataset)
+        odd = next((i for i, row in enumerate(rows, 1) if len(row) != len(columns)), None)
+        if odd:
+            raise StudyError(
+                f"data set {name}: row {odd} has {len(rows[odd - 1])} fields, but there are "
+                f"{len(columns)} columns; check the separator, the quotes and the column names"
+            )
     repeated = [c for c, n in Counter(columns).items() if n > 1]
     if repeated:
         raise StudyError(
@@ -192,33 +188,73 @@ def read_table(name, path, dataset):
             "out if it only numbers the rows"
         )
     if not len(rows):
-        raise StudyError(f"data set {name}: {path.name} has a header but no rows")
-    frame = pd.DataFrame(rows, dtype=object)
-    frame.columns = columns
+        raise StudyError(f"data set {name}: {path.name} has columns but no rows")
+    frame = pd.DataFrame(rows, columns=columns, dtype=object)
     for column in frame:
         if column != dataset.text:
             frame[column] = [value.strip() for value in frame[column]]
     return frame, nominal
 
 
-def check_columns(name, frame, dataset):
-    """Refuse a frame that lacks a column which the entry names."""
+def canonical_columns(name, dataset, frame, nominal):
+    """The features in their one spelling, and the class names.
+
+    Parameters
+    ----------
+    frame, nominal
+        As of :func:`read`.
+
+    Returns
+    -------
+    columns : dict of list of str
+        The features in their order; for modality ``text`` the only one is called ``text``.
+    numeric : list of str
+        Those that are numbers.
+    labels : list of str
+        Empty where missing.
+
+    Raises
+    ------
+    StudyError
+        If a column that the entry names is not there, or values cannot be used.
+    """
     named = {
-        "the target": [dataset.target],
+        "target": [dataset.target],
+        "text": [dataset.text] if dataset.text else [],
         "drop": dataset.drop,
         "categorical": dataset.categorical,
-        "text": [dataset.text] if dataset.text else [],
     }
     for key, wanted in named.items():
         for column in wanted:
             if column not in frame:
                 raise StudyError(
                     f"data set {name}: there is no column {column!r} ({key}); the file has "
-                    f"{', '.join(map(str, frame.columns))}"
+                    f"{', '.join(frame.columns)}"
                 )
-    taken = [c for c in RESERVED if c in frame]
+    frame = frame.mask(frame.isin(dataset.missing), "") if dataset.missing else frame
+    labels = [_class_of(name, dataset, value) for value in frame[dataset.target]]
+    features = frame.drop(columns=[dataset.target, *dataset.drop])
+    taken = [c for c in RESERVED if c in features]
     if taken:
         raise StudyError(f"data set {name}: {', '.join(taken)} is a reserved name; rename it")
+    if not len(features.columns):
+        raise StudyError(f"data set {name}: there is no feature beside the target")
+    if dataset.modality == "text":
+        others = [c for c in features if c != dataset.text]
+        if others:
+            raise StudyError(
+                f"data set {name}: a text data set has one feature, {dataset.text}; put the "
+                f"others into drop: {', '.join(others)}"
+            )
+        return {"text": list(features[dataset.text])}, [], labels
+    numeric, columns = [], {}
+    for column in features:
+        is_nominal = column in dataset.categorical or column in (nominal or ())
+        values = _numbers(name, column, list(features[column]), is_nominal, nominal is not None)
+        if values is not None:
+            numeric.append(column)
+        columns[column] = list(features[column]) if values is None else values
+    return columns, numeric, labels
 
 
 def check_labels(name, labels, part=None, folds=5):
@@ -269,7 +305,8 @@ def canonical(value):
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
 
-def _decoded(name, path):
+def decoded(name, path):
+    """The text of a file in UTF-8, compressed or not, its lines ended by a line feed."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
@@ -286,59 +323,43 @@ def _decoded(name, path):
 
 
 def _read_delimited(name, content, dataset):
-    separators = {"csv": ",", "tsv": "\t", "whitespace": r"\s+"}
-    try:
-        # Without its own header pandas neither renames nor drops columns.
-        frame = pd.read_csv(
-            io.StringIO(content),
-            sep=dataset.separator or separators[dataset.format],
-            header=None,
-            dtype=object,
-            keep_default_na=False,
-            quoting=csv.QUOTE_MINIMAL if dataset.quoting else csv.QUOTE_NONE,
-            lineterminator=None if dataset.format == "whitespace" else "\n",
-        )
-    except pd.errors.ParserError as error:
-        reason = str(error).removeprefix("Error tokenizing data. C error: ").strip()
-        raise StudyError(
-            f"data set {name}: the rows differ in their number of fields ({reason}); check the "
-            "separator and the quotes"
-        ) from None
-    short = frame.isna().any(axis=1)  # an empty field is "", a field that is not there is NaN
-    if short.any():
-        raise StudyError(
-            f"data set {name}: {int(short.sum())} rows have fewer fields than the first line, the "
-            f"first is row {int(short.argmax()) + 1}; check the separator and the quotes"
-        )
-    if dataset.header and not dataset.columns:
-        columns, frame = [c.strip() for c in frame.iloc[0]], frame.iloc[1:]
+    if dataset.format == "whitespace":
+        rows = [line.split() for line in content.split("\n")]
     else:
-        columns = dataset.columns or [f"c{i}" for i in range(1, frame.shape[1] + 1)]
-    if len(columns) != frame.shape[1]:
-        raise StudyError(
-            f"data set {name}: the file has {frame.shape[1]} columns, params.yaml names "
-            f"{len(columns)}"
+        csv.field_size_limit(2**31 - 1)  # texts may be long
+        reader = csv.reader(
+            io.StringIO(content, newline=""),
+            delimiter=dataset.separator or {"csv": ",", "tsv": "\t"}[dataset.format],
+            quoting=csv.QUOTE_MINIMAL if dataset.quoting else csv.QUOTE_NONE,
+            strict=True,  # or a stray quote would swallow rows
         )
-    return frame.to_numpy(), columns
+        try:
+            rows = list(reader)
+        except csv.Error as error:
+            raise StudyError(
+                f"data set {name}: line {reader.line_num} cannot be read ({error}); check the "
+                "quotes, or set quoting: false if a quote is an ordinary character there"
+            ) from None
+    rows = [row for row in rows if row and (len(row) > 1 or row[0].strip())]
+    if dataset.columns or not dataset.header:
+        columns = dataset.columns or [f"c{i}" for i in range(1, len(rows[0]) + 1)]
+    else:
+        columns, *rows = rows
+    return rows, [column.strip() for column in columns], None
 
 
-def _read_keel(name, content):
+def _read_keel(name, content, _):
     header, *data = re.split(r"(?im)^@data[ \t]*$", content, maxsplit=1)
     attributes = KEEL_ATTRIBUTE.findall(header)
     if not data or not attributes:
         raise StudyError(f"data set {name}: no KEEL header (@attribute and @data lines)")
     columns = [column.strip("'") for column, _ in attributes]
     rows = [line.split(",") for line in data[0].split("\n") if line.strip()]
-    for i, row in enumerate(rows, 1):
-        if len(row) != len(columns):
-            raise StudyError(
-                f"data set {name}: row {i} has {len(row)} fields, the header {len(columns)}"
-            )
     nominal = {c for c, (_, kind) in zip(columns, attributes, strict=True) if "{" in kind}
     return rows, columns, nominal
 
 
-def _read_arff(name, content):
+def _read_arff(name, content, _):
     import arff
 
     try:
@@ -356,14 +377,14 @@ def _read_parquet(name, path):
         frame = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise StudyError(f"data set {name}: {path.name} is not a Parquet file: {error}") from None
-    if frame.empty:
-        raise StudyError(f"data set {name}: {path.name} has no rows")
-    frame.columns = [str(c) for c in frame]
-    numeric = {c for c in frame if pd.api.types.is_numeric_dtype(frame[c].dtype)}
-    numeric -= {c for c in frame if pd.api.types.is_bool_dtype(frame[c].dtype)}
-    frame = frame.astype(object)
-    values = {c: [_spelled(None if pd.isna(v) else v) for v in frame[c]] for c in frame}
-    return pd.DataFrame(values, dtype=object), set(frame) - numeric
+    kinds = pd.api.types
+    nominal = {
+        str(c)
+        for c, kind in frame.dtypes.items()
+        if kinds.is_bool_dtype(kind) or not kinds.is_numeric_dtype(kind)
+    }
+    values = frame.astype(object).where(frame.notna(), None).to_numpy()
+    return [[_spelled(v) for v in row] for row in values], [str(c) for c in frame], nominal
 
 
 def _spelled(value):
@@ -392,45 +413,26 @@ def _class_of(name, dataset, value):
     return value
 
 
-def _texts(name, dataset, features):
-    column = dataset.text or features.columns[0]
-    others = [c for c in features if c != column]
-    if others:
+def _numbers(name, column, values, is_nominal, declared):
+    """Numbers in their canonical spelling, or None for a column of categories."""
+    if is_nominal:
+        return None
+    parsed = {value: number(value) for value in set(values) - {""}}
+    words = sorted(value for value, found in parsed.items() if found is None)
+    if words and declared:
         raise StudyError(
-            f"data set {name}: a text data set has one feature; put the others into drop: "
-            f"{', '.join(others)}"
+            f"data set {name}: the file declares column {column!r} as numbers but has "
+            f"{words[0]!r} in it; if that means a missing value, list it under missing"
         )
-    return list(features[column])
-
-
-def _typed(name, dataset, features, nominal):
-    """The names of the numeric columns, and every column's canonical strings."""
-    if not len(features.columns):
-        raise StudyError(f"data set {name}: there is no feature beside the target")
-    numeric, columns = [], {}
-    for column in features:
-        values = list(features[column])
-        declared_nominal = column in dataset.categorical or (nominal and column in nominal)
-        parsed = {} if declared_nominal else {v: number(v) for v in set(values) - {""}}
-        wrong = [v for v, parsed_value in parsed.items() if parsed_value is None]
-        if nominal is not None and wrong and not declared_nominal:
-            raise StudyError(
-                f"data set {name}: column {column!r} is declared numeric but has {min(wrong)!r}; "
-                "if that means a missing value, put it into missing"
-            )
-        # A column without any value is numeric: there are no categories to encode.
-        if declared_nominal or wrong:
-            columns[column] = values
-            continue
-        if any(math.isinf(v) for v in parsed.values()):
-            raise StudyError(
-                f"data set {name}: column {column!r} has infinite values; replace them, leave the "
-                "fields empty (missing), or drop the column"
-            )
-        spelled = {v: canonical(x) for v, x in parsed.items()} | {"": ""}
-        numeric.append(column)
-        columns[column] = [spelled[v] for v in values]
-    return numeric, columns
+    if words:
+        return None
+    if any(math.isinf(found) for found in parsed.values()):
+        raise StudyError(
+            f"data set {name}: column {column!r} has infinite values; replace them, leave the "
+            "fields empty (missing), or list the column under drop"
+        )
+    spelled = {value: canonical(found) for value, found in parsed.items()} | {"": ""}
+    return [spelled[value] for value in values]
 
 
 def _json(value):

