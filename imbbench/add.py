@@ -10,7 +10,7 @@ from ruamel.yaml import YAML
 
 from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
-from imbbench.prepare import canonical_columns, check_labels, number, read_table
+from imbbench.prepare import canonical_columns, check_labels, identical_rows, number, read_table
 from imbbench.sources import sha256, write_atomic
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".arff": "arff", ".dat": "keel"}
@@ -93,7 +93,8 @@ def add_dataset(
         )
     dataset = parse_dataset(name, entry)
     frame, nominal = read_table(name, file, dataset)
-    check_labels(name, canonical_columns(name, dataset, frame, nominal)[2], folds=folds)
+    columns, _, labels = canonical_columns(name, dataset, frame, nominal)
+    check_labels(name, labels, identical_rows(columns), folds=folds)
 
     if not inside:
         (root / place).parent.mkdir(parents=True, exist_ok=True)

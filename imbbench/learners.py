@@ -1,0 +1,397 @@
+"""Learners: the models that are trained, in scikit-learn's manner.
+
+Every learner has ``features``, what it sees of each modality, and ``neural``. A learner gets the
+names ``categorical`` (which columns hold codes) and ``random_state`` from the cell; everything
+else comes from ``params.yaml``.
+"""
+
+import inspect
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from imbbench.errors import StudyError
+from imbbench.metrics import macro_average_precision
+
+
+def one_hot(categorical):
+    """Transformer that spreads coded columns out and passes the others on."""
+    return ColumnTransformer(
+        [("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical)],
+        remainder="passthrough",
+    )
+
+
+class _Coded(ClassifierMixin, BaseEstimator):
+    """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
+
+    neural = False
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        mask = self.categorical
+        self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
+        self.model_ = self._model().fit(self._code(X), y, sample_weight=sample_weight)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def _code(self, X):
+        return X if self.coder_ is None else self.coder_.transform(X)
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        return self.model_.predict_proba(self._code(X))
+
+    def predict(self, X):
+        """Most probable classes, (N,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class LogReg(_Coded):
+    """Logistic regression: softmax, L2 penalty, solved to its optimum.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the penalty.
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix", "image": "matrix"}
+
+    def __init__(self, C=1.0, categorical=None, random_state=None):
+        self.C = C
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def _model(self):
+        return LogisticRegression(C=self.C, max_iter=1000)
+
+
+class TfidfLogReg(LogReg):
+    """The same on TF-IDF features of words and word pairs."""
+
+    features = {"text": "tfidf"}
+
+
+class Tree(_Coded):
+    """Decision tree, the weak learner of the study and the base of its ensembles.
+
+    Parameters
+    ----------
+    max_depth : int or None
+    min_samples_leaf : int
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix", "text": "embedding", "image": "matrix"}
+
+    def __init__(self, max_depth=None, min_samples_leaf=1, categorical=None, random_state=None):
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def _model(self):
+        return DecisionTreeClassifier(
+            max_depth=self.max_depth,
+            min_samples_leaf=self.min_samples_leaf,
+            random_state=self.random_state,
+        )
+
+
+class HistGradientBoosting(ClassifierMixin, BaseEstimator):
+    """Histogram gradient boosting, the strong tabular learner.
+
+    A fixed number of rounds: stopping early on a loss would treat strategies that move the
+    probabilities differently.
+
+    Parameters
+    ----------
+    max_iter : int
+        Rounds.
+    learning_rate : float
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix"}
+    neural = False
+
+    def __init__(self, max_iter=100, learning_rate=0.1, categorical=None, random_state=None):
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        nominal = self.categorical
+        if nominal is not None and np.any(nominal):
+            # Natively coded columns must stay below the bin count; wider ones act as numbers.
+            nominal = nominal & (np.asarray(X).max(axis=0) < 255)
+        self.model_ = HistGradientBoostingClassifier(
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            early_stopping=False,
+            categorical_features=nominal,
+            random_state=self.random_state,
+        ).fit(X, y, sample_weight=sample_weight)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        return self.model_.predict_proba(X)
+
+    def predict(self, X):
+        """Most probable classes, (N,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+class MLP(ClassifierMixin, BaseEstimator):
+    """Multi-layer perceptron in torch, stopped early on the validation part.
+
+    The last layer's weights start at zero, so the first loss is known exactly (log C, or the
+    entropy of the prior with ``bias`` at its logarithm). Training stops when the macro average
+    precision of the validation part has not risen for ``patience`` epochs, and the best epoch's
+    weights are kept: a criterion that no re-weighting, re-sampling or margin shifts.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers.
+    epochs, patience, batch_size : int
+    learning_rate, weight_decay : float
+        Of AdamW; biases do not decay.
+    loss : torch.nn.Module, optional
+        ``loss(logits, target)``; default cross-entropy.
+    bias : ndarray, (C,), optional
+        Start of the last layer's bias; default zeros.
+    draw : callable, optional
+        ``draw(y, progress, rng) -> (rows, weights or None)``: the rows of one epoch, with
+        ``progress`` in [0, 1]. Default: every row once.
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+
+    Attributes
+    ----------
+    first_loss_ : float
+        Mean loss of the first epoch's rows before the first step, in nats.
+    n_epochs_ : int
+        Epochs run.
+    history_ : list of float
+        Validation score by epoch.
+    """
+
+    features = {"tabular": "matrix"}
+    neural = True
+
+    def __init__(
+        self,
+        hidden=(64, 32),
+        epochs=50,
+        patience=5,
+        batch_size=256,
+        learning_rate=0.01,
+        weight_decay=1e-4,
+        loss=None,
+        bias=None,
+        draw=None,
+        categorical=None,
+        random_state=None,
+    ):
+        self.hidden = hidden
+        self.epochs = epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.loss = loss
+        self.bias = bias
+        self.draw = draw
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def fit(self, X, y, X_val=None, y_val=None, sample_weight=None):
+        """Train.
+
+        Parameters
+        ----------
+        X : ndarray, (N, d)
+        y : ndarray, (N,)
+        X_val, y_val : ndarray, optional
+            Validation part; without it all epochs are run and the last weights kept.
+        sample_weight : ndarray, (N,), optional
+            Multiplies each row's cross-entropy; divided by its mean once, so that the
+            denominator is the same in every batch.
+        """
+        import torch
+
+        X, y = validate_data(self, X, y)
+        self.classes_, target = np.unique(y, return_inverse=True)
+        mask = self.categorical
+        self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
+        generator = np.random.default_rng(self.random_state)
+        torch.manual_seed(generator.integers(2**31))
+        self.device_ = "cuda" if torch.cuda.is_available() else "cpu"
+        inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
+        self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
+        network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
+        if X_val is not None:
+            held_out = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
+        decaying = [p for p in network.parameters() if p.ndim > 1]
+        others = [p for p in network.parameters() if p.ndim <= 1]
+        optimiser = torch.optim.AdamW(
+            [{"params": decaying}, {"params": others, "weight_decay": 0.0}],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+        loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
+        loss = loss.to(self.device_).train()
+        if sample_weight is not None:
+            sample_weight = np.asarray(sample_weight) / np.mean(sample_weight)
+
+        self.first_loss_, self.history_, self.n_epochs_ = None, [], 0
+        best, best_epoch = None, 0
+        for epoch in range(self.epochs):
+            rows, weights = self._epoch(target, epoch, generator, sample_weight)
+            if self.first_loss_ is None:
+                with torch.no_grad():
+                    logits = network(inputs[rows])
+                    self.first_loss_ = float(_objective(loss, logits, labels[rows], weights))
+            network.train()
+            for start in range(0, len(rows), self.batch_size):
+                part = slice(start, start + self.batch_size)
+                logits = network(inputs[rows[part]])
+                value = _objective(
+                    loss, logits, labels[rows[part]], None if weights is None else weights[part]
+                )
+                optimiser.zero_grad(set_to_none=True)
+                value.backward()
+                optimiser.step()
+            network.eval()
+            self.n_epochs_ = epoch + 1
+            if X_val is None:
+                continue
+            with torch.no_grad():
+                probabilities = self._probabilities(network(held_out[0]))
+            self.history_.append(macro_average_precision(held_out[1], probabilities))
+            if best is None or self.history_[-1] > self.history_[best_epoch]:
+                best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+                best_epoch = epoch
+            elif epoch - best_epoch >= self.patience:
+                break
+        if best is not None:
+            network.load_state_dict(best)
+        self.network_ = network.eval()
+        return self
+
+    def _build(self, n_features, n_classes):
+        """Trunk and head; the head's weights start at zero."""
+        import torch
+
+        layers, width = [], n_features
+        for size in self.hidden:
+            layers += [torch.nn.Linear(width, size), torch.nn.ReLU()]
+            width = size
+        head = torch.nn.Linear(width, n_classes)
+        torch.nn.init.zeros_(head.weight)
+        torch.nn.init.zeros_(head.bias)
+        if self.bias is not None:
+            with torch.no_grad():
+                head.bias.copy_(torch.as_tensor(self.bias))
+        return torch.nn.Sequential(*layers), head
+
+    def _epoch(self, target, epoch, generator, sample_weight):
+        """Rows and weights of one epoch, in random order."""
+        import torch
+
+        weights = sample_weight
+        if self.draw is None:
+            rows = generator.permutation(len(target))
+            weights = None if weights is None else weights[rows]
+        else:
+            rows, weights = self.draw(target, epoch / max(1, self.epochs - 1), generator)
+            order = generator.permutation(len(rows))
+            rows = np.asarray(rows)[order]
+            weights = None if weights is None else weights[order] / np.mean(weights)
+        if weights is not None:
+            weights = torch.as_tensor(weights, dtype=torch.float32, device=self.device_)
+        return torch.from_numpy(rows).to(self.device_), weights
+
+    def _tensor(self, X):
+        import torch
+
+        X = X if self.coder_ is None else self.coder_.transform(X)
+        return torch.as_tensor(np.asarray(X, dtype=np.float32), device=self.device_)
+
+    def _probabilities(self, logits):
+        import torch
+
+        logits = logits.double() * getattr(self.loss, "inference_scale", 1.0)
+        if getattr(self.loss, "probabilities", "softmax") == "sigmoid":
+            # In log space: far below zero every sigmoid underflows, their ratios do not.
+            logits = torch.nn.functional.logsigmoid(logits)
+        return torch.softmax(logits, dim=1).cpu().numpy()
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C); sigmoid losses give σ(z) / Σ σ(z)."""
+        import torch
+
+        check_is_fitted(self, "network_")
+        X = validate_data(self, X, reset=False)
+        with torch.no_grad():
+            return self._probabilities(self.network_(self._tensor(X)))
+
+    def predict(self, X):
+        """Most probable classes, (N,)."""
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+
+def _objective(loss, logits, labels, weights):
+    if weights is None:
+        return loss(logits, labels)
+    import torch
+
+    return (weights * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
+
+
+class MiniLMHead(MLP):
+    """The same on frozen sentence embeddings; ``hidden: []`` makes it a softmax layer."""
+
+    features = {"text": "embedding"}
+
+
+LEARNERS = {
+    "logreg": LogReg,
+    "tree": Tree,
+    "hgb": HistGradientBoosting,
+    "mlp": MLP,
+    "tfidf_logreg": TfidfLogReg,
+    "minilm_head": MiniLMHead,
+}
+
+# Set by the cell and the strategy, never in params.yaml.
+INTERNAL = {"loss", "bias", "draw", "categorical", "random_state"}
+
+
+def learner_class(name):
+    """Class of a learner by the name ``params.yaml`` uses."""
+    if name not in LEARNERS:
+        raise StudyError(f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}.")
+    return LEARNERS[name]
+
+
+def parameters(cls):
+    """Names of the parameters ``params.yaml`` may set."""
+    return [name for name in inspect.signature(cls).parameters if name not in INTERNAL]
