@@ -96,7 +96,7 @@ def _prepare(options, started):
 
 
 def _run(options, started):
-    from imbbench import config, engine
+    from imbbench import config, notebooks
     from imbbench.features import write_whole
 
     study = config.load()
@@ -106,7 +106,7 @@ def _run(options, started):
     parameters = {"dataset": options.dataset, "family": options.family, "save": True}
     if options.splits:
         parameters["splits"] = options.splits
-    engine.execute(
+    notebooks.execute(
         config.root() / "notebooks" / "02_run_family.ipynb",
         results / "rendered" / options.dataset / f"{options.family}.ipynb",
         parameters,
@@ -123,9 +123,9 @@ def _write(path, text):
 
 
 def _execute(options, started):
-    from imbbench import engine
+    from imbbench import notebooks
 
-    engine.execute(options.notebook, options.output, dict(options.p))
+    notebooks.execute(options.notebook, options.output, dict(options.p))
 
 
 def _add(options, started):

@@ -217,8 +217,6 @@ def load_prepared(folder):
         | {"_label": object, "_part": object, "_group": "int64"},
         keep_default_na=False,
         na_values={column: [""] for column in schema["numeric"]},
-        # The default parser is off by one unit in the last place for some numbers.
-        float_precision="round_trip",
         encoding="utf-8",
         lineterminator="\n",
     )

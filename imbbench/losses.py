@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from scipy.special import xlog1py
 from torch import nn
+from torch.autograd.function import once_differentiable
 
 # --------------------------------------------------------------------------- class counts
 
@@ -264,15 +265,30 @@ def _one_vs_rest_margin(logits, target):
     return torch.full_like(logits, -1.0).scatter_(1, target[:, None], 1.0) * logits
 
 
-def _softmax_margin(logits, target):
+class _SoftmaxMargin(torch.autograd.Function):
     """z_y - logsumexp of the other logits: sigma(margin) is the softmax probability of y.
 
     Written so, 1 - p_y keeps its digits where p_y rounds to 1, which a power of it with an
     exponent below 1 needs for a finite gradient.
     """
-    index = target[:, None]
-    others = torch.logsumexp(logits.scatter(1, index, float("-inf")), dim=1)
-    return logits.gather(1, index).squeeze(1) - others
+
+    @staticmethod
+    def forward(ctx, logits, target):
+        index = target[:, None]
+        others = logits.scatter(1, index, float("-inf"))
+        top = others.amax(dim=1, keepdim=True)
+        # Below e^-64 nothing counts, but subnormal numbers would cost ten times the time.
+        others.sub_(top).clamp_(min=-64.0).exp_()
+        total = others.sum(dim=1, keepdim=True)
+        ctx.save_for_backward(others.div_(total), index)
+        return (logits.gather(1, index) - top - total.log()).squeeze(1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        shares, index = ctx.saved_tensors
+        gradient = gradient[:, None]
+        return (shares * -gradient).scatter_(1, index, gradient), None
 
 
 def _focal(margin, gamma):
@@ -304,7 +320,8 @@ class _Loss(nn.Module):
         Raises
         ------
         ValueError
-            On wrong shapes or types, targets out of range, or NaN or infinite logits.
+            On wrong shapes or types, targets out of range, or logits that are NaN, or infinite
+            so that the loss is.
         """
         if logits.ndim != 2 or logits.shape[1] < 2:
             raise ValueError(f"logits must have shape (N, C), C >= 2, got {tuple(logits.shape)}")
@@ -384,6 +401,11 @@ class WeightedCrossEntropy(_Loss):
         return _weighted_cross_entropy(logits, target, self.weight, self.reduction)
 
 
+def _weight_sum(weight):
+    """Sum of sample weights to divide by: torch's own mean is 0/0 for a batch without weight."""
+    return weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
+
+
 def _weighted_cross_entropy(logits, target, weight, reduction):
     weight = weight.to(logits.dtype)
     total = F.cross_entropy(logits, target, weight, reduction="sum")
@@ -391,8 +413,7 @@ def _weighted_cross_entropy(logits, target, weight, reduction):
         return total
     if reduction == "batch_mean":
         return total / len(target)
-    # torch's own mean is 0/0 for a batch without weight.
-    return total / weight[target].sum().clamp_min(torch.finfo(weight.dtype).tiny)
+    return total / _weight_sum(weight[target])
 
 
 class FocalLoss(_Loss):
@@ -429,7 +450,7 @@ class FocalLoss(_Loss):
         self.n_classes = None if alpha is None else len(self.alpha)
 
     def _loss(self, logits, target):
-        losses = _focal(_softmax_margin(logits, target), self.gamma)
+        losses = _focal(_SoftmaxMargin.apply(logits, target), self.gamma)
         if self.alpha is not None:
             losses = losses * self.alpha.to(logits.dtype)[target]
         return losses.mean()
@@ -652,11 +673,14 @@ class LDAMLoss(_Loss):
         )
 
     def _loss(self, logits, target):
-        shift = (-self.scale * self.margins).to(logits.dtype)[target]
-        scaled = (self.scale * logits).scatter_add(1, target[:, None], shift[:, None])
+        # The margin m_y is on the target's logit alone, so it comes off the log-odds as it is.
+        margin = _SoftmaxMargin.apply(self.scale * logits, target)
+        margin = margin - (self.scale * self.margins).to(logits.dtype)[target]
+        losses = -F.logsigmoid(margin)
         if self.weight is None:
-            return F.cross_entropy(scaled, target)
-        return _weighted_cross_entropy(scaled, target, self.weight, "mean")
+            return losses.mean()
+        weight = self.weight.to(logits.dtype)[target]
+        return torch.dot(losses, weight) / _weight_sum(weight)
 
 
 class BalancedSoftmaxLoss(_Loss):
