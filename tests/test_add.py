@@ -32,10 +32,12 @@ web_datasets:
 """
 ROWS = "".join(f"{i},{'abc'[i % 3]},{'yes' if i % 4 == 0 else 'no'}\n" for i in range(40))
 GOOD = "age,plan,churned\n" + ROWS
+FOUR = "".join(f"{i},a,maybe\n" for i in range(4))
 
 
 @pytest.fixture
 def params(tmp_path, monkeypatch):
+    monkeypatch.delenv("IMBBENCH_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "params.yaml"
     path.write_text(PARAMS, encoding="utf-8")
@@ -143,13 +145,13 @@ def test_parquet_and_tsv(params):
 
 def test_semicolons_are_recognised(params):
     (params.parent / "a.csv").write_text('"x";"label"\n' + "1,5;p\n2;q\n" * 5)
-    add_dataset("a.csv", "label")
+    add_dataset("a.csv", "label", folds=1)
     assert entry(params, "a")["separator"] == ";"
 
 
 def test_stand_ins_for_missing_values_are_declared(params, capsys):
     (params.parent / "a.csv").write_text("n,word,y\n" + "1,NA,p\nNA,b,q\n?,c,p\n2,d,q\n" * 3)
-    add_dataset("a.csv", "y")
+    add_dataset("a.csv", "y", folds=2)
     assert entry(params, "a")["missing"] == ["?", "NA"]
     assert "taken for missing values: ?, NA" in capsys.readouterr().out
 
@@ -185,7 +187,7 @@ BAD = {
     ),
     "missing labels": (GOOD + "1,a,\n", "missing labels in 1 rows"),
     "one class only": (GOOD.replace("yes", "no"), "one class only"),
-    "class smaller than folds": (GOOD + "1,a,maybe\n" * 4, "class 'maybe' has 4 rows, but 5 folds"),
+    "class smaller than folds": (GOOD + FOUR, "class 'maybe' has 4 different rows, but 5 folds"),
     "infinite values": (GOOD + "inf,a,yes\n", "column 'age' has infinite values"),
     "not UTF-8": ((GOOD + "1,ä,yes\n").encode("latin1"), "not UTF-8"),
     "empty file": ("", "is empty"),
@@ -218,7 +220,7 @@ def test_unknown_kind_of_file_and_bad_name(params):
 
 
 def test_fewer_folds_are_allowed_when_asked_for(params):
-    (params.parent / "churn.csv").write_text(GOOD + "1,a,maybe\n" * 4)
+    (params.parent / "churn.csv").write_text(GOOD + FOUR)
     assert add_dataset("churn.csv", "churned", folds=4) == "churn"
 
 

@@ -178,7 +178,7 @@ def test_own_test_set_orders_classes_by_its_training_part(tmp_path):
     assert loaded.schema["own_test"]
     with pytest.raises(StudyError, match="class 'c' is in the test set only"):
         run(tmp_path, files | {"test": b"1 c\n"}, **options)
-    with pytest.raises(StudyError, match="class 'b' has 1 rows"):
+    with pytest.raises(StudyError, match="class 'b' has 1 different rows"):
         run(tmp_path, files | {"train": b"1 a\n2 a\n3 b\n"}, **options)
 
 
@@ -193,7 +193,11 @@ def test_cut_makes_classes_of_ratings(tmp_path):
 
 def test_declared_columns_are_dropped_or_nominal(tmp_path):
     card = run(
-        tmp_path, b"id,code,y\n1,7,p\n2,8,q\n3,7,p\n4,8,q\n", drop=["id"], categorical=["code"]
+        tmp_path,
+        b"id,code,y\n1,7,p\n2,8,q\n3,7,p\n4,8,q\n",
+        folds=1,
+        drop=["id"],
+        categorical=["code"],
     )
     assert schema(tmp_path)["categorical"] == ["code"]
     assert schema(tmp_path)["numeric"] == []
@@ -207,7 +211,12 @@ BAD = {
     "missing labels": (GOOD + b"9,9,\n9,8, \n", {}, "missing labels in 2 rows.*row 5"),
     "labels spelled as missing": (GOOD + b"9,9,?\n", {"missing": ["?"]}, "missing labels in 1"),
     "one class only": (b"a,y\n1,p\n2,p\n", {}, "one class only, 'p'"),
-    "class smaller than folds": (GOOD + b"1,1,rare\n", {}, "class 'rare' has 1 rows, but 2 folds"),
+    "class smaller than folds": (
+        GOOD + b"1,1,rare\n",
+        {},
+        "class 'rare' has 1 different rows, but 2 folds",
+    ),
+    "class of equal rows": (GOOD + b"1,1,same\n" * 9, {}, "class 'same' has 1 different rows"),
     "infinite values": (GOOD + b"inf,1,p\n", {}, "column 'a' has infinite values"),
     "minus infinity": (GOOD + b"1,-Infinity,p\n", {}, "column 'b' has infinite values"),
     "overflow to infinity": (GOOD + b"1e999,1,p\n", {}, "column 'a' has infinite values"),
@@ -272,5 +281,5 @@ def test_any_text_survives(tmp_path_factory, texts):
     quoted = "".join(
         '"{}",{}\n'.format(t.replace('"', '""'), "pq"[i % 2]) for i, t in enumerate(texts)
     )
-    run(tmp_path, quoted.encode(), columns=["t", "y"], modality="text", text="t")
+    run(tmp_path, quoted.encode(), columns=["t", "y"], modality="text", text="t", folds=1)
     assert list(load_prepared(tmp_path / "out").X) == texts
