@@ -11,6 +11,8 @@ are sigma(z) / sum sigma(z)); ``inference_scale`` multiplies the logits first (L
 at inference, everything else has 1).
 """
 
+import math
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -291,9 +293,27 @@ class _SoftmaxMargin(torch.autograd.Function):
         return (shares * -gradient).scatter_(1, index, gradient), None
 
 
-def _focal(margin, gamma):
-    """(1 - p_t)^gamma * -log p_t for p_t = sigma(margin), elementwise."""
-    return torch.exp(gamma * F.logsigmoid(-margin)) * -F.logsigmoid(margin)
+class _Focal(torch.autograd.Function):
+    """(1 - p_t)^gamma * -log p_t for p_t = sigma(margin), elementwise.
+
+    The derivative is written out because autograd's needs several times the passes.
+    """
+
+    @staticmethod
+    def forward(ctx, margin, gamma):
+        log_right = F.logsigmoid(margin)
+        log_wrong = log_right - margin  # log(1 - p_t), to an absolute 1e-6 in float32
+        modulator = torch.exp(gamma * log_wrong)
+        losses = -log_right * modulator
+        slope = modulator.mul_(log_wrong.exp_()).add_(losses * log_right.exp_(), alpha=gamma)
+        ctx.save_for_backward(slope)
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        (slope,) = ctx.saved_tensors
+        return slope * -gradient, None
 
 
 class _Loss(nn.Module):
@@ -350,7 +370,7 @@ class _Loss(nn.Module):
             logits = logits.float()
         loss = self._loss(logits, target)
         # Looking at one number is cheap; looking through the logits waits until it is needed.
-        if not torch.isfinite(loss):
+        if not math.isfinite(loss.item()):
             _check_finite(logits)
         return loss
 
@@ -450,7 +470,7 @@ class FocalLoss(_Loss):
         self.n_classes = None if alpha is None else len(self.alpha)
 
     def _loss(self, logits, target):
-        losses = _focal(_SoftmaxMargin.apply(logits, target), self.gamma)
+        losses = _Focal.apply(_SoftmaxMargin.apply(logits, target), self.gamma)
         if self.alpha is not None:
             losses = losses * self.alpha.to(logits.dtype)[target]
         return losses.mean()
@@ -497,7 +517,7 @@ class SigmoidFocalLoss(_Loss):
         self.reduction = _check_choice("reduction", reduction, ("mean", "sum"))
 
     def _loss(self, logits, target):
-        losses = _focal(_one_vs_rest_margin(logits, target), self.gamma)
+        losses = _Focal.apply(_one_vs_rest_margin(logits, target), self.gamma)
         if self.alpha is not None:
             weight = torch.full_like(losses, 1.0 - self.alpha)
             losses = losses * weight.scatter_(1, target[:, None], self.alpha)
@@ -556,7 +576,7 @@ class GHMCLoss(_Loss):
     def _loss(self, logits, target):
         margin = _one_vs_rest_margin(logits, target).flatten()
         losses = -F.logsigmoid(margin)
-        if not torch.isfinite(losses.detach().sum()):
+        if not math.isfinite(losses.sum().item()):
             _check_finite(logits)  # before anything of it enters the histogram
         with torch.no_grad():
             norms = torch.sigmoid(-margin)
@@ -617,7 +637,9 @@ class ClassBalancedLoss(_Loss):
         if self.base == "softmax":
             return _weighted_cross_entropy(logits, target, self.weight, "batch_mean")
         margin = _one_vs_rest_margin(logits, target)
-        losses = -F.logsigmoid(margin) if self.base == "sigmoid" else _focal(margin, self.gamma)
+        losses = (
+            -F.logsigmoid(margin) if self.base == "sigmoid" else _Focal.apply(margin, self.gamma)
+        )
         return torch.dot(losses.sum(dim=1), self.weight.to(logits.dtype)[target]) / len(target)
 
 
