@@ -11,8 +11,9 @@ from ruamel.yaml import YAML
 from imbbench import config
 from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
+from imbbench.files import write_whole
 from imbbench.prepare import canonical_columns, check_labels, identical_rows, number, read_table
-from imbbench.sources import sha256, write_atomic
+from imbbench.sources import sha256
 
 FORMATS = {".csv": "csv", ".tsv": "tsv", ".parquet": "parquet", ".arff": "arff", ".dat": "keel"}
 # Spellings that are looked for in columns that are numbers otherwise.
@@ -100,7 +101,7 @@ def add_dataset(file, target, name=None, params=None, text=None, licence=None, w
         if file.resolve() != (root / place).resolve():
             shutil.copyfile(file, root / place)
         notes.append(f"copied to {place.as_posix()}, since it lies outside the project")
-    write_atomic(params, document.encode())
+    write_whole(params, document)
     for note in notes:
         print(f"note: {note}")
     print(f"{name}: {entry['modality']} data set in {params.name}; run it with: dvc repro")

@@ -25,9 +25,7 @@ def main(arguments=None):
     command("check", _check, "Check everything in params.yaml without running anything.")
     command("fetch", _fetch, "Download a data set (a pipeline stage).", "dataset")
     command("prepare", _prepare, "Clean a data set (a pipeline stage).", "dataset")
-    command(
-        "run", _run, "Run a family on a data set (a pipeline stage).", "dataset", "family"
-    ).add_argument("--splits", type=int, help="only the first so many splits")
+    command("run", _run, "Run a family on a data set (a pipeline stage).", "dataset", "family")
     sub = command("execute", _execute, "Run a parameterised notebook.", "notebook", "output")
     sub.add_argument(
         "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="parameter"
@@ -97,15 +95,13 @@ def _prepare(options, started):
 
 def _run(options, started):
     from imbbench import config, notebooks
-    from imbbench.features import write_whole
+    from imbbench.files import write_whole
 
     study = config.load()
     study.dataset(options.dataset)
     study.family(options.family)
     results = config.root() / study.results(options.dataset)
     parameters = {"dataset": options.dataset, "family": options.family, "save": True}
-    if options.splits:
-        parameters["splits"] = options.splits
     notebooks.execute(
         config.root() / "notebooks" / "02_run_family.ipynb",
         results / "rendered" / options.dataset / f"{options.family}.ipynb",
@@ -114,12 +110,7 @@ def _run(options, started):
     path = results / "timings" / options.dataset / f"{options.family}.json"
     loop = json.loads(path.read_text())
     loop["stage_seconds"] = round(time.time() - started, 3)
-    write_whole(path, lambda part: _write(part, json.dumps(loop, indent=1) + "\n"))
-
-
-def _write(path, text):
-    with open(path, "w", encoding="utf-8", newline="\n") as file:
-        file.write(text)
+    write_whole(path, json.dumps(loop, indent=1) + "\n")
 
 
 def _execute(options, started):

@@ -34,6 +34,7 @@ class Protocol(BaseModel):
 
     folds: int = Field(5, ge=2)
     repeats: int = Field(1, ge=1)
+    splits: int | None = Field(None, ge=1, description="run the first so many splits only")
     validation: float = Field(0.2, gt=0, le=0.5)
     seed: int = 0
     time_limit: float = Field(600, gt=0, description="seconds per cell")

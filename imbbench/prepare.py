@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from imbbench.errors import StudyError
-from imbbench.sources import write_atomic
+from imbbench.files import write_whole
 
 RESERVED = ("_label", "_group", "_part")
 KEEL_ATTRIBUTE = re.compile(r"@attribute\s+('[^']+'|[^\s{]+?)\s*(\{.*\}|(?:real|integer)\b)", re.I)
@@ -106,9 +106,9 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
         for row, *rest in zip(rows, labels, groups, *([part] if part else []), strict=True)
     )
     out_dir = Path(out_dir)
-    write_atomic(out_dir / "data.csv", table.getvalue().encode())
-    write_atomic(out_dir / "schema.json", _json(schema))
-    write_atomic(out_dir / "card.json", _json(card))
+    write_whole(out_dir / "data.csv", table.getvalue().encode())
+    write_whole(out_dir / "schema.json", _json(schema))
+    write_whole(out_dir / "card.json", _json(card))
     return card
 
 

@@ -8,8 +8,8 @@ import platform
 import signal
 import sys
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from imbbench import config, metrics, protocol
 from imbbench.datasets import load_prepared
 from imbbench.errors import StudyError
-from imbbench.features import cache_file, embed, features, write_whole
+from imbbench.features import cache_file, embed, features
+from imbbench.files import write_whole
 from imbbench.learners import learner_class, one_hot
 from imbbench.strategies import NotApplicable, resolve
 
@@ -53,7 +54,7 @@ class Cell:
     neural : bool
     """
 
-    def __init__(self, study, task):
+    def __init__(self, study, task, reuse=True):
         data = _split(study, task.dataset, task.learner, task.split)
         self.X, self.y, self.X_val, self.y_val, self.categorical = data.seen
         self.classes = data.classes
@@ -64,7 +65,7 @@ class Cell:
         self.learner = task.learner
         self.neural = learner_class(task.learner).neural
         self.seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split, task.strategy)
-        self._study, self._task = study, task
+        self._study, self._task, self._reuse = study, task, reuse
         self.borrowed_seconds = 0.0
 
     def need(self, condition, reason):
@@ -124,7 +125,7 @@ class Cell:
         settings = [study.protocol.model_dump(), study.learners[task.learner], _sources()]
         key = json.dumps([_content(task.dataset), task.learner, task.split, settings])
         path = cache_file("plain", key, ".joblib")
-        if task.strategy == "plain" or not path.is_file():
+        if task.strategy == "plain" or not self._reuse or not path.is_file():
             started = time.perf_counter()
             seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split, "plain")
             model = self.fit(seed=seed)
@@ -202,7 +203,10 @@ def _split_of(dataset, protocol_, kind, split, stamp):
     X, categorical = features(kind, prepared, train, protocol_.encoder)
     y = prepared.y
     return Split(
-        (X[train], y[train], X[val], y[val], categorical), X[test], y[test], prepared.schema["classes"]
+        (X[train], y[train], X[val], y[val], categorical),
+        X[test],
+        y[test],
+        prepared.schema["classes"],
     )
 
 
@@ -238,10 +242,8 @@ def _time_limit(seconds):
 
 
 def _reset_peak():
-    try:
+    with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
-    except OSError:
-        pass
 
 
 def _peak_mib():
@@ -253,13 +255,15 @@ def _peak_mib():
         return float("nan")
 
 
-def run_cell(study, task):
+def run_cell(study, task, reuse=True):
     """Fit and score one cell.
 
     Parameters
     ----------
     study : imbbench.config.Study
     task : Task
+    reuse : bool
+        Take the plain model from the local memo where a strategy starts from it.
 
     Returns
     -------
@@ -287,7 +291,7 @@ def run_cell(study, task):
     wall, cpu = time.perf_counter(), time.process_time()
     try:
         data = _split(study, task.dataset, task.learner, task.split)
-        probabilities, labels, seconds = _fit_predict(study, task, entry, data)
+        probabilities, labels, seconds = _fit_predict(study, task, entry, data, reuse)
         cpu = time.process_time() - cpu
         scores = metrics.score_metrics(data.y_test, probabilities)
         for rule, predicted in labels.items():
@@ -312,7 +316,7 @@ def run_cell(study, task):
     return rows, timing, curve
 
 
-def _fit_predict(study, task, entry, data):
+def _fit_predict(study, task, entry, data, reuse):
     """Probabilities and labels of the test fold, and the seconds they took."""
     call, own_rule = resolve(task.family, task.strategy, entry)
     only, splits = entry.get("learners"), entry.get("splits")
@@ -323,7 +327,7 @@ def _fit_predict(study, task, entry, data):
     n_classes = len(data.classes)
     with _time_limit(study.protocol.time_limit):
         started = time.perf_counter()
-        cell = Cell(study, task)
+        cell = Cell(study, task, reuse)
         model = call(cell)
         fitted = time.perf_counter()
         probabilities = _checked(model.predict_proba(data.X_test), n_classes)
@@ -347,7 +351,9 @@ def _fit_predict(study, task, entry, data):
 def _checked(probabilities, n_classes):
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.shape[1] != n_classes:
-        raise ValueError(f"{probabilities.shape[1]} columns of probabilities for {n_classes} classes")
+        raise ValueError(
+            f"{probabilities.shape[1]} columns of probabilities for {n_classes} classes"
+        )
     if not np.isfinite(probabilities).all():
         raise ValueError("the predicted probabilities are not finite")
     return probabilities
@@ -362,17 +368,31 @@ def _flat(found):
 
 
 def tasks(study, dataset, family):
-    """All cells of a family on a data set, the slower learners first."""
+    """All cells of a family on a data set, in the order in which they should start.
+
+    The longest first, by the committed timings where there are any: the last cells to end are
+    then short ones. The order changes no result.
+    """
     prepared, cuts = _data(dataset, study.protocol)
     modality = prepared.schema["modality"]
     learners = [name for name in study.learners if modality in learner_class(name).features]
-    slow_first = sorted(learners, key=lambda name: not learner_class(name).neural)
-    return [
+    known = config.root() / study.results(dataset) / "timings" / dataset / f"{family}.csv"
+    seconds = {}
+    if known.is_file():
+        table = pd.read_csv(known).groupby(["learner", "strategy"])["fit_seconds"].mean()
+        seconds = table.to_dict()
+
+    def expected(task):
+        guess = 1.0 if learner_class(task.learner).neural else 0.0
+        return seconds.get((task.learner, task.strategy), guess)
+
+    every = [
         Task(dataset, family, learner, strategy, split)
-        for learner in slow_first
-        for split in range(len(cuts))
+        for learner in learners
+        for split in range(len(cuts))[: study.protocol.splits]
         for strategy in study.family(family)
     ]
+    return sorted(every, key=lambda task: -expected(task))
 
 
 def _warm(study, names):
@@ -387,12 +407,67 @@ def _warm(study, names):
     time.sleep(0.2)  # long enough that every worker takes one of these calls
 
 
-def _work(study, task):
+def _work(study, task, reuse):
     if "torch" in sys.modules:
         import torch
 
         torch.set_num_threads(1)
-    return task, run_cell(study, task)
+    return task, run_cell(study, task, reuse)
+
+
+def compute(study, todo, jobs=None, reuse=True, progress=print):
+    """Run cells side by side, one thread each.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    todo : list of Task
+    jobs : int, optional
+        Default: the number of cores.
+    reuse : bool
+        Take plain models from the local memo.
+    progress : callable
+        Called with one line of text per finished cell.
+
+    Returns
+    -------
+    results : list of (Task, rows, timing, curve)
+        As :func:`run_cell` gives them, sorted by task.
+    loop : dict
+        ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds``.
+    """
+    texts = {
+        task.dataset
+        for task in todo
+        if "embedding" in learner_class(task.learner).features.values()
+        and _data(task.dataset, study.protocol)[0].schema["modality"] == "text"
+    }
+    for dataset in sorted(texts):
+        embed(_data(dataset, study.protocol)[0].X, study.protocol.encoder)
+
+    jobs = jobs or os.cpu_count()
+    one_each = list({(t.dataset, t.learner): t for t in todo}.values())
+    results = []
+    with (
+        joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1),
+        joblib.Parallel(return_as="generator_unordered", pre_dispatch="all") as pool,
+    ):
+        list(pool(joblib.delayed(_warm)(study, one_each) for _ in range(2 * jobs)))
+        started = time.perf_counter()
+        calls = (joblib.delayed(_work)(study, task, reuse) for task in todo)
+        for task, (rows, timing, curve) in pool(calls):
+            results.append((task, rows, timing, curve))
+            note = "" if timing["status"] == "ok" else f" ({timing['status']})"
+            progress(
+                f"{len(results)}/{len(todo)} {task.dataset} {task.learner} {task.strategy} "
+                f"split {task.split}{note}, {len(todo) - len(results)} left, "
+                f"{time.perf_counter() - started:.1f} s"
+            )
+        seconds = time.perf_counter() - started
+    results.sort(key=lambda result: astuple(result[0]))
+    cpu = sum(timing["cpu_seconds"] for _, _, timing, _ in results)
+    loop = {"cells": len(todo), "cores": jobs, "loop_seconds": seconds, "cpu_seconds": cpu}
+    return results, loop
 
 
 def hardware():
@@ -447,7 +522,7 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
     progress : callable
         Called with one line of text per finished cell.
     jobs : int, optional
-        Cells side by side; default the number of cores. Every cell computes with one thread.
+        Cells side by side; default the number of cores.
 
     Returns
     -------
@@ -468,35 +543,9 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
     if not todo:
         raise StudyError(f"Family '{family}' has nothing to run on data set '{dataset}'.")
     prepared, _ = _data(dataset, study.protocol)
-    kinds = {learner_class(t.learner).features[prepared.schema["modality"]] for t in todo}
-    if "embedding" in kinds:
-        embed(prepared.X, study.protocol.encoder)
-
-    jobs = jobs or os.cpu_count()
-    one_each = list({t.learner: t for t in todo}.values())
-    done, results = 0, []
-    with joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1):
-        with joblib.Parallel(return_as="generator_unordered", pre_dispatch="all") as pool:
-            list(pool(joblib.delayed(_warm)(study, one_each) for _ in range(2 * jobs)))
-            started = time.perf_counter()
-            for task, (rows, timing, curve) in pool(joblib.delayed(_work)(study, t) for t in todo):
-                done += 1
-                results.append((task, rows, timing, curve))
-                note = "" if timing["status"] == "ok" else f" ({timing['status']})"
-                progress(
-                    f"{done}/{len(todo)} {task.learner} {task.strategy} split {task.split}{note}, "
-                    f"{len(todo) - done} left, {time.perf_counter() - started:.1f} s"
-                )
-            loop_seconds = time.perf_counter() - started
-    results.sort(key=lambda r: (r[0].learner, r[0].strategy, r[0].split))
+    results, loop = compute(study, todo, jobs, progress=progress)
     timings = pd.DataFrame([timing for _, _, timing, _ in results])
     timings["platform"] = hardware()
-    loop = {
-        "cells": len(todo),
-        "cores": jobs,
-        "loop_seconds": loop_seconds,
-        "cpu_seconds": float(timings["cpu_seconds"].sum()),
-    }
     return Outcome(_runs(results, prepared), timings, _curves(results), loop)
 
 
@@ -505,11 +554,15 @@ def _runs(results, prepared):
     n_classes = len(prepared.schema["classes"])
     per_class = [f"{name}_{c}" for name in PER_CLASS for c in range(n_classes)]
     columns = [*KEY, "status", "reason", *metrics.SCORES, *per_class]
-    table = pd.DataFrame([row for _, rows, _, _ in results for row in rows]).reindex(columns=columns)
+    table = pd.DataFrame([row for _, rows, _, _ in results for row in rows]).reindex(
+        columns=columns
+    )
     values = [*metrics.SCORES, *per_class]
     # Adding zero turns -0.0 into 0.0, which would print differently.
     table[values] = table[values].astype(float).round(DIGITS) + 0.0
-    return table.sort_values(["learner", "strategy", "split", "rule"], kind="stable", ignore_index=True)
+    return table.sort_values(
+        ["learner", "strategy", "split", "rule"], kind="stable", ignore_index=True
+    )
 
 
 def _curves(results):
@@ -544,6 +597,7 @@ def save(outcome, results, dataset, family):
         ``results`` or ``results/web``.
     dataset, family : str
     """
+
     def csv(table):
         return lambda part: table.to_csv(part, index=False, lineterminator="\n")
 
@@ -554,4 +608,4 @@ def save(outcome, results, dataset, family):
     write_whole(results / "timings" / name, csv(outcome.timings.round(DIGITS)))
     loop = json.dumps({k: round(v, 3) for k, v in outcome.loop.items()}, indent=1) + "\n"
     path = results / "timings" / name.with_suffix(".json")
-    write_whole(path, lambda part: Path(part).write_text(loop, encoding="utf-8", newline="\n"))
+    write_whole(path, loop)

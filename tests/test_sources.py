@@ -351,15 +351,3 @@ def test_tree_does_not_leave_its_folder(member, server, monkeypatch, tmp_path):
     with pytest.raises(StudyError, match="leaves the target folder"):
         sources.fetch_pypi_tree("toy-data==1.0", "pkg/", "models/toy", {"escaped": digest(b"x")})
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
-
-
-def test_write_atomic_leaves_no_trace_of_a_failure(tmp_path, monkeypatch):
-    (tmp_path / "a").write_bytes(b"old")
-
-    def refuse(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(sources.os, "replace", refuse)
-    with pytest.raises(OSError, match="disk full"):
-        sources.write_atomic(tmp_path / "a", b"new")
-    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]

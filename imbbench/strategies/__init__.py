@@ -74,7 +74,9 @@ def definitions(family):
     """All definitions of a family, by name."""
     module = importlib.import_module(f"imbbench.strategies.{family}")
     return {
-        name: value.definition for name, value in vars(module).items() if hasattr(value, "definition")
+        name: value.definition
+        for name, value in vars(module).items()
+        if hasattr(value, "definition")
     }
 
 

@@ -81,6 +81,4 @@ def logit_adjustment(cell, tau=1.0):
     from imbbench.posthoc import recalibrate
 
     counts = cell.class_counts
-    return Corrected(
-        cell.plain(), lambda p: recalibrate(np.log(np.maximum(p, TINY)), counts, tau)
-    )
+    return Corrected(cell.plain(), lambda p: recalibrate(np.log(np.maximum(p, TINY)), counts, tau))

@@ -1,0 +1,31 @@
+"""Writing files."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_whole(path, content):
+    """Create or replace a file, so that it is there whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Folders above it are made.
+    content : bytes, str or callable
+        Text is written as UTF-8 with its line ends as they are; a callable gets the path of a
+        temporary file in the same folder and writes it.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
+    os.close(handle)
+    try:
+        if callable(content):
+            content(part)
+        else:
+            Path(part).write_bytes(content.encode() if isinstance(content, str) else content)
+        os.chmod(part, 0o644)  # a temporary file is hidden from other users
+        os.replace(part, path)
+    finally:
+        Path(part).unlink(missing_ok=True)

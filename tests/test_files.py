@@ -1,0 +1,26 @@
+"""Files are written whole or not at all."""
+
+import pytest
+
+from imbbench import files
+
+
+def test_text_bytes_and_writers_are_written(tmp_path):
+    files.write_whole(tmp_path / "new" / "a", b"bytes")
+    files.write_whole(tmp_path / "b", "line\n")
+    files.write_whole(tmp_path / "c.txt", lambda part: open(part, "w").write(part[-4:]))
+    assert (tmp_path / "new" / "a").read_bytes() == b"bytes"
+    assert (tmp_path / "b").read_bytes() == b"line\n"
+    assert (tmp_path / "c.txt").read_text() == ".txt"
+
+
+def test_a_failure_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):
+    (tmp_path / "a").write_bytes(b"old")
+
+    def refuse(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(files.os, "replace", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        files.write_whole(tmp_path / "a", b"new")
+    assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]
