@@ -12,6 +12,7 @@ at inference, everything else has 1).
 """
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -262,58 +263,67 @@ def _check_choice(name, value, choices):
     return value
 
 
-def _one_vs_rest_margin(logits, target):
-    """+z for the target's logit and -z for the others: sigma(margin) is each logit's p_t."""
-    return torch.full_like(logits, -1.0).scatter_(1, target[:, None], 1.0) * logits
+def _cross_entropy(margin):
+    """-log sigma(margin) and its derivative."""
+    return -F.logsigmoid(margin), torch.sigmoid(-margin).neg_()
 
 
-class _SoftmaxMargin(torch.autograd.Function):
-    """z_y - logsumexp of the other logits: sigma(margin) is the softmax probability of y.
-
-    Written so, 1 - p_y keeps its digits where p_y rounds to 1, which a power of it with an
-    exponent below 1 needs for a finite gradient.
-    """
-
-    @staticmethod
-    def forward(ctx, logits, target):
-        index = target[:, None]
-        others = logits.scatter(1, index, float("-inf"))
-        top = others.amax(dim=1, keepdim=True)
-        # Below e^-64 nothing counts, but subnormal numbers would cost ten times the time.
-        others.sub_(top).clamp_(min=-64.0).exp_()
-        total = others.sum(dim=1, keepdim=True)
-        ctx.save_for_backward(others.div_(total), index)
-        return (logits.gather(1, index) - top - total.log()).squeeze(1)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx, gradient):
-        shares, index = ctx.saved_tensors
-        gradient = gradient[:, None]
-        return (shares * -gradient).scatter_(1, index, gradient), None
+def _focal(margin, gamma):
+    """(1 - p_t)^gamma * -log p_t for p_t = sigma(margin), and its derivative."""
+    log_right = F.logsigmoid(margin)
+    log_wrong = log_right - margin  # log(1 - p_t), to an absolute 1e-6 in float32
+    modulator = torch.exp(gamma * log_wrong)
+    losses = -log_right * modulator
+    slope = modulator.mul_(log_wrong.exp_()).add_(losses * log_right.exp_(), alpha=gamma)
+    return losses, slope.neg_()
 
 
-class _Focal(torch.autograd.Function):
-    """(1 - p_t)^gamma * -log p_t for p_t = sigma(margin), elementwise.
+# Both functions below take ``term``, one of the two above: a loss of the log-odds of being right,
+# with its derivative. Autograd would need several times the passes over the logits.
 
-    The derivative is written out because autograd's needs several times the passes.
-    """
+
+class _OneVsRest(torch.autograd.Function):
+    """``term`` of each logit's log-odds, z for the target and -z for the others: (N, C)."""
 
     @staticmethod
-    def forward(ctx, margin, gamma):
-        log_right = F.logsigmoid(margin)
-        log_wrong = log_right - margin  # log(1 - p_t), to an absolute 1e-6 in float32
-        modulator = torch.exp(gamma * log_wrong)
-        losses = -log_right * modulator
-        slope = modulator.mul_(log_wrong.exp_()).add_(losses * log_right.exp_(), alpha=gamma)
-        ctx.save_for_backward(slope)
+    def forward(ctx, logits, target, term):
+        sign = torch.full_like(logits, -1.0).scatter_(1, target[:, None], 1.0)
+        losses, slope = term(sign * logits)
+        ctx.save_for_backward(slope.mul_(sign))
         return losses
 
     @staticmethod
     @once_differentiable
     def backward(ctx, gradient):
         (slope,) = ctx.saved_tensors
-        return slope * -gradient, None
+        return slope * gradient, None, None
+
+
+class _Softmax(torch.autograd.Function):
+    """``term`` of the target's softmax log-odds, z_y - logsumexp of the other logits: (N,).
+
+    Written so, 1 - p_y keeps its digits where p_y rounds to 1, which a power of it with an
+    exponent below 1 needs for a finite gradient.
+    """
+
+    @staticmethod
+    def forward(ctx, logits, target, term):
+        index = target[:, None]
+        others = logits.scatter(1, index, float("-inf"))
+        top = others.amax(dim=1, keepdim=True)
+        # Below e^-64 nothing counts, but subnormal numbers would cost ten times the time.
+        others.sub_(top).clamp_(min=-64.0).exp_()
+        total = others.sum(dim=1, keepdim=True)
+        losses, slope = term((logits.gather(1, index) - top - total.log()).squeeze(1))
+        ctx.save_for_backward(others, total, slope, index)
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        others, total, slope, index = ctx.saved_tensors
+        slope = (slope * gradient)[:, None]
+        return (others * (-slope / total)).scatter_(1, index, slope), None, None
 
 
 class _Loss(nn.Module):
@@ -470,7 +480,7 @@ class FocalLoss(_Loss):
         self.n_classes = None if alpha is None else len(self.alpha)
 
     def _loss(self, logits, target):
-        losses = _Focal.apply(_SoftmaxMargin.apply(logits, target), self.gamma)
+        losses = _Softmax.apply(logits, target, partial(_focal, gamma=self.gamma))
         if self.alpha is not None:
             losses = losses * self.alpha.to(logits.dtype)[target]
         return losses.mean()
@@ -517,7 +527,7 @@ class SigmoidFocalLoss(_Loss):
         self.reduction = _check_choice("reduction", reduction, ("mean", "sum"))
 
     def _loss(self, logits, target):
-        losses = _Focal.apply(_one_vs_rest_margin(logits, target), self.gamma)
+        losses = _OneVsRest.apply(logits, target, partial(_focal, gamma=self.gamma))
         if self.alpha is not None:
             weight = torch.full_like(losses, 1.0 - self.alpha)
             losses = losses * weight.scatter_(1, target[:, None], self.alpha)
@@ -574,22 +584,22 @@ class GHMCLoss(_Loss):
         self.register_buffer("acc_sum", torch.zeros(self.bins, dtype=torch.float64))
 
     def _loss(self, logits, target):
-        margin = _one_vs_rest_margin(logits, target).flatten()
-        losses = -F.logsigmoid(margin)
-        if not math.isfinite(losses.sum().item()):
+        if not math.isfinite(logits.sum().item()):
             _check_finite(logits)  # before anything of it enters the histogram
-        with torch.no_grad():
-            norms = torch.sigmoid(-margin)
-            index = (norms * self.bins).long().clamp_(max=self.bins - 1)
-            counts = torch.bincount(index, minlength=self.bins).to(self.acc_sum.dtype)
-            filled = counts > 0
-            averaged = self.momentum * self.acc_sum + (1 - self.momentum) * counts
-            acc_sum = torch.where(filled, averaged, self.acc_sum)
-            if self.training:
-                self.acc_sum.copy_(acc_sum)
-            per_bin = torch.where(filled, 1.0 / (acc_sum * filled.sum()), 0.0)
-            weight = per_bin.to(logits.dtype).index_select(0, index)
-        return torch.dot(weight, losses)
+        return _OneVsRest.apply(logits, target, self._harmonised).sum()
+
+    def _harmonised(self, margin):
+        losses, slope = _cross_entropy(margin)
+        index = (-self.bins * slope).long().clamp_(max=self.bins - 1).flatten()
+        counts = torch.bincount(index, minlength=self.bins).to(self.acc_sum.dtype)
+        filled = counts > 0
+        averaged = self.momentum * self.acc_sum + (1 - self.momentum) * counts
+        acc_sum = torch.where(filled, averaged, self.acc_sum)
+        if self.training:
+            self.acc_sum.copy_(acc_sum)
+        per_bin = torch.where(filled, 1.0 / (acc_sum * filled.sum()), 0.0)
+        weight = per_bin.to(margin.dtype).index_select(0, index).view_as(margin)
+        return losses * weight, slope * weight
 
 
 class ClassBalancedLoss(_Loss):
@@ -636,10 +646,8 @@ class ClassBalancedLoss(_Loss):
     def _loss(self, logits, target):
         if self.base == "softmax":
             return _weighted_cross_entropy(logits, target, self.weight, "batch_mean")
-        margin = _one_vs_rest_margin(logits, target)
-        losses = (
-            -F.logsigmoid(margin) if self.base == "sigmoid" else _Focal.apply(margin, self.gamma)
-        )
+        term = _cross_entropy if self.base == "sigmoid" else partial(_focal, gamma=self.gamma)
+        losses = _OneVsRest.apply(logits, target, term)
         return torch.dot(losses.sum(dim=1), self.weight.to(logits.dtype)[target]) / len(target)
 
 
@@ -696,9 +704,10 @@ class LDAMLoss(_Loss):
 
     def _loss(self, logits, target):
         # The margin m_y is on the target's logit alone, so it comes off the log-odds as it is.
-        margin = _SoftmaxMargin.apply(self.scale * logits, target)
-        margin = margin - (self.scale * self.margins).to(logits.dtype)[target]
-        losses = -F.logsigmoid(margin)
+        shift = (self.scale * self.margins).to(logits.dtype)[target]
+        losses = _Softmax.apply(
+            self.scale * logits, target, lambda margin: _cross_entropy(margin - shift)
+        )
         if self.weight is None:
             return losses.mean()
         weight = self.weight.to(logits.dtype)[target]

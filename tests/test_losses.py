@@ -245,7 +245,7 @@ def test_the_start_is_flat_for_the_loss_it_is_meant_for(counts):
 
 
 @st.composite
-def problems(draw):
+def problems(draw, spreads=(0.1, 3.0, 30.0, 300.0)):
     """Class counts, logits and targets of some size, from tame to extreme."""
     n_classes = draw(st.integers(2, 12))
     counts = draw(
@@ -253,7 +253,7 @@ def problems(draw):
     )
     n = draw(st.integers(1, 20))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    spread = draw(st.sampled_from([0.1, 3.0, 30.0, 300.0]))
+    spread = draw(st.sampled_from(spreads))
     logits = torch.from_numpy(rng.normal(scale=spread, size=(n, n_classes)))
     return counts, logits.requires_grad_(), torch.from_numpy(rng.integers(n_classes, size=n))
 
@@ -367,6 +367,69 @@ def test_ohem_keeps_the_rounded_share_of_largest_losses(problem, keep):
     torch.testing.assert_close(OHEMLoss(keep)(logits, target), expected)
 
 
+def one_vs_rest_p(logits, target):
+    one_hot = F.one_hot(target, logits.shape[1]).bool()
+    return torch.where(one_hot, torch.sigmoid(logits), torch.sigmoid(-logits)), one_hot
+
+
+def textbook_focal(gamma, alpha):
+    def loss(logits, target):
+        p = torch.softmax(logits, 1)[torch.arange(len(target)), target]
+        return -(torch.tensor(alpha)[target] * (1 - p) ** gamma * p.log()).mean()
+
+    return loss
+
+
+def textbook_sigmoid_focal(gamma, alpha):
+    def loss(logits, target):
+        p, one_hot = one_vs_rest_p(logits, target)
+        weight = one_hot.double() * (2 * alpha - 1) + 1 - alpha
+        return -(weight * (1 - p) ** gamma * p.log()).mean()
+
+    return loss
+
+
+def textbook_class_balanced_focal(counts, beta, gamma):
+    def loss(logits, target):
+        p, _ = one_vs_rest_p(logits, target)
+        weight = (1 - beta) / (1 - beta ** torch.tensor(counts, dtype=torch.float64))
+        weight = weight / weight.sum() * len(counts)
+        return -(weight[target][:, None] * (1 - p) ** gamma * p.log()).sum() / len(target)
+
+    return loss
+
+
+def textbook_ldam(counts, max_margin, scale, weight):
+    def loss(logits, target):
+        margins = torch.tensor(counts, dtype=torch.float64) ** -0.25
+        margins = max_margin * margins / margins.max()
+        shifted = logits - F.one_hot(target, len(counts)) * margins[target][:, None]
+        return F.cross_entropy(scale * shifted, target, torch.tensor(weight))
+
+    return loss
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems(spreads=(0.1, 1.0, 3.0)), st.floats(0.2, 4.0), st.floats(0.0, 1.0))
+def test_losses_are_their_textbook_formulas(problem, gamma, alpha):
+    """Written out naively, which does for tame logits, for any number of classes."""
+    counts, logits, target = problem
+    weights = inverse_sqrt_weights(counts)
+    for ours, textbook in [
+        (FocalLoss(gamma, weights), textbook_focal(gamma, weights)),
+        (SigmoidFocalLoss(gamma, alpha), textbook_sigmoid_focal(gamma, alpha)),
+        (
+            ClassBalancedLoss(counts, 0.999, "focal", gamma),
+            textbook_class_balanced_focal(counts, 0.999, gamma),
+        ),
+        (
+            LDAMLoss(counts, 0.3, 10.0, weights),
+            textbook_ldam(counts, 0.3, 10.0, weights),
+        ),
+    ]:
+        assert_same(ours, textbook, logits, target)
+
+
 # ------------------------------------------------------------------ numerics
 
 
@@ -409,6 +472,23 @@ def test_extreme_logits_have_finite_losses_and_gradients(name, n_classes, dtype)
     value.backward()
     assert torch.isfinite(value)
     assert torch.isfinite(logits.grad).all()
+
+
+@pytest.mark.parametrize("spread", [1.0, 30.0, 500.0])
+@pytest.mark.parametrize("n_classes", [2, 10, 150])
+@pytest.mark.parametrize("name", LOSSES)
+def test_float32_keeps_to_float64(name, n_classes, spread):
+    generator = torch.Generator().manual_seed(0)
+    logits = spread * torch.randn(64, n_classes, generator=generator)
+    target = torch.randint(n_classes, (64,), generator=generator)
+    results = []
+    for dtype in (torch.float32, torch.float64):
+        z = logits.to(dtype, copy=True).requires_grad_()
+        value = every_loss(n_classes)[name](z, target)
+        value.backward()
+        results.append((value.detach().double(), z.grad.double()))
+    for single, double in zip(*results, strict=True):
+        torch.testing.assert_close(single, double, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.3, 0.5, 1.0, 2.0, 5.0])
