@@ -278,8 +278,8 @@ def _focal(margin, gamma):
     return losses, slope.neg_()
 
 
-# Both functions below take ``term``, one of the two above: a loss of the log-odds of being right,
-# with its derivative. Autograd would need several times the passes over the logits.
+# Both functions below take ``term``, which gives what the two above give: a loss of the log-odds of
+# being right, and its derivative. Autograd would need several times the passes over the logits.
 
 
 class _OneVsRest(torch.autograd.Function):
