@@ -1,5 +1,7 @@
 """Files are written whole or not at all."""
 
+from pathlib import Path
+
 import pytest
 
 from imbbench import files
@@ -8,7 +10,7 @@ from imbbench import files
 def test_text_bytes_and_writers_are_written(tmp_path):
     files.write_whole(tmp_path / "new" / "a", b"bytes")
     files.write_whole(tmp_path / "b", "line\n")
-    files.write_whole(tmp_path / "c.txt", lambda part: open(part, "w").write(part[-4:]))
+    files.write_whole(tmp_path / "c.txt", lambda part: Path(part).write_text(part[-4:]))
     assert (tmp_path / "new" / "a").read_bytes() == b"bytes"
     assert (tmp_path / "b").read_bytes() == b"line\n"
     assert (tmp_path / "c.txt").read_text() == ".txt"

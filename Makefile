@@ -1,0 +1,45 @@
+# make study | study-web | smoke | test | bench | report | lab | clean
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+READY := $(BIN)/.installed
+
+.PHONY: study study-web smoke test bench report lab clean
+
+study: $(READY)
+	imbbench check
+	dvc repro
+	imbbench verify
+	imbbench summary
+
+study-web: $(READY)
+	imbbench check
+	dvc repro web/dvc.yaml
+
+smoke: $(READY)
+	python tests/smoke.py smoke
+
+test: $(READY)
+	python -m pytest -n 2 --dist loadgroup
+
+bench: $(READY)
+	python -m pytest -q -s tests/benchmarks/bench_*.py
+
+report: $(READY)
+	imbbench summary
+
+# Saving a source notebook would rerun every stage that depends on it: open copies.
+lab: $(READY)
+	mkdir -p lab
+	cp -n notebooks/*.ipynb lab/ 2>/dev/null || true
+	jupyter lab --notebook-dir=. lab
+
+clean:
+	rm -rf data/cache data/failed smoke lab build *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps -e .
+	touch $(READY)

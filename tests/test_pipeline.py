@@ -1,0 +1,189 @@
+"""The pipeline end to end: real DVC and papermill on a tiny data set."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from scratch import ROOT, copy_project, edit_params, run
+
+pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
+
+REPRO = (sys.executable, "-m", "dvc", "repro")
+
+
+def table(path, seed, shift):
+    rng = np.random.default_rng(seed)
+    y = np.arange(120) % 6 == 0
+    frame = pd.DataFrame(rng.normal(size=(120, 3)).round(4), columns=["a", "b", "c"])
+    frame["a"] += shift * y
+    frame["kind"] = np.where(rng.random(120) < 0.5, "x", "y")
+    frame["label"] = np.where(y, "rare", "common")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False)
+
+
+def tiny(params):
+    params["families"] = ["reference", "weighting"]
+    params["learners"] = {"logreg": {"C": 1.0}, "mlp": {"hidden": [4], "epochs": 2}}
+    params["protocol"].update(folds=3)
+    params["strategies"] = {
+        "reference": {"plain": {}},
+        "weighting": {"inverse_frequency": {}, "minority_10": {"table": [1, 10]}},
+    }
+    params["datasets"] = {}
+    params["web_datasets"] = {}
+
+
+def ran(output):
+    """Stages that a ``dvc repro`` really ran."""
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def results(folder, kinds=("runs", "rendered", "tables", "figures")):
+    files = [p for kind in kinds for p in (folder / "results" / kind).rglob("*") if p.is_file()]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline") / "study"
+    copy_project(folder, tiny)
+    add(folder, "first", seed=0, shift=2.0)
+    output = run(folder, *REPRO).stdout
+    run(folder, "git", "add", "-A")
+    run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "results")
+    return folder, output
+
+
+def add(folder, name, seed, shift):
+    table(folder / "data" / "local" / f"{name}.csv", seed, shift)
+    command = (sys.executable, "-m", "imbbench", "add-dataset", f"data/local/{name}.csv")
+    return run(folder, *command, "--target", "label").stdout
+
+
+def test_first_run_makes_every_result(project):
+    folder, output = project
+    assert set(ran(output)) == {
+        "fetch@first",
+        "prepare@first",
+        "run@first-reference",
+        "run@first-weighting",
+        "report@first",
+        "study",
+    }
+    runs = pd.read_csv(folder / "results/runs/first/weighting.csv")
+    assert set(runs["status"]) == {"ok"}
+    assert len(runs) == 2 * 2 * 3 * 2  # learners, strategies, splits, rules
+    for name in ("first/report.ipynb", "first/data_card.ipynb", "04_study.ipynb"):
+        assert (folder / "results/rendered" / name).is_file()
+
+
+def test_second_run_does_nothing(project):
+    folder, _ = project
+    before = results(folder)
+    assert ran(run(folder, *REPRO).stdout) == []
+    assert results(folder) == before
+
+
+def test_a_fresh_clone_on_another_processor_finds_results_up_to_date(project, tmp_path):
+    folder, _ = project
+    run(tmp_path, "git", "clone", "-q", str(folder), "clone")
+    clone = tmp_path / "clone"
+    table(clone / "data/local/first.csv", 0, 2.0)
+    other = {
+        "ATEN_CPU_CAPABILITY": "default",
+        "OPENBLAS_CORETYPE": "Prescott",
+        "MKL_CBWR": "COMPATIBLE",
+    }
+    output = run(clone, *REPRO, env={**os.environ, **other}).stdout
+    assert ran(output) == ["fetch@first", "prepare@first"]
+    assert run(clone, "git", "status", "--porcelain").stdout == ""
+
+
+def test_a_forced_rerun_gives_the_same_bytes(project):
+    folder, _ = project
+    before = results(folder, ("runs", "rendered"))
+    run(folder, *REPRO, "-f", "-s", "run@first-weighting")
+    after = results(folder, ("runs", "rendered"))
+    key = [name for name in before if "first/weighting" in name]
+    assert len(key) == 2
+    assert {name: after[name] for name in key} == {name: before[name] for name in key}
+    run(folder, *REPRO)
+
+
+def test_a_changed_parameter_reruns_its_family_and_a_failing_cell_is_recorded(project):
+    folder, _ = project
+    # A weight of -1 makes the loss refuse: the cell fails, its neighbours do not.
+    edit_params(
+        folder, lambda p: p["strategies"]["weighting"].update(minority_10={"table": [1, -1]})
+    )
+    output = run(folder, *REPRO).stdout
+    assert set(ran(output)) == {"run@first-weighting", "report@first", "study"}
+    runs = pd.read_csv(folder / "results/runs/first/weighting.csv", keep_default_na=False)
+    failed = runs[runs["strategy"] == "minority_10"].query("learner == 'mlp'")
+    assert set(failed["status"]) == {"failed"}
+    assert failed["reason"].str.contains("weight").all()
+    assert set(failed["macro_f1"]) == {""}
+    assert set(runs[runs["strategy"] == "inverse_frequency"]["status"]) == {"ok"}
+
+
+def test_an_added_data_set_runs_its_own_stages_and_the_aggregate(project):
+    folder, _ = project
+    assert "dvc repro" in add(folder, "second", seed=1, shift=0.5)
+    output = run(folder, *REPRO).stdout
+    assert set(ran(output)) == {
+        "fetch@second",
+        "prepare@second",
+        "run@second-reference",
+        "run@second-weighting",
+        "report@second",
+        "study",
+    }
+
+
+def test_a_killed_run_is_resumed(project):
+    folder, _ = project
+    edit_params(folder, lambda p: p["protocol"].update(seed=1))
+    old = results(folder, ("runs",))
+    process = subprocess.Popen(
+        REPRO, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line.decode())
+        if len(ran("".join(lines))) == 2:
+            break
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    first, second = ran("".join(lines))
+    # The second stage's old table is still there, whole.
+    name = "results/runs/" + second.removeprefix("run@").replace("-", "/") + ".csv"
+    assert results(folder, ("runs",))[name] == old[name]
+    output = run(folder, *REPRO).stdout
+    assert first not in ran(output)
+    assert second in ran(output)
+    assert results(folder, ("runs",))[name] != old[name]
+
+
+def test_bad_input_stops_before_any_fitting(project):
+    folder, _ = project
+    before = results(folder)
+    original = (folder / "params.yaml").read_text()
+    edit_params(folder, lambda p: p["strategies"]["weighting"].update(nonsense={}))
+    done = run(folder, *REPRO, check=False)
+    (folder / "params.yaml").write_text(original)
+    assert done.returncode != 0
+    assert "nonsense" in done.stdout and "Known there" in done.stdout
+    assert results(folder) == before
+
+
+def test_the_web_pipeline_is_separate():
+    """No stage of the default study depends on, or writes, anything of the web data sets."""
+    text = (ROOT / "dvc.yaml").read_text()
+    assert "web" not in text.replace("# ", "")
