@@ -1,10 +1,8 @@
 """The protocol every cell follows: seeds, splits, and how scores become labels."""
 
 import hashlib
-import warnings
 
 import numpy as np
-from sklearn.model_selection import StratifiedKFold
 
 TINY = 1e-12
 
@@ -35,7 +33,7 @@ def _stratified_group_folds(y, groups, n_splits, seed):
     """Fold number of every row, (N,), with whole groups and stratified labels.
 
     The groups, not the rows, are what is dealt out; a group counts for the rarest class it
-    holds, and groups of about the same size are dealt evenly. Only integers decide, so the
+    holds, and groups of about the same size are dealt in turn. Only integers decide, so the
     folds are the same on every processor (``StratifiedGroupKFold`` compares floating-point
     deviations and takes minutes on 100 000 groups).
     """
@@ -47,13 +45,10 @@ def _stratified_group_folds(y, groups, n_splits, seed):
     label_rank = np.zeros(len(first), dtype=np.int64)
     np.maximum.at(label_rank, group_of_row, rarest_first[y])
     strata = label_rank * 64 + np.log2(sizes).astype(np.int64)
+    order = np.random.default_rng(seed).permutation(len(first))
+    order = order[np.argsort(strata[order], kind="stable")]
     folds = np.empty(len(first), dtype=np.int64)
-    with warnings.catch_warnings():
-        # A stratum of few large groups is normal: its members are dealt to different folds.
-        warnings.filterwarnings("ignore", message="The least populated class")
-        splitter = StratifiedKFold(n_splits, shuffle=True, random_state=seed)
-        for k, (_, test) in enumerate(splitter.split(np.zeros(len(first)), strata)):
-            folds[test] = k
+    folds[order] = np.arange(len(first)) % n_splits
     return folds[group_of_row]
 
 
@@ -172,8 +167,9 @@ def _along_offset(scores, y, c, objective):
     hits[1:] = hits[0] + gains.cumsum(axis=0)
     values = objective(hits, predicted, np.bincount(y, minlength=n_classes))
 
-    # Equal shifts flip together, so only the last of a run of ties is a real candidate.
-    real = np.append(True, np.append(np.diff(shift) > 0, True))
+    # Equal shifts flip together, so only the last of a run of ties is a real candidate. Rounding
+    # can tear ties apart by less than any candidate between them would survive.
+    real = np.append(True, np.append(np.diff(shift) > 1e-9, True))
     candidates = np.concatenate([[shift[0] - 1.0], (shift[:-1] + shift[1:]) / 2, [shift[-1] + 1.0]])
     return candidates[real], values[real]
 
@@ -194,8 +190,8 @@ def tune_offsets(probabilities, y, objective=macro_f1, max_passes=10):
     Returns
     -------
     ndarray, (C,)
-        For :func:`decide`. Among equally good offsets the one nearest to ``argmax`` wins, so
-        that a validation part that says nothing changes nothing.
+        For :func:`decide`. Zeros (``argmax``, but for ties) unless others are better; among equally
+        good ones the nearest to zero. A validation part that says nothing changes nothing.
 
     Examples
     --------
@@ -206,7 +202,11 @@ def tune_offsets(probabilities, y, objective=macro_f1, max_passes=10):
     log_p = np.log(np.maximum(probabilities, TINY))
     n_classes = log_p.shape[1]
     offsets = np.zeros(n_classes)
-    best = -np.inf
+    labels = decide(probabilities, offsets)
+    hits, predicted, support = (
+        np.bincount(found, minlength=n_classes) for found in (y[labels == y], labels, y)
+    )
+    best = objective(hits[None].astype(float), predicted[None], support)[0]
     for _ in range(max_passes):
         before = best
         for c in range(1, n_classes) if n_classes == 2 else range(n_classes):
