@@ -1,10 +1,15 @@
 """From a prepared data set to the arrays a learner sees, fitted on the training part alone."""
 
 import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from imbbench.config import ENCODER, root
+from imbbench.errors import StudyError
 from imbbench.files import write_whole
 
 ENCODER_ARCHIVE = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
@@ -12,6 +17,71 @@ ENCODER_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 }
 MAX_LENGTH = 256
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set.
+
+    Attributes
+    ----------
+    X : DataFrame or Series
+        Rows of features: numeric columns float64 (NaN for missing), categorical ones object (None
+        for missing). For modality ``text`` a Series of str.
+    y : ndarray of int64
+        Class codes: positions in ``schema["classes"]``; 0 is the largest class.
+    groups : ndarray of int64
+        Equal for rows whose features are identical.
+    part : ndarray of str or None
+        ``train`` or ``test`` where the set brings its own test set.
+    schema : dict
+        What ``schema.json`` holds.
+    """
+
+    X: pd.DataFrame | pd.Series
+    y: np.ndarray
+    groups: np.ndarray
+    part: np.ndarray | None
+    schema: dict
+
+
+def load_prepared(folder):
+    """Load what :func:`imbbench.prepare.prepare` wrote.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``data.csv`` and ``schema.json``.
+
+    Returns
+    -------
+    Prepared
+    """
+    folder = Path(folder)
+    if not (folder / "schema.json").is_file():
+        raise StudyError(f"data set {folder.name}: not prepared; run `dvc repro prepare`")
+    schema = json.loads((folder / "schema.json").read_text("utf-8"))
+    nominal = schema["categorical"] + ([schema["text"]] if schema["text"] else [])
+    frame = pd.read_csv(
+        folder / "data.csv",
+        dtype={**dict.fromkeys(schema["numeric"], "float64"), **dict.fromkeys(nominal, object)}
+        | {"_label": object, "_part": object, "_group": "int64"},
+        keep_default_na=False,
+        na_values={column: [""] for column in schema["numeric"]},
+        encoding="utf-8",
+        lineterminator="\n",
+    )
+    codes = {label: code for code, label in enumerate(schema["classes"])}
+    y = frame["_label"].map(codes).to_numpy("int64")
+    part = frame["_part"].to_numpy(object) if schema["own_test"] else None
+    groups = frame["_group"].to_numpy("int64")
+    if schema["text"]:
+        X = frame[schema["text"]]
+    else:
+        X = frame.drop(columns=[c for c in ("_label", "_group", "_part") if c in frame])
+        for column in schema["categorical"]:
+            X[column] = X[column].where(X[column] != "", None)
+    return Prepared(X, y, groups, part, schema)
 
 
 def cache_file(kind, key, suffix):
@@ -166,7 +236,7 @@ def features(kind, prepared, train, encoder=ENCODER):
     Parameters
     ----------
     kind : {"matrix", "tfidf", "embedding"}
-    prepared : imbbench.datasets.Prepared
+    prepared : Prepared
     train : ndarray of int
         Training part; nothing is learnt from other rows.
     encoder : str

@@ -19,9 +19,8 @@ import pandas as pd
 from sklearn.pipeline import make_pipeline
 
 from imbbench import config, metrics, protocol
-from imbbench.datasets import load_prepared
 from imbbench.errors import StudyError
-from imbbench.features import cache_file, embed, features
+from imbbench.features import cache_file, embed, features, load_prepared
 from imbbench.files import write_whole
 from imbbench.learners import learner_class, one_hot
 from imbbench.strategies import NotApplicable, resolve

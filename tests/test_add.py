@@ -7,8 +7,9 @@ from ruamel.yaml import YAML
 
 from imbbench import sources
 from imbbench.add import add_dataset
-from imbbench.datasets import load_prepared, parse_dataset
+from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
+from imbbench.features import load_prepared
 from imbbench.prepare import prepare
 
 PARAMS = """\

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from imbbench.datasets import load_prepared, parse_dataset
+from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
+from imbbench.features import load_prepared
 from imbbench.prepare import prepare
 
 ENTRY = {

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbbench.datasets import load_prepared, parse_dataset
+from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
+from imbbench.features import load_prepared
 from imbbench.prepare import canonical, number, prepare
 
 PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
