@@ -14,7 +14,13 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
 
 from imbbench.errors import StudyError
 from imbbench.metrics import macro_average_precision
@@ -28,13 +34,28 @@ def one_hot(categorical):
     )
 
 
-class _Coded(ClassifierMixin, BaseEstimator):
-    """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
+class _Learner(ClassifierMixin, BaseEstimator):
+    """What all learners share."""
 
     neural = False
 
+    def predict(self, X):
+        """Most probable classes, (N,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+class _Coded(_Learner):
+    """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def fit(self, X, y, sample_weight=None):
         """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        X, y = validate_data(self, X, y, accept_sparse="csr")
         mask = self.categorical
         self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
         self.model_ = self._model().fit(self._code(X), y, sample_weight=sample_weight)
@@ -46,11 +67,9 @@ class _Coded(ClassifierMixin, BaseEstimator):
 
     def predict_proba(self, X):
         """Probabilities, (N, C)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr")
         return self.model_.predict_proba(self._code(X))
-
-    def predict(self, X):
-        """Most probable classes, (N,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
 
 
 class LogReg(_Coded):
@@ -108,7 +127,7 @@ class Tree(_Coded):
         )
 
 
-class HistGradientBoosting(ClassifierMixin, BaseEstimator):
+class HistGradientBoosting(_Learner):
     """Histogram gradient boosting, the strong tabular learner.
 
     A fixed number of rounds: stopping early on a loss would treat strategies that move the
@@ -124,7 +143,6 @@ class HistGradientBoosting(ClassifierMixin, BaseEstimator):
     """
 
     features = {"tabular": "matrix"}
-    neural = False
 
     def __init__(self, max_iter=100, learning_rate=0.1, categorical=None, random_state=None):
         self.max_iter = max_iter
@@ -134,10 +152,11 @@ class HistGradientBoosting(ClassifierMixin, BaseEstimator):
 
     def fit(self, X, y, sample_weight=None):
         """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        X, y = validate_data(self, X, y)
         nominal = self.categorical
         if nominal is not None and np.any(nominal):
             # Natively coded columns must stay below the bin count; wider ones act as numbers.
-            nominal = nominal & (np.asarray(X).max(axis=0) < 255)
+            nominal = nominal & (X.max(axis=0) < 255)
         self.model_ = HistGradientBoostingClassifier(
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
@@ -146,18 +165,16 @@ class HistGradientBoosting(ClassifierMixin, BaseEstimator):
             random_state=self.random_state,
         ).fit(X, y, sample_weight=sample_weight)
         self.classes_ = self.model_.classes_
+        self.n_iter_ = self.model_.n_iter_
         return self
 
     def predict_proba(self, X):
         """Probabilities, (N, C)."""
-        return self.model_.predict_proba(X)
-
-    def predict(self, X):
-        """Most probable classes, (N,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        check_is_fitted(self)
+        return self.model_.predict_proba(validate_data(self, X, reset=False))
 
 
-class MLP(ClassifierMixin, BaseEstimator):
+class MLP(_Learner):
     """Multi-layer perceptron in torch, stopped early on the validation part.
 
     The last layer's weights start at zero, so the first loss is known exactly (log C, or the
@@ -237,7 +254,14 @@ class MLP(ClassifierMixin, BaseEstimator):
         import torch
 
         X, y = validate_data(self, X, y)
+        check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
+        if sample_weight is not None:
+            sample_weight = column_or_1d(sample_weight, dtype=np.float64)
+            check_consistent_length(y, sample_weight)
+            if not sample_weight.sum() > 0:
+                raise ValueError("the sample weights sum to zero")
+            sample_weight = sample_weight / sample_weight.mean()
         mask = self.categorical
         self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
         generator = np.random.default_rng(self.random_state)
@@ -258,8 +282,6 @@ class MLP(ClassifierMixin, BaseEstimator):
         )
         loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
         loss = loss.to(self.device_).train()
-        if sample_weight is not None:
-            sample_weight = np.asarray(sample_weight) / np.mean(sample_weight)
 
         self.first_loss_, self.history_, self.n_epochs_ = None, [], 0
         best, best_epoch = None, 0
@@ -353,16 +375,14 @@ class MLP(ClassifierMixin, BaseEstimator):
         with torch.no_grad():
             return self._probabilities(self.network_(self._tensor(X)))
 
-    def predict(self, X):
-        """Most probable classes, (N,)."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
-
 
 def _objective(loss, logits, labels, weights):
     if weights is None:
         return loss(logits, labels)
     import torch
 
+    if not isinstance(loss, torch.nn.CrossEntropyLoss):
+        raise ValueError("weights of rows multiply the cross-entropy; another loss takes none")
     return (weights * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
 
 
