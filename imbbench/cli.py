@@ -114,9 +114,12 @@ def _run(options, started):
 
 
 def _execute(options, started):
+    from ruamel.yaml import YAML
+
     from imbbench import notebooks
 
-    notebooks.execute(options.notebook, options.output, dict(options.p))
+    given = {name: YAML(typ="safe").load(value) for name, value in options.p}
+    notebooks.execute(options.notebook, options.output, given)
 
 
 def _add(options, started):
