@@ -161,10 +161,10 @@ def _folder(dataset):
     return config.root() / "data" / "prepared" / dataset
 
 
-@functools.cache
 def _content(dataset):
     """Checksum of the prepared data."""
-    return hashlib.sha256((_folder(dataset) / "data.csv").read_bytes()).hexdigest()
+    files = (_folder(dataset) / name for name in ("data.csv", "schema.json"))
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
 @functools.cache
@@ -216,8 +216,8 @@ def _split(study, dataset, learner, split):
     return _split_of(dataset, study.protocol, kind, split, stamp)
 
 
-class _TimeLimit(Exception):
-    pass
+class _TimeLimit(BaseException):
+    """Not an Exception, so that no strategy catches it by catching those."""
 
 
 @contextmanager
@@ -291,7 +291,7 @@ def run_cell(study, task, reuse=True):
     try:
         data = _split(study, task.dataset, task.learner, task.split)
         probabilities, labels, seconds = _fit_predict(study, task, entry, data, reuse)
-        cpu = time.process_time() - cpu
+        cpu_seconds = time.process_time() - cpu
         scores = metrics.score_metrics(data.y_test, probabilities)
         for rule, predicted in labels.items():
             found = {**scores, **metrics.label_metrics(data.y_test, predicted, len(data.classes))}
@@ -308,10 +308,10 @@ def run_cell(study, task, reuse=True):
     except Exception as error:
         status, reason = "failed", " ".join(f"{type(error).__name__}: {error}".split())[:300]
     if status != "ok":
-        cpu = time.process_time() - cpu
+        cpu_seconds = time.process_time() - cpu
         rows = [{**key, "rule": "", "status": status, "reason": reason}]
         timing |= {"fit_seconds": time.perf_counter() - wall, "predict_seconds": np.nan}
-    timing |= {"status": status, "cpu_seconds": cpu, "peak_memory_mib": _peak_mib()}
+    timing |= {"status": status, "cpu_seconds": cpu_seconds, "peak_memory_mib": _peak_mib()}
     return rows, timing, curve
 
 
