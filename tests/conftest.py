@@ -76,7 +76,7 @@ def mixed(rng):
 
 
 def nominal(rng):
-    labels = draw_labels(rng, {"no": 90, "yes": 24})
+    labels = draw_labels(rng, {"no": 170, "yes": 14})
     columns = {f"c{i}": rng.choice(list("abcd"), len(labels)) for i in range(4)}
     columns["c0"] = np.where(rng.random(len(labels)) < 0.6, labels, columns["c0"])
     frame = pd.DataFrame(columns, dtype=object)
@@ -104,10 +104,22 @@ def texts(rng):
     return pd.DataFrame({"text": lines}), labels, {"text": "text"}
 
 
-TINY = {f.__name__: f for f in (binary, mixed, nominal, four, fixed_test, texts)}
+def images(rng):
+    """Seven by seven grey values, a bright square in another corner for each class."""
+    labels = draw_labels(rng, {"nought": 60, "one": 30, "two": 18})
+    pixels = rng.integers(0, 200, (len(labels), 7, 7))
+    for label, (row, column) in {"nought": (0, 0), "one": (0, 4), "two": (4, 0)}.items():
+        pixels[labels == label, row : row + 3, column : column + 3] += 55
+    frame = pd.DataFrame(pixels.reshape(-1, 49).astype(float))
+    return frame.add_prefix("p"), labels, {"modality": "image"}
 
 
-def write_prepared(root, name, frame, labels, categorical=(), text=None, part=None):
+TINY = {f.__name__: f for f in (binary, mixed, nominal, four, fixed_test, texts, images)}
+
+
+def write_prepared(
+    root, name, frame, labels, categorical=(), text=None, part=None, modality="tabular"
+):
     """Write a data set in the prepared format below ``root``."""
     counted = labels if part is None else labels[part == "train"]
     names, counts = np.unique(counted, return_counts=True)
@@ -119,7 +131,7 @@ def write_prepared(root, name, frame, labels, categorical=(), text=None, part=No
         frame["_part"] = part
     schema = {
         "name": name,
-        "modality": "text" if text else "tabular",
+        "modality": "text" if text else modality,
         "classes": names[order].tolist(),
         "class_counts": counts[order].tolist(),
         "numeric": [c for c in features if c not in categorical and c != text],
@@ -136,7 +148,7 @@ def write_prepared(root, name, frame, labels, categorical=(), text=None, part=No
 
 @pytest.fixture(scope="session")
 def write_study():
-    """``write_study(root, families, strategies, **others)``: ``params.yaml`` and all tiny data."""
+    """``write_study(root, strategies, learners, **protocol)``: params.yaml and all tiny data."""
 
     def write(root, strategies, learners=LEARNERS, **protocol):
         for name, make in TINY.items():
@@ -144,6 +156,7 @@ def write_study():
             write_prepared(root, name, frame, labels, **roles)
         entries = {name: dict(ENTRY) for name in TINY}
         entries["texts"] |= {"modality": "text", "text": "text"}
+        entries["images"] |= {"modality": "image"}
         params = {
             "families": list(strategies),
             "protocol": {"folds": 3, "time_limit": 60, "encoder": "no-encoder", **protocol},

@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 
 from imbbench import features as module
-from imbbench.datasets import Prepared
-from imbbench.features import embed, features, matrix, tfidf
+from imbbench.features import Prepared, embed, features, matrix, tfidf
 
 TRAIN = np.arange(8)
 

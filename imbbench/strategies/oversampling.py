@@ -48,7 +48,7 @@ def smote(cell, ratio=1, k_neighbors=5):
     if cell.categorical.all():
         sampler = SMOTEN(**settings)
     elif cell.categorical.any():
-        sampler = SMOTENC(np.flatnonzero(cell.categorical), **settings)
+        sampler = SMOTENC(np.flatnonzero(cell.categorical).tolist(), **settings)
     else:
         sampler = SMOTE(**settings)
     X, y = sampler.fit_resample(cell.X, cell.y)

@@ -1,0 +1,248 @@
+"""What every strategy of params.yaml and every learner keeps to, on tiny data of every kind.
+
+The entries are read from the study's own params.yaml, so that a new one is tested as soon as it
+is registered.
+"""
+
+import dataclasses
+import functools
+import importlib
+import inspect
+from pathlib import Path
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+
+from imbbench import config, features, metrics, run
+from imbbench.learners import LEARNERS, learner_class
+from imbbench.strategies import definitions, resolve
+
+STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
+MODALITY = {
+    "binary": "tabular",
+    "mixed": "tabular",
+    "nominal": "tabular",
+    "four": "tabular",
+    "fixed_test": "tabular",
+    "texts": "text",
+    "images": "image",
+}
+# Settings of learners and strategies that are cut down wherever they occur.
+SMALL = {"max_iter": 5, "n_estimators": 3, "epochs": 3, "batch_size": 32}
+# (strategy, data set) that fail, with the reason; everything else is ok or not applicable.
+FAILS = {}
+ENTRIES = [(family, name) for family in STUDY.families for name in STUDY.family(family)]
+RANGES = {name: (0, 1) for name in metrics.SCORES} | {
+    "mcc": (-1, 1),
+    "brier": (0, 2),
+    "log_loss": (0, np.inf),
+}
+
+
+def small(settings):
+    settings = {key: SMALL.get(key, value) for key, value in (settings or {}).items()}
+    if settings.get("hidden"):
+        settings["hidden"] = [8]
+    return settings
+
+
+def applicable(dataset, family, strategy):
+    learners = STUDY.family(family)[strategy].get("learners") or STUDY.learners
+    return [name for name in learners if MODALITY[dataset] in learner_class(name).features]
+
+
+CELLS = [
+    run.Task(dataset, family, learner, strategy, 0)
+    for dataset in MODALITY
+    for family, strategy in ENTRIES
+    for learner in applicable(dataset, family, strategy)
+]
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory, write_study, encoder):
+    """The study's strategies and learners, cut down, on tiny data."""
+    root = tmp_path_factory.mktemp("contract")
+    strategies = {
+        family: {name: small(entry) for name, entry in STUDY.family(family).items()}
+        for family in STUDY.families
+    }
+    learners = {name: small(settings) for name, settings in STUDY.learners.items()}
+    write_study(root, strategies, learners, encoder=encoder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMBBENCH_ROOT", str(root))
+        # In a batch the last bits of a text's embedding depend on its neighbours.
+        patch.setattr(features, "_encode", functools.partial(features._encode, batch=1))
+        yield config.load()
+
+
+@pytest.fixture
+def observed(monkeypatch):
+    """What the strategy of the last cell did: validation probabilities, arrays before and after."""
+    seen = {}
+
+    def spy(family, name, entry):
+        call, own_rule = resolve(family, name, entry)
+
+        def watched(cell):
+            arrays = (cell.X, cell.y, cell.X_val, cell.y_val, cell.categorical, cell.class_counts)
+            before = joblib.hash(arrays)
+            model = call(cell)
+            seen["changed"] = joblib.hash(arrays) != before
+            seen["validation"] = np.array(model.predict_proba(cell.X_val))
+            return model
+
+        return watched, own_rule
+
+    monkeypatch.setattr(run, "resolve", spy)
+    return seen
+
+
+def poison(prepared, rows):
+    """The same data with nonsense in ``rows``: extreme and missing values, new words, labels."""
+    rng = np.random.default_rng(0)
+    X, y = prepared.X.copy(), prepared.y.copy()
+    y[rows] = y.max() - y[rows]
+    if isinstance(X, pd.Series):
+        X.iloc[rows] = [f"zebra zebra call {n}" for n in rows]
+        return dataclasses.replace(prepared, X=X, y=y)
+    for column in X:
+        numeric = column in prepared.schema["numeric"]
+        values = rng.normal(0, 1e4, len(rows)) if numeric else np.full(len(rows), "new", object)
+        values[::3] = np.nan if numeric else None
+        X.iloc[rows, X.columns.get_loc(column)] = values
+    return dataclasses.replace(prepared, X=X, y=y)
+
+
+@pytest.fixture(scope="module")
+def poisoned(study):
+    """Caches that hold the data with poisoned test rows of split 0, cut as before."""
+    read, cut = run._data_of.__wrapped__, run._split_of.__wrapped__
+
+    @functools.cache
+    def data_of(dataset, protocol, stamp):
+        prepared, cuts = read(dataset, protocol, stamp)
+        return poison(prepared, cuts[0][2]), cuts
+
+    return data_of, functools.cache(cut)
+
+
+@pytest.mark.parametrize("task", CELLS, ids=lambda t: "-".join(dataclasses.astuple(t)[:4]))
+def test_cell(study, observed, poisoned, monkeypatch, task):
+    rows, timing, curve = run.run_cell(study, task)
+    status, reason = rows[0]["status"], rows[0]["reason"]
+    if (task.strategy, task.dataset) in FAILS:
+        assert status == "failed", "it no longer fails: take it off the list"
+        assert FAILS[task.strategy, task.dataset] in reason
+        return
+    assert status in ("ok", "not applicable"), reason
+    assert timing["status"] == status
+    if status == "not applicable":
+        assert len(reason) > 10
+        assert len(rows) == 1
+        assert curve is None
+        return
+
+    own_rule = resolve(task.family, task.strategy, study.family(task.family)[task.strategy])[1]
+    assert [row["rule"] for row in rows] == (["own"] if own_rule else ["argmax", "tuned"])
+    n_classes = len(run._data(task.dataset, study.protocol)[0].schema["classes"])
+    for row in rows:
+        for name, (low, high) in RANGES.items():
+            assert low - 1e-9 <= row[name] <= high + 1e-9, name
+        for name in run.PER_CLASS:
+            assert all(0 <= row[f"{name}_{c}"] <= 1 for c in range(n_classes))
+    validation = observed["validation"]
+    assert validation.shape[1] == n_classes
+    assert validation.min() >= 0
+    np.testing.assert_allclose(validation.sum(axis=1), 1, atol=1e-6)
+    assert not observed["changed"], "the strategy changed the cell's arrays in place"
+
+    # Again, with nonsense in the test rows and nothing memoised: the same model.
+    data_of, split_of = poisoned
+    monkeypatch.setattr(run, "_data_of", data_of)
+    monkeypatch.setattr(run, "_split_of", split_of)
+    monkeypatch.setattr(run, "_content", lambda dataset: f"{dataset} poisoned")
+    observed.clear()
+    run.run_cell(study, task)
+    np.testing.assert_array_equal(validation, observed["validation"])
+
+
+def test_poison_is_felt(study, observed, poisoned, monkeypatch):
+    """A preprocessing that learns from all rows does not pass :func:`test_cell`."""
+    task = run.Task("mixed", "reference", "logreg", "plain", 0)
+    run.run_cell(study, task)
+    honest = observed["validation"]
+    data_of, _ = poisoned
+    everything = run.features
+
+    def leaky(kind, prepared, train, encoder):
+        return everything(kind, prepared, np.arange(len(prepared.y)), encoder)
+
+    monkeypatch.setattr(run, "_data_of", data_of)
+    monkeypatch.setattr(run, "_split_of", run._split_of.__wrapped__)
+    monkeypatch.setattr(run, "features", leaky)
+    run.run_cell(study, task, reuse=False)
+    assert np.abs(honest - observed["validation"]).max() > 1e-6
+
+
+@pytest.mark.parametrize(("family", "strategy"), ENTRIES)
+def test_a_cell_gives_the_same_rows_twice_and_every_strategy_runs_somewhere(
+    study, family, strategy
+):
+    for dataset in MODALITY:
+        for learner in applicable(dataset, family, strategy):
+            task = run.Task(dataset, family, learner, strategy, 1)
+            rows, _, curve = run.run_cell(study, task)
+            if rows[0]["status"] != "ok":
+                continue
+            again, _, same = run.run_cell(study, task, reuse=False)
+            pd.testing.assert_frame_equal(pd.DataFrame(rows), pd.DataFrame(again))
+            for name in curve:
+                np.testing.assert_array_equal(curve[name], same[name])
+            return
+    pytest.fail(f"{strategy} runs on no tiny data set")
+
+
+@pytest.mark.parametrize(("family", "strategy"), ENTRIES)
+def test_entry(family, strategy):
+    entry = STUDY.family(family)[strategy]
+    resolve(family, strategy, entry)
+    names = {name for _, name in ENTRIES}
+    assert entry.get("control", "plain") in names
+    assert set(entry.get("learners", [])) <= set(STUDY.learners)
+    assert entry.get("splits", 1) >= 1
+
+
+@pytest.mark.parametrize("family", STUDY.families)
+def test_family(family):
+    module = importlib.import_module(f"imbbench.strategies.{family}")
+    assert module.__doc__
+    for name, definition in definitions(family).items():
+        assert definition.function.__doc__, name
+        used = [
+            entry
+            for entry_name, entry in STUDY.family(family).items()
+            if (name in entry if definition.by_key else entry_name == name)
+        ]
+        assert used, f"no entry of params.yaml uses {name}"
+        for choice in definition.choices or ():
+            assert any(entry[name] == choice for entry in used), choice
+
+
+def test_every_learner_and_family_is_reachable():
+    assert list(STUDY.learners) == [name for name in LEARNERS if name in STUDY.learners]
+    assert set(STUDY.learners) == set(LEARNERS)
+    folder = Path(inspect.getfile(config)).parent / "strategies"
+    assert {path.stem for path in folder.glob("*.py")} - {"__init__"} == set(STUDY.families)
+
+
+def test_the_study_is_sound():
+    config.check(STUDY)
+
+
+def test_strategy_names_are_plain_words():
+    """They are parts of seeds, columns and file names."""
+    for _, strategy in ENTRIES:
+        assert strategy.isidentifier()
