@@ -208,7 +208,9 @@ def embed(texts, encoder=ENCODER):
 def _encode(texts, encoder, batch=64):
     import torch
     from transformers import AutoModel, AutoTokenizer
+    from transformers.utils.logging import disable_progress_bar
 
+    disable_progress_bar()
     folder = encoder_folder(encoder)
     tokenizer = AutoTokenizer.from_pretrained(folder)
     model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False).eval()
