@@ -136,7 +136,8 @@ def _check_names(study):
                 f"Known: {', '.join(known)}."
             )
     for family in study.families:
-        if importlib.util.find_spec(f"imbbench.strategies.{family}") is None:
+        module = f"imbbench.strategies.{family}"
+        if not family.isidentifier() or importlib.util.find_spec(module) is None:
             raise StudyError(
                 f"params.yaml: family '{family}' has no module imbbench/strategies/{family}.py."
             )
@@ -155,19 +156,21 @@ def check(study):
     """
     from imbbench.strategies import resolve
 
-    names = {name for family in study.families for name in study.family(family)}
+    names = list(dict.fromkeys(name for family in study.families for name in study.family(family)))
     for family in study.families:
         for name, entry in study.family(family).items():
             resolve(family, name, entry)
+            learners, splits = entry.get("learners", []), entry.get("splits", 1)
+            if not isinstance(learners, list):
+                raise StudyError(f"params.yaml: strategy '{name}': learners is a list of learners.")
+            if not isinstance(splits, int) or splits < 1:
+                raise StudyError(f"params.yaml: strategy '{name}': splits is a number from 1 on.")
+            where = f"(strategy '{name}')"
             control = entry.get("control")
             if control is not None and control not in names:
-                raise StudyError(
-                    f"params.yaml: strategy '{name}' names the unknown control '{control}'."
-                )
-            for learner in entry.get("learners", []):
+                raise StudyError(_unknown("control", control, names, where))
+            for learner in learners:
                 if learner not in study.learners:
-                    raise StudyError(
-                        _unknown("learner", learner, study.learners, f"(strategy '{name}')")
-                    )
+                    raise StudyError(_unknown("learner", learner, study.learners, where))
     for name in [*study.datasets, *study.web_datasets]:
         study.dataset(name)

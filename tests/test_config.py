@@ -1,0 +1,157 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from imbbench import config
+from imbbench.errors import StudyError
+
+VALID = {
+    "families": ["reference", "weighting"],
+    "protocol": {"folds": 3},
+    "learners": {"logreg": {"C": 1.0}, "mlp": {}},
+    "strategies": {
+        "reference": {"plain": {}},
+        "weighting": {"inverse_frequency": None, "heavy": {"table": [1, 10]}},
+    },
+    "datasets": {
+        "toy": {
+            "source": {"path": "a.csv"},
+            "sha256": {"data": "0" * 64},
+            "format": "csv",
+            "target": "y",
+            "modality": "tabular",
+            "licence": "none",
+            "why": "a test",
+        }
+    },
+}
+
+
+def change(place, value):
+    """A copy of the valid study with the value at ``a.b.c`` set, or taken out if None."""
+    params = json.loads(json.dumps(VALID))
+    *parents, last = place.split(".")
+    inner = params
+    for key in parents:
+        inner = inner[key]
+    if value is None:
+        del inner[last]
+    else:
+        inner[last] = value
+    return params
+
+
+@pytest.fixture
+def load(tmp_path):
+    def go(params):
+        text = params if isinstance(params, str) else json.dumps(params)
+        (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+        return config.load(tmp_path / "params.yaml")
+
+    return go
+
+
+def test_valid(load):
+    study = load(VALID)
+    assert study.protocol == config.Protocol(folds=3)
+    assert study.protocol.validation == 0.2
+    assert study.family("weighting") == {"inverse_frequency": {}, "heavy": {"table": [1, 10]}}
+    assert study.dataset("toy").modality == "tabular"
+    config.check(study)
+
+
+def test_the_projects_own_study():
+    study = config.load(Path(__file__).parents[1] / "params.yaml")
+    config.check(study)
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("familes", [], "unknown key 'familes'. Known there: families, protocol, learners"),
+        ("protocol.fold", 5, "unknown key 'protocol.fold'. Known there: folds, repeats, splits"),
+        ("protocol.folds", 1, "'protocol.folds': Input should be greater than or equal to 2"),
+        ("protocol.validation", 0.9, "'protocol.validation': .*less than or equal to 0.5"),
+        ("protocol.time_limit", "long", "'protocol.time_limit': .*valid number"),
+        ("protocol", None, "'protocol': Field required"),
+        ("learners.svm", {}, "Unknown learner 'svm'. Known: logreg, tree"),
+        ("learners.logreg", {"c": 1}, "learner 'logreg' has the unknown key 'c'. Known: C"),
+        ("learners.mlp", {"loss": "focal"}, "learner 'mlp' has the unknown key 'loss'"),
+        ("families", ["reference", "weight"], "'weight' has no module imbbench/strategies/weight"),
+        ("families", ["reference", "a.b"], "'a.b' has no module"),
+        ("families", ["reference"], "strategies.weighting is not listed under families: reference"),
+        ("web_datasets", {"toy": {}}, "'toy' is in datasets and in web_datasets"),
+    ],
+)
+def test_what_loading_refuses(load, place, value, message):
+    with pytest.raises(StudyError, match=message):
+        load(change(place, value))
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("strategies.weighting.inverse", {}, "'inverse' of family 'weighting' is not defined"),
+        ("strategies.weighting.heavy", {"table": [1], "x": 1}, "unknown key 'x'. Known: .*control"),
+        (
+            "strategies.weighting.heavy.control",
+            "plane",
+            "no control 'plane'. Known: plain, inverse_frequency, heavy. .strategy 'heavy'",
+        ),
+        (
+            "strategies.weighting.heavy.learners",
+            ["svm"],
+            "no learner 'svm'. Known: logreg, mlp. .strategy 'heavy'",
+        ),
+        ("strategies.weighting.heavy.learners", "mlp", "'heavy': learners is a list of learners"),
+        ("strategies.weighting.heavy.splits", 0, "'heavy': splits is a number from 1 on"),
+        ("datasets.toy.tarket", "y", "data set toy: unknown key tarket; known are"),
+    ],
+)
+def test_what_checking_refuses(load, place, value, message):
+    study = load(change(place, value))
+    with pytest.raises(StudyError, match=message):
+        config.check(study)
+
+
+@pytest.mark.parametrize("text", ["families: [a", "families: []\nfamilies: []\n", "", "- a\n"])
+def test_not_a_study_at_all(load, text):
+    with pytest.raises(StudyError, match=r"params\.yaml"):
+        load(text)
+
+
+def test_unknown_names_list_the_known_ones(load):
+    study = load(VALID)
+    with pytest.raises(StudyError, match=r"no data set 'toi'\. Known: toy\. imbbench"):
+        study.dataset("toi")
+    with pytest.raises(StudyError, match=r"no family 'loss'\. Known: reference, weighting"):
+        study.family("loss")
+
+
+def test_web_data_sets_have_their_own_results(load):
+    params = change("web_datasets", {"far": VALID["datasets"]["toy"]})
+    study = load(params)
+    assert study.results("toy") == "results"
+    assert study.results("far") == "results/web"
+    assert study.dataset("far").target == "y"
+
+
+def test_root(tmp_path, monkeypatch):
+    monkeypatch.delenv("IMBBENCH_ROOT", raising=False)
+    (tmp_path / "params.yaml").write_text("{}")
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert config.root() == tmp_path
+    monkeypatch.setenv("IMBBENCH_ROOT", str(inner))
+    assert config.root() == inner
+    with pytest.raises(StudyError, match=r"params\.yaml does not exist"):
+        config.load()
+
+
+def test_no_study_here(tmp_path, monkeypatch):
+    monkeypatch.delenv("IMBBENCH_ROOT", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StudyError, match="go to the study's folder first"):
+        config.root()
