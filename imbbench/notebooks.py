@@ -59,6 +59,7 @@ def execute(notebook, output, parameters):
         in ``data/failed`` and an older ``output`` is left as it was.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
 
     notebook, output = Path(notebook), Path(output)
     if not notebook.is_file():
@@ -82,6 +83,10 @@ def execute(notebook, output, parameters):
         raise StudyError(
             f"{notebook} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"The executed copy with the traceback is {attempt}."
+        ) from None
+    except DeadKernelError:
+        raise StudyError(
+            f"{notebook}: the kernel died; most often there was too little memory."
         ) from None
     attempt.unlink(missing_ok=True)
     write_whole(output, lambda part: nbformat.write(executed, part))

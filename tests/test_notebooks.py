@@ -1,0 +1,149 @@
+import re
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from imbbench.errors import StudyError
+from imbbench.notebooks import check_parameters, clean, execute
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def parameters(source):
+    return new_code_cell(source, metadata={"tags": ["parameters"]})
+
+
+def notebook(*cells):
+    return new_notebook(cells=list(cells), metadata={"kernelspec": KERNEL})
+
+
+@pytest.mark.parametrize("given", [{}, {"a": 1}, {"a": 1, "b": 2, "c": 3}])
+def test_known_parameters(given):
+    source = "# d = 1\na = 1  # as in b == 2\nb: int = 2\nc = dict(\n    e=1,\n)\n"
+    check_parameters(given, notebook(parameters(source)), "n.ipynb")
+
+
+@pytest.mark.parametrize("name", ["d", "e", "x"])
+def test_unknown_parameters(name):
+    source = "# d = 1\na = 1\nb: int = 2\nc = dict(\n    e=1,\n)\n"
+    with pytest.raises(StudyError, match=f"n.ipynb has no parameter '{name}'. Known: a, b, c"):
+        check_parameters({name: 1}, notebook(parameters(source), new_code_cell("x = 1")), "n.ipynb")
+
+
+def test_a_notebook_without_parameters():
+    with pytest.raises(StudyError, match="no parameter 'a'"):
+        check_parameters({"a": 1}, notebook(new_code_cell("a = 1")), "n.ipynb")
+
+
+def executed(*outputs, tags=()):
+    times = {"iopub.execute_input": "2020-01-01", "shell.execute_reply": "2020-01-02"}
+    metadata = {"tags": list(tags), "execution": times, "papermill": {"duration": 1.5}}
+    return new_code_cell("1", outputs=list(outputs), metadata=metadata, execution_count=1)
+
+
+def test_clean_keeps_what_is_equal_in_two_runs():
+    printed = new_output("stream", text="12 cells left, 1.5 s")
+    found = notebook(
+        new_markdown_cell("# A"), executed(printed, tags=["progress"]), executed(printed)
+    )
+    found.metadata |= {"papermill": {"start_time": "2020"}, "widgets": {}}
+    found.metadata["language_info"] = {"name": "python"}
+    clean(found)
+    assert set(found.metadata) == {"kernelspec", "language_info"}
+    assert [cell.id for cell in found.cells] == ["cell-0", "cell-1", "cell-2"]
+    assert [dict(cell.metadata) for cell in found.cells] == [{}, {"tags": ["progress"]}, {}]
+    assert found.cells[1].outputs == []
+    assert found.cells[2].outputs == [printed]
+    nbformat.validate(found)
+
+
+def test_clean_keeps_the_progress_of_a_run_that_failed():
+    error = new_output("error", ename="ValueError", evalue="no", traceback=[])
+    found = clean(notebook(executed(error, tags=["progress"]), executed()))
+    assert found.cells[0].outputs == [error]
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    """``source(code)``: a notebook whose second cell reports progress and third runs the code."""
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+
+    def write(code):
+        cells = [
+            parameters('word = "nothing"'),
+            new_code_cell("import time\nprint(time.time())", metadata={"tags": ["progress"]}),
+            new_code_cell(code),
+        ]
+        path = tmp_path / "source.ipynb"
+        nbformat.write(notebook(*cells), path)
+        return path
+
+    return write
+
+
+def test_equal_inputs_give_equal_bytes(source, tmp_path):
+    path = source("import os\nprint(word, os.path.exists('source.ipynb'))\nword")
+    for name in ("one", "two"):
+        execute(path, tmp_path / "out" / f"{name}.ipynb", {"word": "said"})
+    one, two = ((tmp_path / "out" / f"{name}.ipynb").read_bytes() for name in ("one", "two"))
+    assert one == two
+    assert b"\r" not in one
+    found = nbformat.reads(one.decode(), as_version=4)
+    nbformat.validate(found)
+    tags = [cell.metadata.get("tags", []) for cell in found.cells]
+    assert tags == [["parameters"], ["injected-parameters"], ["progress"], []]
+    assert found.cells[2].outputs == []
+    assert found.cells[3].outputs[0].text == "said True\n"  # it runs in the study's folder
+    assert [cell.execution_count for cell in found.cells] == [1, 2, 3, 4]
+    assert not re.search(rb"20\d\d-\d\d-\d\d", one)
+    assert str(tmp_path).encode() not in one
+    assert not list((tmp_path / "data" / "failed").iterdir())
+    assert path.read_bytes().count(b"outputs") == 3  # the source stays as it was
+
+
+def test_a_notebook_that_fails_leaves_the_old_output_and_its_own_copy(source, tmp_path):
+    path = source("raise ValueError('no such luck')")
+    output = tmp_path / "results" / "toy" / "out.ipynb"
+    output.parent.mkdir(parents=True)
+    output.write_text("old")
+    with pytest.raises(
+        StudyError, match=r"source\.ipynb failed in cell 3: ValueError: no such luck"
+    ):
+        execute(path, output, {})
+    assert output.read_text() == "old"
+    assert [p.name for p in output.parent.iterdir()] == ["out.ipynb"]
+    (failed,) = (tmp_path / "data" / "failed").iterdir()
+    found = nbformat.read(failed, as_version=4)
+    outputs = [output for cell in found.cells for output in cell.get("outputs", [])]
+    assert any(o.output_type == "error" and o.ename == "ValueError" for o in outputs)
+    assert any(o.get("name") == "stdout" for o in outputs)  # the progress until then
+
+
+def test_a_kernel_that_dies_is_one_message(source, tmp_path):
+    path = source("import os\nos._exit(1)")
+    with pytest.raises(StudyError, match=r"source\.ipynb: the kernel died"):
+        execute(path, tmp_path / "out.ipynb", {})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_what_is_refused_before_a_kernel_starts(source, tmp_path):
+    with pytest.raises(StudyError, match="There is no notebook"):
+        execute(tmp_path / "none.ipynb", tmp_path / "out.ipynb", {})
+    with pytest.raises(StudyError, match=r"no parameter 'wrod'\. Known: word"):
+        execute(source("1"), tmp_path / "out.ipynb", {"wrod": "x"})
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_papermill_itself_finds_the_engine(source, tmp_path):
+    """Whoever calls papermill with the engine gets the same refusal."""
+    import papermill
+
+    with pytest.raises(StudyError, match="no parameter 'wrod'"):
+        papermill.execute_notebook(
+            str(source("1")),
+            None,
+            parameters={"wrod": "x"},
+            engine_name="imbbench",
+            progress_bar=False,
+        )
