@@ -135,6 +135,6 @@ def _verify(options, started):
 
 
 def _summary(options, started):
-    from imbbench.tables import summary
+    from imbbench.prose import summary
 
     print(summary())

@@ -8,7 +8,6 @@ import io
 import textwrap
 
 import matplotlib as mpl
-import matplotlib.ticker
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -18,7 +17,6 @@ from imbbench.tables import WORDS
 
 WIDTH = 8.0  # inches: the width of a page on GitHub
 DPI = 100
-COLOURS = 128
 INK = "#333333"
 FAINT = "#c8c8c8"
 PALETTE = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494"]
@@ -46,7 +44,7 @@ STYLE = {
 
 
 class _Figure(Figure):
-    """A figure that notebooks show as a PNG of few colours, a third of the usual size.
+    """A figure that notebooks show as a PNG with a palette, half the usual size.
 
     Hundreds of executed notebooks are committed. Not made with pyplot, which would register its
     own way to show figures.
@@ -58,9 +56,9 @@ class _Figure(Figure):
         plain, small = io.BytesIO(), io.BytesIO()
         with mpl.rc_context(STYLE):
             self.savefig(plain, format="png")
-        Image.open(plain).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
-            small, format="png", optimize=True
-        )
+        Image.open(plain).convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        ).save(small, format="png", optimize=True)
         return small.getvalue()
 
 
@@ -119,6 +117,7 @@ def class_counts(card):
     ax.set_ylim(len(names) - 0.4, -0.6)
     if logarithmic:
         ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
         ax.set_xlim(0.7, values.max() * 2.5)
     else:
         ax.set_xlim(0, values.max() * 1.12)
@@ -251,14 +250,6 @@ def reliability(curves, shown, fewest=0.005):
     return figure
 
 
-def _families(ax, families):
-    """Thin lines between families in a table of strategies from top to bottom."""
-    families = list(families)
-    for i in range(1, len(families)):
-        if families[i] != families[i - 1]:
-            ax.axhline(i - 0.5, color="#9a9a9a", lw=0.7, zorder=1)
-
-
 @mpl.rc_context(STYLE)
 def per_class(differences, classes, plain=None):
     """Recall and precision of every class against ``plain``, as a heat map.
@@ -291,7 +282,9 @@ def per_class(differences, classes, plain=None):
 
 def _heat(ax, table, colours, low, high, form):
     values = table.to_numpy(dtype=float)
-    image = ax.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    image = ax.imshow(
+        values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+    )
     ax.set_yticks(range(len(table)), table.index)
     ax.set_xticks([])
     ax.grid(visible=False)
@@ -308,27 +301,31 @@ def _heat(ax, table, colours, low, high, form):
 
 
 @mpl.rc_context(STYLE)
-def rank_heatmap(ranks, families, xlabel=""):
+def rank_heatmap(table, families):
     """Mean relative ranks: strategies over metrics or data sets; dark is good.
 
     Parameters
     ----------
-    ranks : DataFrame
+    table : DataFrame
         Index: labels; values 0 (best) to 100 (worst).
     families : list of str
         Family of every row.
-    xlabel : str
     """
-    table = ranks.rename(columns=WORDS)
-    figure, ((ax,),) = _figure(1.5 + 0.21 * len(table))
-    image = _heat(ax, table, "cividis", 0, 100, "{:.0f}" if table.shape[1] <= 20 else None)
-    names = [textwrap.fill(name, 13) for name in table.columns]
+    height = 0.19 * len(table)
+    figure, ((ax,),) = _figure(1.2 + height)
+    limit = max(np.nanmax(np.abs(table.to_numpy(dtype=float) - 50), initial=0), 10)
+    form = "{:.0f}" if table.shape[1] <= 20 else None
+    image = _heat(ax, table, "cividis", 50 - limit, 50 + limit, form)
+    names = [textwrap.fill(name, 13, break_long_words=False) for name in table.columns]
     turned = table.shape[1] > 8
-    look = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if turned else {}
+    look = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if turned else {}
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0, labelsize=8)
     ax.set_xticks(range(table.shape[1]), table.columns if turned else names, **look)
-    ax.set_xlabel(xlabel)
-    _families(ax, families)
-    bar = figure.colorbar(image, ax=ax, shrink=min(1, 5 / (1 + 0.21 * len(table))), pad=0.02)
+    for i in range(1, len(families)):
+        if families[i] != families[i - 1]:
+            ax.axhline(i - 0.5, color="white", lw=1.5)
+    bar = figure.colorbar(image, ax=ax, shrink=min(1, 5 / (1 + height)), aspect=30, pad=0.02)
     bar.set_label("mean rank: 0 best, 100 worst")
     return figure
 
@@ -356,13 +353,15 @@ def effects(table, xlabel, series="rule", looks=RULES, names=RULE_NAMES, columns
     panels = _panels(rows, columns)
     longest = max(len(p) + p["family"].nunique() for p in panels)
     figure, axes = _figure(1.1 + 0.19 * longest, ncols=len(panels), sharex=True)
-    # One strategy with a huge interval must not flatten all others: intervals may leave the axis.
-    inside = table["mean"].abs().max()
-    outer = table[["low", "high"]].abs().max(axis=1).quantile(0.9)
-    limit = 1.08 * max(inside, min(np.nan_to_num(outer), 2 * inside), 1e-3)
+    # One strategy with a huge interval must not flatten all others: it may leave the axis.
+    ends = []
+    for side, sign in (("low", -1), ("high", 1)):
+        means, outer = (sign * table["mean"]).max(), (sign * table[side]).quantile(0.9)
+        ends.append(max(means, min(np.nan_to_num(outer), 2 * abs(table["mean"]).max())))
+    left, right = np.maximum(ends, max(0.15 * max(ends), 1e-3))
     for ax, panel in zip(axes.flat, panels, strict=True):
         _effects_panel(ax, table, panel, series, looks)
-        ax.set_xlim(-limit, limit)
+        ax.set_xlim(-1.06 * left, 1.06 * right)
     figure.supxlabel(xlabel, fontsize=9)
     handles = [
         Line2D([], [], color=c, marker=m, lw=1.4, ms=5, label=names[k])
@@ -433,7 +432,7 @@ def fit_times(times):
     ax.plot(times["ratio"], places, "o", color=PALETTE[0], ms=5)
     ax.axvline(1, color="#606060", lw=0.9)
     ax.set_xscale("log")
-    ax.xaxis.set_major_formatter(matplotlib.ticker.FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.xaxis.set_major_formatter("{x:g}")
     ax.set_yticks(places, times["label"])
     ax.set_ylim(-0.7, len(times) - 0.3)
     ax.set_xlabel("fit seconds relative to plain, median over learners and splits (log axis)")
@@ -443,14 +442,16 @@ def fit_times(times):
 
 @mpl.rc_context(STYLE)
 def learner_effects(table):
-    """Mean effect of all strategies on each learner at either rule, weakest learner first.
+    """Mean effect of the strategies on each learner at either rule, the weakest first.
 
     Parameters
     ----------
     table : DataFrame
         Of :func:`imbbench.tables.learner_effects`.
     """
-    table = table.assign(label=table["learner"], family="weak to strong")
+    table = table.assign(
+        label=table["learner"] + " (" + table["modality"] + ")", family=table["modality"]
+    )
     return effects(table, "mean over strategies: macro-F1 minus that of the control")
 
 
