@@ -1,4 +1,5 @@
 import json
+import signal
 import time
 
 import joblib
@@ -147,7 +148,14 @@ def test_a_time_limit_cannot_be_swallowed(study, tried):
     assert rows[0]["status"] == "timed out"
     assert rows[0]["reason"] == "longer than 0.3 s"
     assert timing["fit_seconds"] >= 0.3
-    time.sleep(0.4)  # the alarm is off again
+
+
+@pytest.mark.parametrize("function", [lambda cell: cell.fit(), failing])
+def test_the_alarm_is_off_after_a_cell(tried, function):
+    before = signal.getsignal(signal.SIGALRM)
+    tried(function)
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is before
 
 
 def test_a_cell_that_fails_in_scoring_is_recorded(tried, monkeypatch):
