@@ -1,6 +1,7 @@
 """What notebooks and the command line say: Markdown tables, and sentences made from numbers."""
 
 import json
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -499,18 +500,24 @@ def summary():
         ),
         "(mean rank from 0, always best, to 100; macro-F1 as difference to the control)",
         "",
-        f"At argmax {argmax['improve_clearly']} of {argmax['strategies']} strategies clearly raise "
-        f"macro-F1 (mean {_signed(argmax['mean_difference'])}), once both sides tune their "
-        f"decision {tuned['improve_clearly']} (mean {_signed(tuned['mean_difference'])}).",
-        f"Tuning the decision of the untreated learner alone: "
-        f"{_signed(numbers['plain_tuned_minus_argmax']['mean'])}.",
+        *textwrap.wrap(
+            f"At argmax {argmax['improve_clearly']} of {argmax['strategies']} strategies clearly "
+            f"raise macro-F1 (mean {_signed(argmax['mean_difference'])}), once both sides tune "
+            f"their decision {tuned['improve_clearly']} (mean "
+            f"{_signed(tuned['mean_difference'])}). Tuning the decision of the untreated learner "
+            f"alone: {_signed(numbers['plain_tuned_minus_argmax']['mean'])}.",
+            95,
+        ),
         "",
-        f"{running['run_stages']} run stages, {running['loop_minutes']:.1f} min in their cell "
-        f"loops, {running['utilisation']:.0%} of the cores used there; overhead per stage "
-        f"{running['overhead_seconds_median'] or float('nan'):.1f} s (median), "
-        f"{running['overhead_seconds_max'] or float('nan'):.1f} s (largest).",
+        *textwrap.wrap(
+            f"{running['run_stages']} run stages, {running['loop_minutes']:.1f} min in their cell "
+            f"loops, {running['utilisation']:.0%} of the cores used there; overhead per stage "
+            f"{running['overhead_seconds_median'] or float('nan'):.1f} s (median), "
+            f"{running['overhead_seconds_max'] or float('nan'):.1f} s (largest).",
+            95,
+        ),
         "",
-        "Read on: results/rendered/04_study.ipynb (all data sets),",
-        "  results/rendered/<data set>/report.ipynb (one data set) and <family>.ipynb beside it",
+        "Read on: results/rendered/04_study.ipynb for all data sets; in results/rendered/<name>/",
+        "data_card.ipynb, report.ipynb and a notebook per family for each data set.",
     ]
     return "\n".join(lines)

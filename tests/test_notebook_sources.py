@@ -1,0 +1,108 @@
+"""What every notebook source keeps to, and that those of the study run on drawn results."""
+
+import ast
+import re
+from pathlib import Path
+
+import made_up
+import nbformat
+import pytest
+
+from imbbench.notebooks import PROGRESS
+
+FOLDER = Path(__file__).parents[1] / "notebooks"
+PATHS = sorted(FOLDER.glob("*.ipynb"))
+every = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def test_notebooks_are_numbered_without_gaps():
+    numbers = [int(path.stem.split("_")[0]) for path in PATHS]
+    assert numbers == list(range(1, len(PATHS) + 1))
+
+
+@every
+def test_source_is_stripped_and_valid(path):
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert notebook.metadata.kernelspec.name == "python3"
+    assert notebook.metadata.language_info == {"name": "python"}
+    for number, cell in enumerate(notebook.cells):
+        assert cell.id == f"cell-{number}"
+        assert set(cell.metadata) <= {"tags"}
+        assert cell.cell_type != "code" or (cell.outputs == [] and cell.execution_count is None)
+
+
+@every
+def test_source_opens_with_a_title_and_one_paragraph_that_asks(path):
+    first = nbformat.read(path, as_version=4).cells[0]
+    title, blank, *paragraph = first.source.splitlines()
+    assert first.cell_type == "markdown"
+    assert title.startswith(f"# {path.stem[:2]} · ") and blank == ""
+    assert paragraph and "" not in paragraph and "?" in first.source
+
+
+@every
+def test_source_has_one_parameters_cell_of_assignments(path):
+    cells = code(nbformat.read(path, as_version=4))
+    tagged = [cell for cell in cells if "parameters" in cell.metadata.get("tags", [])]
+    assert tagged == cells[:1]
+    for statement in ast.parse(tagged[0].source).body:
+        assert isinstance(statement, ast.Assign)
+        ast.literal_eval(statement.value)
+
+
+@every
+def test_notebooks_compute_nothing_themselves(path):
+    for cell in code(nbformat.read(path, as_version=4)):
+        assert len(cell.source.splitlines()) <= 12
+        for node in ast.walk(ast.parse(cell.source)):
+            assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                names = [alias.name for alias in node.names] + [getattr(node, "module", "")]
+                assert not any("notebook" in name.lower() for name in names)
+
+
+@pytest.mark.parametrize("path", PATHS[:4], ids=lambda path: path.stem)
+def test_conclusions_are_not_typed_in(path):
+    """No measured number stands in the text: it is made from the tables when it is shown."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        assert cell.cell_type == "code" or not re.search(r"\d\.\d", cell.source)
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    made_up.write_params(tmp_path, ["one", "two", "three"])
+    made_up.write_results(tmp_path, ["one", "two", "three"])
+    return tmp_path
+
+
+def run_cells(stem, **parameters):
+    """Run a source's code cells here, without a kernel; returns the variables."""
+    (path,) = FOLDER.glob(f"{stem}*.ipynb")
+    space = {}
+    for cell in code(nbformat.read(path, as_version=4)):
+        if PROGRESS not in cell.metadata.get("tags", []):
+            exec(compile(cell.source, cell.id, "exec"), space)
+        if "parameters" in cell.metadata.get("tags", []):
+            assert set(parameters) <= set(space)
+            space |= parameters
+    return space
+
+
+def test_data_card_and_report_run_on_any_data_set(study):
+    for stem in ("01", "03"):
+        run_cells(stem, dataset="two")
+
+
+def test_the_study_writes_only_when_asked(study):
+    run_cells("04")
+    assert not (study / "results" / "study.json").exists()
+    run_cells("04", save=True)
+    for name in ("study.json", "tables/leaderboard.csv", "figures/headline.svg"):
+        assert (study / "results" / name).is_file()

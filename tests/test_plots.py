@@ -1,0 +1,170 @@
+import io
+
+import made_up
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from imbbench import plots, tables
+
+
+def texts(axes, which="y"):
+    return [label.get_text() for label in getattr(axes, f"get_{which}ticklabels")()]
+
+
+def legend(figure):
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
+
+
+@pytest.fixture(scope="module")
+def differences(runs):
+    found = tables.paired_differences(runs)
+    return found[found["family"] != "reference"]
+
+
+def many(strategies, families=10):
+    """Effects of so many strategies at either rule."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"label": [f"strategy_{i}" for i in range(strategies)]})
+    table["family"] = np.sort(np.arange(strategies) % families).astype(str)
+    table = pd.concat([table.assign(rule=rule) for rule in ("argmax", "tuned")])
+    table["mean"] = rng.normal(0, 0.1, len(table))
+    return table.assign(low=table["mean"] - 0.05, high=table["mean"] + 0.05)
+
+
+def test_a_notebook_shows_the_same_small_png_every_time():
+    def show():
+        return plots.class_counts(made_up.card("d"))._repr_png_()
+
+    assert show() == show()
+    image = Image.open(io.BytesIO(show()))
+    assert image.mode == "P" and image.size[0] == 800
+
+
+def test_svg_has_the_same_bytes_every_time_and_no_date(tmp_path, differences):
+    for name in ("a.svg", "b.svg"):
+        plots.save_svg(plots.effects(tables.effects(differences, "macro_f1"), "x"), tmp_path / name)
+    assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
+    text = (tmp_path / "a.svg").read_text()
+    assert "<dc:date>" not in text and "\r" not in text and "<text" not in text
+
+
+@pytest.mark.parametrize(("counts", "scale"), [((500, 20), "log"), ((40, 20), "linear")])
+def test_class_counts_go_logarithmic_when_very_uneven(counts, scale):
+    card = made_up.card("d", {"small": counts[1], "big": counts[0]})
+    (axes,) = plots.class_counts(card).axes
+    assert axes.get_xscale() == scale
+    assert texts(axes) == ["big", "small"]
+    assert [a.get_text() for a in axes.texts] == [str(counts[0]), str(counts[1])]
+
+
+def test_class_counts_of_a_test_set_and_of_very_many_classes():
+    card = made_up.card("d", classes_test={"negative": 9, "positive": 5})
+    (axes,) = plots.class_counts(card).axes
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[90, 10], [9, 5]]
+    (axes,) = plots.class_counts(made_up.card("d", {f"c{i}": 9 for i in range(150)})).axes
+    assert "150 classes" in axes.get_xlabel()
+
+
+def test_missing_values_are_shares_of_the_rows():
+    card = made_up.card("d", missing_by_column={"a": 25, "b": 50})
+    (axes,) = plots.missing_values(card).axes
+    assert texts(axes) == ["b", "a"]
+    assert [bar.get_width() for bar in axes.patches] == [50, 25]
+
+
+@pytest.mark.parametrize("draw", [plots.precision_recall, plots.reliability])
+def test_curves_have_a_panel_per_learner_and_name_what_is_in_colour(runs, draw):
+    curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"]))
+    figure = draw(curves, ["plain", "inverse_sqrt", "not_run_here"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["logreg", "tree"]
+    assert legend(figure) == ["plain", "inverse_sqrt", "other strategies"]
+    figure = draw(curves, list(dict.fromkeys(curves["label"])))
+    assert "other strategies" not in legend(figure)
+
+
+def test_curves_of_an_odd_number_of_learners_hide_the_empty_panel(runs):
+    curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"]))
+    tree = curves[curves["learner"] == "tree"]
+    parts = [tree.assign(learner=f"learner_{i}") for i in range(5)]
+    figure = plots.precision_recall(pd.concat(parts), ["plain"])
+    assert [axes.get_visible() for axes in figure.axes] == [True] * 5 + [False]
+
+
+def test_reliability_leaves_out_bins_with_few_rows(runs):
+    curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"])).head(1)
+    curves[["rows_14", "confidence_14", "correct_14"]] = [2, 0.97, 0.0]
+    figure = plots.reliability(curves, list(curves["label"]))
+    (line,) = [line for line in figure.axes[0].lines if len(line.get_xdata()) > 2]
+    assert line.get_xdata().max() < 0.97
+
+
+def test_every_strategy_is_named_once_however_many(differences):
+    for count, panels in ((4, 1), (100, 2)):
+        table = many(count)
+        figure = plots.effects(table, "x")
+        assert len(figure.axes) == panels
+        named = [text for axes in figure.axes for text in texts(axes)]
+        assert sorted(named) == sorted(table["label"].unique())
+        for axes in figure.axes:
+            low, high = axes.get_xlim()
+            assert low < table["mean"].min() and table["mean"].max() < high
+
+
+def test_effects_without_an_interval_are_hollow():
+    table = many(2).assign(low=np.nan, high=np.nan)
+    (axes,) = plots.effects(table, "x").axes
+    filled = [line for line in axes.lines if len(line.get_xdata()) and line.get_marker() == "o"]
+    assert {line.get_markerfacecolor() for line in filled} == {"white"}
+
+
+def test_one_huge_interval_does_not_flatten_the_others():
+    table = many(30)
+    table.loc[table["label"] == "strategy_0", ["low", "high"]] = [-50, 50]
+    (axes,) = plots.effects(table, "x").axes
+    assert axes.get_xlim()[1] < 2
+
+
+def test_names_lose_the_family_under_its_heading():
+    table = many(2, families=1).assign(family="over")
+    table["label"] = table["label"] + " (over)"
+    (axes,) = plots.effects(table, "x").axes
+    assert texts(axes) == ["strategy_0", "strategy_1"]
+    assert "over" in [text.get_text() for text in axes.texts]
+
+
+def test_figures_of_the_study(runs, differences):
+    figure = plots.calibration(tables.calibration(differences))
+    assert legend(figure) == ["Brier score", "ECE"]
+    figure = plots.learner_effects(tables.learner_effects(runs))
+    assert sorted(texts(figure.axes[0])) == ["logreg", "tree"]
+    for table, families in (
+        tables.rank_table(tables.leaderboard(runs)),
+        tables.ranks_by_dataset(runs),
+    ):
+        axes = plots.rank_heatmap(table, families).axes[0]
+        assert texts(axes) == list(table.index) and len(families) == len(table)
+        shown = {text.get_text() for text in axes.texts}
+        assert f"{table.iloc[0, 0]:.0f}" in shown
+
+
+def test_class_heat_map_is_symmetric_around_no_difference(runs):
+    shown = ["inverse_sqrt", "threshold_0_3"]
+    table = tables.class_differences(runs[runs["dataset"] == "a"], shown)
+    figure = plots.per_class(table, {"negative": 90, "positive": 10})
+    low, high = figure.axes[0].images[0].get_clim()
+    assert low == -high and high >= np.nanmax(np.abs(table[["recall_0", "recall_1"]]))
+    assert texts(figure.axes[0], "x") == ["negative (90)", "positive (10)"]
+
+
+def test_times_leave_out_what_is_no_strategy(runs):
+    times = tables.fit_times(tables.label(made_up.draw_timings(runs)))
+    (axes,) = plots.fit_times(times).axes
+    assert set(texts(axes)) == {"inverse_frequency", "inverse_sqrt", "threshold_0_3"}
+    assert axes.get_xscale() == "log"

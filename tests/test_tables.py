@@ -1,0 +1,288 @@
+import json
+
+import made_up
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_up import row
+from scipy import stats
+
+from imbbench import config, tables
+from imbbench.errors import StudyError
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    made_up.write_params(tmp_path, ["one", "two", "three"], web=["far"])
+    made_up.write_results(tmp_path, ["one", "two", "three"])
+    return tmp_path
+
+
+def test_load_runs_reads_the_registry_not_what_lies_about(root):
+    made_up.write_results(root, ["removed"])
+    runs = tables.load_runs(config.load())
+    assert list(dict.fromkeys(runs["dataset"])) == ["one", "two", "three"]
+    assert not runs[["control", "rule", "reason"]].isna().any(axis=None)
+    assert set(runs.loc[runs["status"] != "ok", "rule"]) == {""}
+
+
+@pytest.mark.parametrize("load", ["load_runs", "load_curves", "load_timings"])
+def test_a_missing_table_is_an_error_that_names_the_stage(root, load):
+    (root / "results" / load[5:] / "two" / "weighting.csv").unlink()
+    with pytest.raises(StudyError, match="dvc repro run@two-weighting"):
+        getattr(tables, load)(config.load())
+
+
+def test_a_missing_loop_or_card_names_the_stage(root):
+    (root / "results/timings/one/posthoc.json").unlink()
+    with pytest.raises(StudyError, match="run@one-posthoc"):
+        tables.load_loops(config.load())
+    with pytest.raises(StudyError, match="prepare@far"):
+        tables.load_card("far")
+
+
+def test_web_data_sets_have_their_own_folder_and_stages(root):
+    study = config.load()
+    with pytest.raises(StudyError, match=r"web/dvc\.yaml:run@far-reference"):
+        tables.load_runs(study, "all")
+    made_up.write_results(root, ["far"], results="results/web")
+    assert set(tables.load_runs(study, "all")["dataset"]) == {"one", "two", "three", "far"}
+    assert "far" not in set(tables.load_runs(study)["dataset"])
+
+
+def test_an_unknown_data_set_is_refused(root):
+    with pytest.raises(StudyError, match="no data set 'four'"):
+        tables.load_runs(config.load(), ["four"])
+
+
+def test_a_family_without_any_curve_is_skipped(root):
+    (root / "results/curves/one/weighting.csv").write_text("\n")
+    assert set(tables.load_curves(config.load(), ["one"])["family"]) == {"reference", "posthoc"}
+
+
+def test_labels_name_the_family_where_a_name_is_used_twice(root):
+    study = config.load()
+    study.strategies["posthoc"]["inverse_sqrt"] = {}
+    labels = tables.labels(study)
+    assert labels["weighting", "inverse_sqrt"] == "inverse_sqrt (weighting)"
+    assert labels["posthoc", "inverse_sqrt"] == "inverse_sqrt (posthoc)"
+    assert labels["reference", "plain"] == "plain"
+
+
+def test_difference_to_the_control_of_the_same_learner_split_and_rule():
+    runs = pd.DataFrame(
+        [
+            row("d", "tree", "reference", "plain", 0, control="", macro_f1=0.5),
+            row("d", "tree", "reference", "plain", 0, "tuned", control="", macro_f1=0.6),
+            row("d", "tree", "reference", "plain", 1, control="", macro_f1=0.1),
+            row("d", "hgb", "reference", "plain", 0, control="", macro_f1=0.9),
+            row("d", "tree", "loss", "focal", 0, macro_f1=0.7),
+            row("d", "tree", "loss", "focal", 0, "tuned", macro_f1=0.65),
+        ]
+    )
+    found = tables.paired_differences(runs).set_index("rule")["macro_f1"]
+    assert found.to_dict() == pytest.approx({"argmax": 0.2, "tuned": 0.05})
+
+
+def test_a_control_is_looked_up_in_its_own_family_first_then_in_reference():
+    runs = pd.DataFrame(
+        [
+            row("d", "tree", "reference", "one", control="", macro_f1=0.1),
+            row("d", "tree", "early", "one", control="", macro_f1=0.2),
+            row("d", "tree", "late", "one", control="", macro_f1=0.3),
+            row("d", "tree", "late", "two", control="one", macro_f1=1.0),
+            row("d", "tree", "other", "two", control="one", macro_f1=1.0),
+            row("d", "tree", "other", "three", control="alone", macro_f1=1.0),
+            row("d", "tree", "early", "alone", control="", macro_f1=0.6),
+        ]
+    )
+    found = tables.paired_differences(runs).set_index(["family", "strategy"])["macro_f1"]
+    assert found["late", "two"] == pytest.approx(0.7)
+    assert found["other", "two"] == pytest.approx(0.9)
+    assert found["other", "three"] == pytest.approx(0.4)
+
+
+def test_a_control_with_fewer_splits_is_compared_on_those_it_has():
+    runs = pd.DataFrame(
+        [row("d", "tree", "reference", "plain", s, control="", macro_f1=0.5) for s in (0, 1)]
+        + [row("d", "tree", "loss", "focal", s, macro_f1=0.5 + s) for s in (0, 1, 2)]
+        + [row("d", "tree", "loss", "focal", 3, status="failed", reason="no")]
+    )
+    found = tables.paired_differences(runs)
+    assert sorted(found["split"]) == [0, 1]
+    assert found["macro_f1"].mean() == pytest.approx(0.5)
+
+
+def test_a_rule_of_its_own_stands_beside_either_rule_of_the_control():
+    runs = pd.DataFrame(
+        [
+            row("d", "tree", "reference", "plain", 0, "argmax", control="", macro_f1=0.5),
+            row("d", "tree", "reference", "plain", 0, "tuned", control="", macro_f1=0.8),
+            row("d", "tree", "posthoc", "cut", 0, "own", macro_f1=0.7),
+        ]
+    )
+    found = tables.paired_differences(runs)
+    assert found["own"].all()
+    assert found.set_index("rule")["macro_f1"].to_dict() == pytest.approx(
+        {"argmax": 0.2, "tuned": -0.1}
+    )
+
+
+@given(st.lists(st.floats(-1, 1), min_size=3, max_size=20))
+def test_t_interval_is_that_of_scipy(values):
+    mean, low, high = tables.t_interval(values)
+    spread = stats.sem(values)
+    wanted = (
+        stats.t.interval(0.95, len(values) - 1, np.mean(values), spread) if spread else (mean,) * 2
+    )
+    assert (low, high) == pytest.approx(wanted, abs=1e-9)
+
+
+def test_no_interval_from_two_values_and_nan_is_no_value():
+    assert np.isnan(tables.t_interval([0.1, 0.2, np.nan])[1:]).all()
+    assert tables.t_interval([0.1, 0.2, np.nan])[0] == pytest.approx(0.15)
+    assert np.isnan(tables.t_interval([])).all()
+
+
+def differences_of(cells):
+    """Table of differences from (dataset, learner, split, difference)."""
+    rows = [
+        {
+            **{"modality": "tabular", "dataset": d, "learner": m, "split": s, "rule": "argmax"},
+            **{"family": "loss", "strategy": "focal", "label": "focal"},
+            **{"macro_f1": x, "brier": x},
+        }
+        for d, m, s, x in cells
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_effects_take_data_sets_as_the_sample():
+    cells = [("a", "tree", s, 0.1) for s in range(9)] + [("a", "hgb", 0, 0.3)]
+    cells += [("b", "tree", 0, 0.4), ("c", "tree", 0, -0.3)]
+    (found,) = tables.effects(differences_of(cells), "macro_f1").to_dict("records")
+    assert found["datasets"] == 3
+    assert (found["mean"], found["low"], found["high"]) == pytest.approx(
+        tables.t_interval([0.2, 0.4, -0.3])
+    )
+    assert found["wins"] == pytest.approx(3 / 4)
+
+
+def test_a_win_in_an_error_is_a_smaller_one():
+    cells = [("a", "tree", 0, -0.1), ("b", "tree", 0, 0.2), ("c", "tree", 0, 0.2)]
+    assert tables.effects(differences_of(cells), "brier")["wins"].tolist() == pytest.approx([1 / 3])
+
+
+def test_ranks_go_from_0_to_100_and_share_ties():
+    values = {"a": 0.9, "b": 0.7, "c": 0.7, "d": 0.1}
+    runs = pd.DataFrame(
+        [row("d", "tree", "loss", n, macro_f1=v, brier=v) for n, v in values.items()]
+        + [row("d", "hgb", "loss", "a")]
+    )
+    ranks = tables.relative_ranks(runs).set_index(["learner", "strategy"])
+    assert ranks.loc["tree", "macro_f1"].tolist() == pytest.approx([0, 50, 50, 100])
+    assert ranks.loc["tree", "brier"].tolist() == pytest.approx([100, 50, 50, 0])
+    assert np.isnan(ranks.loc[("hgb", "a"), "macro_f1"])
+
+
+def test_leaderboard_counts_unscored_cells_and_never_scores_them():
+    runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
+    failed = pd.DataFrame(
+        [row("a", "logreg", "weighting", "inverse_sqrt", 9, "", status="failed", reason="no")]
+    )
+    board = tables.leaderboard(runs).set_index("strategy")
+    more = tables.leaderboard(pd.concat([runs, failed])).set_index("strategy")
+    assert more.loc["inverse_sqrt", "unscored"] == board.loc["inverse_sqrt", "unscored"] + 1
+    assert board.loc["dummy", "unscored"] == 9
+    pd.testing.assert_frame_equal(more.drop(columns="unscored"), board.drop(columns="unscored"))
+    assert board["rank"].is_monotonic_increasing
+    assert np.isnan(board.loc["plain", "macro_f1_argmax"])
+
+
+def test_learners_are_compared_on_the_strategies_they_share():
+    rows = []
+    for learner, plain in (("hgb", 0.9), ("tree", 0.4)):
+        rows += [row("d", learner, "reference", "plain", control="", average_precision=plain)]
+        rows += [row("d", learner, "loss", "shared", macro_f1=0.6)]
+    rows += [row("d", "tree", "loss", "for_trees_only", macro_f1=1.0)]
+    found = tables.learner_effects(pd.DataFrame(rows))
+    assert found["learner"].tolist() == ["tree", "hgb"]
+    assert found["mean"].tolist() == pytest.approx([0.1, 0.1])
+
+
+def test_class_differences_are_to_plain_whatever_the_control():
+    runs = pd.DataFrame(
+        [
+            row("d", "tree", "reference", "plain", control="", recall_1=0.2),
+            row("d", "tree", "loss", "one", recall_1=0.5),
+            row("d", "tree", "loss", "two", control="one", recall_1=0.6, precision_0=0.4),
+        ]
+    )
+    found = tables.class_differences(runs, ["two", "one"])
+    assert found.index.tolist() == ["two", "one"]
+    assert found["recall_1"].tolist() == pytest.approx([0.4, 0.3])
+    assert found.loc["two", "precision_0"] == pytest.approx(-0.1)
+
+
+def test_best_of_families_leaves_the_controls_out():
+    runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
+    board = tables.leaderboard(runs)
+    best = tables.best_of_families(board)
+    assert sorted(board.set_index("label").loc[best, "family"]) == ["posthoc", "weighting"]
+    assert len(tables.best_of_families(board, each=2)) == 3
+
+
+def test_fit_times_are_relative_to_plain_of_the_same_cell():
+    cells = pd.DataFrame(
+        [
+            ("d", "tree", 0, "reference", "plain", "ok", 2.0),
+            ("d", "tree", 1, "reference", "plain", "ok", 4.0),
+            ("d", "tree", 0, "loss", "focal", "ok", 6.0),
+            ("d", "tree", 1, "loss", "focal", "ok", 4.0),
+            ("d", "tree", 1, "loss", "slow", "timed out", 600.0),
+        ],
+        columns=["dataset", "learner", "split", "family", "strategy", "status", "fit_seconds"],
+    )
+    found = tables.fit_times(tables.label(cells)).set_index("strategy")
+    assert found["ratio"].to_dict() == pytest.approx({"plain": 1.0, "focal": 2.0})
+
+
+def test_headline_numbers():
+    runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
+    loops = pd.DataFrame(
+        {
+            "cores": [2, 4],
+            "loop_seconds": [10.0, 5.0],
+            "cpu_seconds": [18.0, 12.0],
+            "stage_seconds": [22.0, np.nan],
+        }
+    )
+    found = tables.headline(runs, loops)
+    assert found["running"]["utilisation"] == 0.75
+    assert found["running"]["overhead_seconds_max"] == 12.0
+    assert found["cells"] == sum(found["cells_by_status"].values())
+    board = tables.leaderboard(runs).set_index("label").drop(["plain", "dummy"])
+    assert found["argmax"]["best"] == board["macro_f1_argmax"].idxmax()
+    assert found["strategies"] == len(board)
+    json.dumps(found, allow_nan=False)
+
+
+def test_headline_without_anything_to_compare_is_an_error():
+    runs = made_up.draw_runs("a")
+    with pytest.raises(StudyError, match="nothing to compare"):
+        tables.headline(runs[runs["family"] == "reference"], pd.DataFrame())
+
+
+def test_save_study_writes_the_same_bytes_again(root):
+    study = config.load()
+    runs, loops = tables.load_runs(study), tables.load_loops(study)
+    tables.save_study(runs, loops, "results")
+    paths = [root / "results/study.json", root / "results/tables/leaderboard.csv"]
+    first = [path.read_bytes() for path in paths]
+    tables.save_study(runs, loops, "results")
+    assert [path.read_bytes() for path in paths] == first
+    assert b"\r" not in first[1]
+    assert pd.read_csv(paths[1])["label"].tolist() == tables.leaderboard(runs)["label"].tolist()
