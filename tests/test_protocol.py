@@ -1,3 +1,4 @@
+import doctest
 import itertools
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imbbench import protocol
 from imbbench.config import Protocol
 from imbbench.protocol import decide, macro_f1, seed_for, splits, tune_offsets
 
@@ -22,6 +24,12 @@ def labelled_groups(draw):
     return y, groups
 
 
+def test_examples():
+    found = doctest.testmod(protocol)
+    assert found.attempted > 2
+    assert not found.failed
+
+
 def test_seeds_are_stable_and_differ():
     assert seed_for(0, "abalone19", 3, "plain") == 4084703938
     assert seed_for("a", "b") != seed_for("b", "a")
@@ -32,8 +40,8 @@ def test_seeds_are_stable_and_differ():
 @given(labelled_groups(), st.integers(2, 5), st.integers(1, 2))
 def test_splits_partition_rows_and_keep_groups_whole(drawn, folds, repeats):
     y, groups = drawn
-    protocol = Protocol(folds=folds, repeats=repeats)
-    found = splits(y, groups, None, "toy", protocol)
+    chosen = Protocol(folds=folds, repeats=repeats)
+    found = splits(y, groups, None, "toy", chosen)
     assert len(found) == folds * repeats
     for parts in found:
         assert sorted(np.concatenate(parts)) == list(range(len(y)))
@@ -107,8 +115,8 @@ def test_splits_depend_on_seed_and_name_alone():
     y, rows = np.tile([0, 0, 0, 1], 30), np.arange(120)
 
     def cut(name="toy", **changes):
-        protocol = PROTOCOL.model_copy(update=changes)
-        return [tuple(map(tuple, parts)) for parts in splits(y, rows, None, name, protocol)]
+        chosen = PROTOCOL.model_copy(update=changes)
+        return [tuple(map(tuple, parts)) for parts in splits(y, rows, None, name, chosen)]
 
     assert cut() == cut()
     for part in range(3):
@@ -130,8 +138,8 @@ def test_few_large_groups_of_different_sizes_are_dealt():
 def test_validation_share():
     y = np.tile([0, 0, 0, 1], 300)
     for fraction in (0.1, 0.2, 0.5):
-        protocol = PROTOCOL.model_copy(update={"validation": fraction})
-        for train, val, _ in splits(y, np.arange(1200), None, "toy", protocol):
+        chosen = PROTOCOL.model_copy(update={"validation": fraction})
+        for train, val, _ in splits(y, np.arange(1200), None, "toy", chosen):
             assert len(val) / (len(train) + len(val)) == pytest.approx(fraction, abs=0.01)
 
 
