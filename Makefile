@@ -27,7 +27,8 @@ bench: $(READY)
 	python -m pytest -q -s tests/benchmarks/bench_*.py
 
 report: $(READY)
-	imbbench summary
+	dvc repro
+	imbbench readme
 
 # Saving a source notebook would rerun every stage that depends on it: open copies.
 lab: $(READY)

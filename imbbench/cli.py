@@ -7,6 +7,9 @@ import time
 
 from imbbench.errors import StudyError
 
+ANSWER = "<!-- answer: written by `make report` -->"
+ANSWER_END = "<!-- /answer -->"
+
 
 def main(arguments=None):
     """Run a command; returns the exit code. Errors of the user print one message."""
@@ -37,6 +40,9 @@ def main(arguments=None):
     sub = command("verify", _verify, "Refit a sample of committed cells and compare.")
     sub.add_argument("--cells", type=int, default=20, help="how many (default 20)")
     sub.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
+    command(
+        "readme", _readme, "Write the study's answer, results/tables/answer.md, into README.md."
+    )
     command("summary", _summary, "Print the leaderboard and where to read on.")
 
     options = parser.parse_args(arguments)
@@ -132,6 +138,18 @@ def _verify(options, started):
     from imbbench.verify import verify
 
     return verify(cells=options.cells, seed=options.seed)
+
+
+def _readme(options, started):
+    from imbbench import config
+    from imbbench.files import write_whole
+
+    readme, answer = config.root() / "README.md", config.root() / "results/tables/answer.md"
+    if not answer.is_file():
+        raise StudyError(f"{answer} is missing: run `dvc repro study` first.")
+    before, rest = readme.read_text(encoding="utf-8").split(ANSWER, 1)
+    after = rest[rest.index(ANSWER_END) :]
+    write_whole(readme, f"{before}{ANSWER}\n{answer.read_text(encoding='utf-8')}{after}")
 
 
 def _summary(options, started):

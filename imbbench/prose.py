@@ -451,12 +451,9 @@ def running(loops):
     loops : DataFrame
         Of :func:`imbbench.tables.load_loops`.
     """
-    loops = loops.assign(
-        available=loops["cores"] * loops["loop_seconds"],
-        overhead=loops["stage_seconds"] - loops["loop_seconds"],
-    )
+    loops = loops.assign(available=loops["cores"] * loops["loop_seconds"])
     sums = loops.groupby("family", sort=False)[
-        ["cells", "loop_seconds", "cpu_seconds", "available", "overhead"]
+        ["cells", "loop_seconds", "cpu_seconds", "available", "overhead_seconds"]
     ].sum()
     sums["stages"] = loops.groupby("family", sort=False).size()
     sums.loc["all"] = sums.sum()
@@ -467,7 +464,7 @@ def running(loops):
             "cells": sums["cells"].astype(int),
             "minutes in the loops": (sums["loop_seconds"] / 60).round(1),
             "utilisation (%)": (100 * sums["cpu_seconds"] / sums["available"]).round(0),
-            "overhead per stage (s)": (sums["overhead"] / sums["stages"]).round(1),
+            "overhead per stage (s)": (sums["overhead_seconds"] / sums["stages"]).round(1),
         }
     )
 

@@ -433,7 +433,8 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
     results : list of (Task, rows, timing, curve)
         As :func:`run_cell` gives them, sorted by task.
     loop : dict
-        ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds``.
+        ``cells``, ``cores``, ``encode_seconds`` (sentence embeddings, once per data set),
+        ``loop_seconds``, ``cpu_seconds``.
     """
     texts = {
         task.dataset
@@ -441,8 +442,10 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         if "embedding" in learner_class(task.learner).features.values()
         and _data(task.dataset, study.protocol)[0].schema["modality"] == "text"
     }
+    started = time.perf_counter()
     for dataset in sorted(texts):
         embed(_data(dataset, study.protocol)[0].X, study.protocol.encoder)
+    encoding = time.perf_counter() - started
 
     jobs = jobs or os.cpu_count()
     one_each = list({(t.dataset, t.learner): t for t in todo}.values())
@@ -465,7 +468,13 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         seconds = time.perf_counter() - started
     results.sort(key=lambda result: astuple(result[0]))
     cpu = sum(timing["cpu_seconds"] for _, _, timing, _ in results)
-    loop = {"cells": len(todo), "cores": jobs, "loop_seconds": seconds, "cpu_seconds": cpu}
+    loop = {
+        "cells": len(todo),
+        "cores": jobs,
+        "encode_seconds": encoding,
+        "loop_seconds": seconds,
+        "cpu_seconds": cpu,
+    }
     return results, loop
 
 
@@ -500,7 +509,7 @@ class Outcome:
         One row per learner and strategy: precision by recall (mean over splits) and reliability
         sums (added over splits).
     loop : dict
-        ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds`` of the loop over cells.
+        What :func:`compute` says of the loop over cells.
     """
 
     runs: pd.DataFrame

@@ -129,18 +129,18 @@ def load_loops(study, datasets=None, families=None):
     -------
     DataFrame
         ``dataset``, ``family``, ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds``,
-        ``stage_seconds`` (NaN where the notebook was run by hand).
+        ``overhead_seconds`` (of the stage outside the loop and the encoding of texts; NaN where
+        the notebook was run by hand).
     """
     rows = [
         {"dataset": dataset, "family": family, **json.loads(path.read_text(encoding="utf-8"))}
         for dataset, family, path in _paths(study, "timings", datasets, families, ".json")
     ]
-    return pd.DataFrame(rows).reindex(
-        columns=[
-            *("dataset", "family", "cells", "cores"),
-            *("loop_seconds", "cpu_seconds", "stage_seconds"),
-        ]
-    )
+    columns = ["dataset", "family", "cells", "cores", "loop_seconds", "cpu_seconds"]
+    measured = ["stage_seconds", "encode_seconds"]
+    table = pd.DataFrame(rows).reindex(columns=[*columns, *measured])
+    overhead = table["stage_seconds"] - table["loop_seconds"] - table["encode_seconds"]
+    return table[columns].assign(overhead_seconds=overhead)
 
 
 def load_card(dataset):
@@ -579,7 +579,7 @@ def headline(runs, loops):
         "worst": wide["brier"].idxmax(),
         "worst_brier_difference": wide["brier"].max(),
     }
-    overhead = (loops["stage_seconds"] - loops["loop_seconds"]).dropna()
+    overhead = loops["overhead_seconds"].dropna()
     available = (loops["cores"] * loops["loop_seconds"]).sum()
     found["running"] = {
         "run_stages": len(loops),

@@ -1,5 +1,6 @@
 """The pipeline end to end: real DVC and papermill on a tiny data set."""
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ REPRO = (sys.executable, "-m", "dvc", "repro")
 
 
 def table(path, seed, shift):
+    """Write a small data set; returns the checksum of the file."""
     rng = np.random.default_rng(seed)
     y = np.arange(120) % 6 == 0
     frame = pd.DataFrame(rng.normal(size=(120, 3)).round(4), columns=["a", "b", "c"])
@@ -24,7 +26,8 @@ def table(path, seed, shift):
     frame["kind"] = np.where(rng.random(120) < 0.5, "x", "y")
     frame["label"] = np.where(y, "rare", "common")
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame.to_csv(path, index=False)
+    frame.to_csv(path, index=False, lineterminator="\n")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def tiny(params):
@@ -35,7 +38,9 @@ def tiny(params):
         "reference": {"plain": {}},
         "weighting": {"inverse_frequency": {}, "minority_10": {"table": [1, 10]}},
     }
-    params["datasets"] = {}
+    first = {"source": {"path": "data/local/first.csv"}, "format": "csv", "target": "label"}
+    first |= {"modality": "tabular", "licence": "none", "why": "a test"}
+    params["datasets"] = {"first": first}
     params["web_datasets"] = {}
 
 
@@ -53,7 +58,8 @@ def results(folder, kinds=("runs", "rendered", "tables", "figures")):
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline") / "study"
     copy_project(folder, tiny)
-    add(folder, "first", seed=0, shift=2.0)
+    digest = table(folder / "data/local/first.csv", seed=0, shift=2.0)
+    edit_params(folder, lambda p: p["datasets"]["first"].update(sha256={"data": digest}))
     output = run(folder, *REPRO).stdout
     run(folder, "git", "add", "-A")
     run(folder, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "results")

@@ -163,7 +163,7 @@ def test_running_shows_utilisation_and_overhead():
             "cores": 2,
             "loop_seconds": [60.0, 60.0, 30.0],
             "cpu_seconds": [60.0, 120.0, 60.0],
-            "stage_seconds": [70.0, 74.0, 33.0],
+            "overhead_seconds": [10.0, 14.0, 3.0],
         }
     )
     table = prose.running(loops).set_index("family")
