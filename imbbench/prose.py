@@ -420,6 +420,12 @@ def study_conclusion(numbers, by_learner):
         f"- The intervals are not corrected for their number: about {chance:.0f} of these "
         f"{argmax['strategies'] + tuned['strategies']} would lie above zero by chance alone."
     )
+    running = numbers["running"]
+    if running["stage_minutes"]:
+        lines.append(
+            f"- Computing it took {running['run_stages']} run stages and "
+            f"{running['stage_minutes']:.0f} minutes on {running['cores']} cores."
+        )
     return "\n".join(lines)
 
 

@@ -129,18 +129,17 @@ def load_loops(study, datasets=None, families=None):
     -------
     DataFrame
         ``dataset``, ``family``, ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds``,
-        ``overhead_seconds`` (of the stage outside the loop and the encoding of texts; NaN where
-        the notebook was run by hand).
+        ``encode_seconds``, and, NaN where the notebook was run by hand, ``stage_seconds`` and
+        ``overhead_seconds`` (of the stage outside the loop and the encoding of texts).
     """
     rows = [
         {"dataset": dataset, "family": family, **json.loads(path.read_text(encoding="utf-8"))}
         for dataset, family, path in _paths(study, "timings", datasets, families, ".json")
     ]
     columns = ["dataset", "family", "cells", "cores", "loop_seconds", "cpu_seconds"]
-    measured = ["stage_seconds", "encode_seconds"]
-    table = pd.DataFrame(rows).reindex(columns=[*columns, *measured])
-    overhead = table["stage_seconds"] - table["loop_seconds"] - table["encode_seconds"]
-    return table[columns].assign(overhead_seconds=overhead)
+    table = pd.DataFrame(rows).reindex(columns=[*columns, "stage_seconds", "encode_seconds"])
+    inside = table["loop_seconds"] + table["encode_seconds"]
+    return table.assign(overhead_seconds=table["stage_seconds"] - inside)
 
 
 def load_card(dataset):
@@ -584,7 +583,9 @@ def headline(runs, loops):
     found["running"] = {
         "run_stages": len(loops),
         "utilisation": loops["cpu_seconds"].sum() / available,
+        "cores": int(loops["cores"].max()),
         "loop_minutes": loops["loop_seconds"].sum() / 60,
+        "stage_minutes": loops["stage_seconds"].sum() / 60,
         "overhead_seconds_median": overhead.median(),
         "overhead_seconds_max": overhead.max(),
     }

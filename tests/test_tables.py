@@ -257,6 +257,7 @@ def test_headline_numbers():
             "cores": [2, 4],
             "loop_seconds": [10.0, 5.0],
             "cpu_seconds": [18.0, 12.0],
+            "stage_seconds": [22.0, np.nan],
             "overhead_seconds": [12.0, np.nan],
         }
     )
