@@ -288,7 +288,7 @@ def family_conclusion(runs):
     return "\n".join(lines)
 
 
-def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "log_loss", "brier")):
+def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "brier")):
     """Per learner what ``plain`` reaches, then the best strategies' differences to their controls.
 
     Parameters
@@ -458,11 +458,12 @@ def running(loops):
         Of :func:`imbbench.tables.load_loops`.
     """
     loops = loops.assign(available=loops["cores"] * loops["loop_seconds"])
-    sums = loops.groupby("family", sort=False)[
-        ["cells", "loop_seconds", "cpu_seconds", "available", "overhead_seconds"]
-    ].sum()
+    names = ["cells", "loop_seconds", "cpu_seconds", "available"]
+    sums = loops.groupby("family", sort=False)[names].sum()
     sums["stages"] = loops.groupby("family", sort=False).size()
     sums.loc["all"] = sums.sum()
+    overhead = loops.groupby("family", sort=False)["overhead_seconds"].mean()
+    overhead["all"] = loops["overhead_seconds"].mean()
     return pd.DataFrame(
         {
             "family": [f"**{n}**" if n == "all" else n for n in sums.index],
@@ -470,7 +471,7 @@ def running(loops):
             "cells": sums["cells"].astype(int),
             "minutes in the loops": (sums["loop_seconds"] / 60).round(1),
             "utilisation (%)": (100 * sums["cpu_seconds"] / sums["available"]).round(0),
-            "overhead per stage (s)": (sums["overhead_seconds"] / sums["stages"]).round(1),
+            "overhead per stage (s)": overhead.round(1),
         }
     )
 
@@ -489,6 +490,12 @@ def summary():
     rows = widely_run(board).head(10)
     width = rows["label"].str.len().max()
     argmax, tuned, running = numbers["argmax"], numbers["tuned"], numbers["running"]
+    overhead = ""
+    if running["overhead_seconds_max"] is not None:
+        overhead = (
+            f"; overhead per stage {running['overhead_seconds_median']:.1f} s (median), "
+            f"{running['overhead_seconds_max']:.1f} s (largest)"
+        )
     head = f"{'strategy':<{width}}  data sets  mean rank  macro-F1 to control: argmax  tuned rule"
     lines = [
         f"{numbers['datasets']} data sets, {numbers['learners']} learners, "
@@ -514,9 +521,7 @@ def summary():
         "",
         *textwrap.wrap(
             f"{running['run_stages']} run stages, {running['loop_minutes']:.1f} min in their cell "
-            f"loops, {running['utilisation']:.0%} of the cores used there; overhead per stage "
-            f"{running['overhead_seconds_median'] or float('nan'):.1f} s (median), "
-            f"{running['overhead_seconds_max'] or float('nan'):.1f} s (largest).",
+            f"loops, {running['utilisation']:.0%} of the cores used there{overhead}.",
             95,
         ),
         "",

@@ -59,7 +59,8 @@ def test_source_has_one_parameters_cell_of_assignments(path):
 @every
 def test_notebooks_compute_nothing_themselves(path):
     for cell in code(nbformat.read(path, as_version=4)):
-        assert len(cell.source.splitlines()) <= 12
+        tagged = "parameters" in cell.metadata.get("tags", [])
+        assert tagged or len(cell.source.splitlines()) <= 12
         for node in ast.walk(ast.parse(cell.source)):
             assert not isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Lambda)
             if isinstance(node, ast.Import | ast.ImportFrom):

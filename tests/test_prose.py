@@ -169,6 +169,8 @@ def test_running_shows_utilisation_and_overhead():
     table = prose.running(loops).set_index("family")
     assert table.loc["a"].tolist() == [2, 3, 2.0, 75.0, 12.0]
     assert table.loc["**all**"].tolist() == [3, 6, 2.5, 80.0, 9.0]
+    unknown = prose.running(loops.assign(overhead_seconds=np.nan))
+    assert unknown["overhead per stage (s)"].isna().all()
 
 
 def test_summary_reads_the_committed_tables(tmp_path, monkeypatch):
