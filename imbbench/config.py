@@ -149,28 +149,30 @@ def _check_names(study):
             )
 
 
-def check(study):
-    """Check everything in ``params.yaml`` that the first stages would otherwise trip over.
-
-    Resolves every strategy, its control and every data set entry; imports all families.
-    """
+def check_family(study, family):
+    """Check the entries of one family: names, parameters, controls, learners, splits."""
     from imbbench.strategies import resolve
 
-    names = list(dict.fromkeys(name for family in study.families for name in study.family(family)))
+    names = list(dict.fromkeys(name for f in study.families for name in study.family(f)))
+    for name, entry in study.family(family).items():
+        resolve(family, name, entry)
+        learners, splits = entry.get("learners", []), entry.get("splits", 1)
+        if not isinstance(learners, list):
+            raise StudyError(f"params.yaml: strategy '{name}': learners is a list of learners.")
+        if not isinstance(splits, int) or splits < 1:
+            raise StudyError(f"params.yaml: strategy '{name}': splits is a number from 1 on.")
+        where = f"(strategy '{name}')"
+        control = entry.get("control")
+        if control is not None and control not in names:
+            raise StudyError(_unknown("control", control, names, where))
+        for learner in learners:
+            if learner not in study.learners:
+                raise StudyError(_unknown("learner", learner, study.learners, where))
+
+
+def check(study):
+    """Check every family and every data set entry; imports all families."""
     for family in study.families:
-        for name, entry in study.family(family).items():
-            resolve(family, name, entry)
-            learners, splits = entry.get("learners", []), entry.get("splits", 1)
-            if not isinstance(learners, list):
-                raise StudyError(f"params.yaml: strategy '{name}': learners is a list of learners.")
-            if not isinstance(splits, int) or splits < 1:
-                raise StudyError(f"params.yaml: strategy '{name}': splits is a number from 1 on.")
-            where = f"(strategy '{name}')"
-            control = entry.get("control")
-            if control is not None and control not in names:
-                raise StudyError(_unknown("control", control, names, where))
-            for learner in learners:
-                if learner not in study.learners:
-                    raise StudyError(_unknown("learner", learner, study.learners, where))
+        check_family(study, family)
     for name in [*study.datasets, *study.web_datasets]:
         study.dataset(name)

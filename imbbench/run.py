@@ -543,8 +543,7 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
     """
     study = config.load()
     study.dataset(dataset)
-    for name, entry in study.family(family).items():
-        resolve(family, name, entry)
+    config.check_family(study, family)
     todo = tasks(study, dataset, family)
     if splits is not None:
         todo = [task for task in todo if task.split < splits]
