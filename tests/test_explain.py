@@ -1,0 +1,320 @@
+import doctest
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from imbbench import explain
+from imbbench.losses import (
+    BalancedSoftmaxLoss,
+    FocalLoss,
+    GHMCLoss,
+    LDAMLoss,
+    OHEMLoss,
+    SigmoidFocalLoss,
+)
+
+COUNTS = [90, 10]
+MARGINS = np.array([-4.0, -1.0, 0.0, 0.5, 3.0])
+LOSSES = explain.catalogue(COUNTS, keep=0.3)
+BATCH = explain.synthetic_batch(COUNTS, noise=0.1, seed=1)
+
+
+def odds_batch(odds):
+    """Samples of class 0 whose two one-vs-rest terms have the log-odds ``odds`` of being right."""
+    odds = torch.tensor(odds, dtype=torch.float64)
+    return torch.stack([odds, -odds], dim=1), torch.zeros(len(odds), dtype=torch.int64)
+
+
+def test_examples():
+    result = doctest.testmod(explain)
+    assert result.attempted > 0 and result.failed == 0
+
+
+@pytest.mark.parametrize("counts", [[10, 90], [5, 4, 3], [9, 0]])
+def test_catalogue_wants_two_classes_the_larger_first(counts):
+    with pytest.raises(ValueError, match="class"):
+        explain.catalogue(counts)
+
+
+def test_catalogue_uses_its_parameters():
+    losses = explain.catalogue(COUNTS, gamma=1.5, bins=7, keep=0.4, ldam_scale=5.0)
+    assert losses["focal"].gamma == losses["sigmoid focal"].gamma == 1.5
+    assert (losses["GHM-C"].bins, losses["OHEM"].keep, losses["LDAM"].scale) == (7, 0.4, 5.0)
+
+
+@settings(max_examples=20)
+@given(st.floats(-20, 20), st.sampled_from([0, 1]))
+def test_cross_entropy_is_minus_log_p_with_gradient_p_minus_1(margin, label):
+    values, gradients = explain.probe(LOSSES["cross-entropy"], [margin], label)
+    assert values[0] == pytest.approx(np.log1p(np.exp(-margin)), rel=1e-9, abs=1e-12)
+    assert gradients[0] == pytest.approx(expit(margin) - 1, rel=1e-9, abs=1e-12)
+
+
+def test_gradients_are_the_slopes_of_the_losses():
+    step = 1e-6
+    for name, loss in LOSSES.items():
+        if isinstance(loss, GHMCLoss | OHEMLoss):
+            continue
+        for label in (0, 1):
+            _, gradients = explain.probe(loss, MARGINS, label)
+            above, _ = explain.probe(loss, MARGINS + step, label)
+            below, _ = explain.probe(loss, MARGINS - step, label)
+            np.testing.assert_allclose(
+                gradients, (above - below) / (2 * step), rtol=1e-5, atol=1e-7, err_msg=name
+            )
+
+
+def test_focal_with_gamma_0_is_cross_entropy():
+    table = explain.focal_curves([0.0, 2.0], [0.1, 0.5, 0.9])
+    plain, focal = table[table["gamma"] == 0], table[table["gamma"] == 2]
+    np.testing.assert_allclose(plain["loss"], -np.log(plain["p"]), rtol=1e-9)
+    np.testing.assert_allclose(plain["weight"], 1, rtol=1e-9)
+    p = focal["p"].to_numpy()
+    np.testing.assert_allclose(focal["loss"], -((1 - p) ** 2) * np.log(p), rtol=1e-9)
+    # d/dp of (1-p)^2 log p over that of log p
+    weight = (1 - p) ** 2 - 2 * p * (1 - p) * np.log(p)
+    np.testing.assert_allclose(focal["weight"], weight, rtol=1e-9)
+
+
+def test_focal_sentence_tells_the_loss_from_its_gradient():
+    # 1 / (1 - 0.9)^2 = 100; the gradient keeps 0.01 - 2 * 0.9 * 0.1 * log 0.9 = 0.02896 = 1 / 34.5
+    sentence = explain.focal_sentence(2.0)
+    assert "100 times smaller" in sentence and "only 35 times" in sentence
+
+
+def test_weights_multiply_and_priors_and_margins_shift():
+    for label, weight in enumerate((100 / 180, 5.0)):
+        plain = explain.probe(LOSSES["cross-entropy"], MARGINS, label)
+        weighted = explain.probe(LOSSES["weighted"], MARGINS, label)
+        np.testing.assert_allclose(weighted, np.multiply(plain, weight), rtol=1e-9)
+        prior = np.log(9) * (1 if label == 0 else -1)
+        np.testing.assert_allclose(
+            explain.probe(LOSSES["balanced softmax"], MARGINS, label),
+            explain.probe(LOSSES["cross-entropy"], MARGINS + prior, label),
+            rtol=1e-9,
+        )
+        margin = 30 * 0.5 * (9**-0.25 if label == 0 else 1)
+        np.testing.assert_allclose(
+            explain.probe(LDAMLoss(COUNTS), MARGINS, label),
+            explain.probe(LOSSES["cross-entropy"], MARGINS - margin, label),
+            rtol=1e-9,
+        )
+
+
+def test_ohem_takes_the_hard_samples_and_leaves_the_easy_ones():
+    batch = odds_batch(np.linspace(-2, 2, 9))  # margins -4 … 4; the tenth sample is the probe
+    values, gradients = explain.probe(OHEMLoss(0.3), [-6.0, 6.0], 0, batch)
+    plain_values, plain = explain.probe(LOSSES["cross-entropy"], [-6.0, 6.0], 0)
+    assert gradients == pytest.approx([plain[0] / 0.3, 0])
+    assert values == pytest.approx([plain_values[0] / 0.3, 0])
+
+
+def test_ghm_weights_are_inverse_to_the_density():
+    odds = [4.0] * 6 + [0.1] * 2 + [-4.0] * 3
+    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch(odds))
+    np.testing.assert_allclose(weights["g"], np.sort(expit(-np.array(odds))), rtol=1e-9)
+    # N / (samples in the bin * filled bins)
+    expected = [11 / (6 * 3)] * 6 + [11 / (2 * 3)] * 2 + [11 / (3 * 3)] * 3
+    np.testing.assert_allclose(weights["GHM-C"], expected, rtol=1e-9)
+    np.testing.assert_allclose(weights["cross-entropy"], 1, rtol=1e-9)
+
+
+def test_the_three_statements_hold_where_very_hard_samples_are_many():
+    odds = [4.0] * 60 + [0.1] * 4 + [-4.0] * 20
+    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch(odds))
+    table = explain.suppression(weights)
+    assert explain.claim_holds(table) == dict.fromkeys(explain.CLAIM, True)
+    ghm = table[table["name"] == "GHM-C"].set_index("group")
+    assert ghm["weight"].to_dict() == pytest.approx(
+        {"easy": 4 / 60, "middle": 1.0, "very hard": 4 / 20}
+    )
+    assert ghm["samples"].to_dict() == pytest.approx(
+        {"easy": 60 / 84, "middle": 4 / 84, "very hard": 20 / 84}
+    )
+    assert table.groupby("name")["gradient"].sum().to_numpy() == pytest.approx(1)
+    assert explain.claim_sentences(table).count("**holds**") == 3
+
+
+def test_the_ghm_statement_fails_where_very_hard_samples_are_few():
+    odds = [4.0] * 60 + [0.1] * 4 + [-4.0] * 2
+    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch(odds))
+    table = explain.suppression(weights)
+    assert explain.claim_holds(table) == {"cross-entropy": True, "focal": True, "GHM-C": False}
+    assert explain.claim_sentences(table).count("**does not hold**") == 1
+
+
+def test_the_focal_statement_fails_with_gamma_0():
+    weights = explain.gradient_weights(explain.claim_losses(0.0, 10), BATCH)
+    assert not explain.claim_holds(explain.suppression(weights))["focal"]
+
+
+def test_suppression_wants_middle_samples():
+    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch([4.0, -4.0]))
+    with pytest.raises(ValueError, match=r"between 0\.1 and 0\.9"):
+        explain.suppression(weights)
+
+
+def test_noise_sweep_and_its_sentence():
+    three = explain.claim_losses(2.0, 10)
+    sweep = explain.noise_sweep(three, [900, 100], [0.0, 0.3], range(2))
+    assert len(sweep) == 2 * 2 * 3
+    ghm = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"].median()
+    assert ghm[0.0] > 1 > ghm[0.3]
+    sentence = explain.noise_sentence(sweep)
+    assert "in every batch from 30 % on, because they are many" in sentence
+    rare = explain.noise_sentence(sweep.assign(weight=2.0))
+    assert "At no share" in rare
+
+
+def test_synthetic_batch_flips_the_share_it_names():
+    clean, label = explain.synthetic_batch([80, 20], noise=0.0, seed=3)
+    noisy, flipped = explain.synthetic_batch([80, 20], noise=0.1, seed=3)
+    assert torch.equal(clean, noisy) and torch.bincount(label).tolist() == [80, 20]
+    assert (label != flipped).sum() == 10
+    assert torch.equal(clean[:, 0], -clean[:, 1])
+    right = clean[torch.arange(100), label]
+    assert right[:80].mean() > right[80:].mean() > 0
+
+
+def test_margin_sentences_name_the_losses_that_do_not_know_the_classes():
+    table = explain.curves(LOSSES, MARGINS, BATCH)
+    text = explain.margin_sentences(LOSSES, COUNTS, table)
+    assert (
+        "with cross-entropy, focal, OHEM, one-vs-rest, sigmoid focal, GHM-C: these do not" in text
+    )
+    assert "by 8.7 (majority) and 15.0 (minority)" in text
+    pulls = explain.pulls(LOSSES, BATCH, (-4.0, 0.0)).set_index("loss")
+    assert pulls.loc["weighted"].tolist() == [9, 9]
+    assert pulls.loc["balanced softmax", "at margin 0"] == 9
+
+
+def test_first_losses_start_at_log_2_and_at_the_entropy():
+    table = explain.first_losses(LOSSES, COUNTS).set_index("loss")
+    entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
+    zero, prior = table["first loss, zero bias"], table["first loss, log-prior bias"]
+    for name in ("cross-entropy", "one-vs-rest"):
+        assert (zero[name], prior[name]) == pytest.approx((np.log(2), entropy), abs=5e-5)
+        assert table.loc[name, "bias gradient, log-prior bias"] == 0
+    assert zero["balanced softmax"] == pytest.approx(entropy, abs=5e-5)
+    assert zero["focal"] == pytest.approx(np.log(2) / 4, abs=5e-5)
+    # at zero every gradient norm is 1/2: one bin; at the prior each class is a bin: balanced
+    balanced = -(np.log(0.9) + np.log(0.1)) / 2
+    assert (zero["GHM-C"], prior["GHM-C"]) == pytest.approx((np.log(2), balanced), abs=5e-5)
+    assert table.loc[["LDAM", "OHEM"], "bias gradient, zero bias"].isna().all()
+    sentence = explain.first_loss_sentence(table.reset_index(), COUNTS)
+    assert f"which is the entropy of the class distribution, {entropy:.4f}" in sentence
+    assert "at the log prior for: cross-entropy, one-vs-rest;" in sentence
+    assert "at zero for: weighted, balanced softmax." in sentence
+
+
+def test_density_ratio_is_that_of_the_toy():
+    X, y = explain.toy([4000, 4000], seed=0)
+    called = explain.log_density_ratio(X) > 0
+    # With equal classes, the odds of either call are the densities' own.
+    p = expit(explain.log_density_ratio(X))
+    assert (called == y).mean() == pytest.approx(np.maximum(p, 1 - p).mean(), abs=0.02)
+    assert (called == y).mean() > 0.85
+
+
+def test_gradient_share_passes_the_loss_on_and_counts_by_class():
+    noting = explain.GradientShare(SigmoidFocalLoss(gamma=0.0))
+    assert (noting.probabilities, noting.inference_scale) == ("sigmoid", 1.0)
+    target = torch.tensor([0, 0, 0, 1])
+    with torch.no_grad():
+        noting(torch.zeros(4, 2), target)
+    assert noting.steps == []
+    logits = torch.zeros(4, 2, requires_grad=True)
+    value = noting(logits, target)
+    value.backward()
+    assert value.item() == pytest.approx(np.log(2))
+    assert noting.steps == [pytest.approx((3 / 8, 1 / 8))]
+
+
+@pytest.fixture(scope="module")
+def trained():
+    losses = {name: LOSSES[name] for name in ("cross-entropy", "weighted", "focal", "LDAM")}
+    threads = torch.get_num_threads()
+    outcome = explain.train(losses, [450, 50], [0, 1], epochs=8, test_rows=300)
+    assert torch.get_num_threads() == threads
+    return losses, *outcome
+
+
+def test_training_scores_every_loss_and_the_moved_threshold(trained):
+    losses, scores, shares, models = trained
+    assert set(scores["name"]) == {*losses, explain.MOVED} and set(models) == set(losses)
+    recall = scores.groupby("name")["recall"].mean()
+    assert recall[explain.MOVED] > recall["cross-entropy"]
+    assert recall["weighted"] > recall["cross-entropy"]
+    expected = (scores["recall"] + 1 - scores["false_alarms"]) / 2
+    np.testing.assert_allclose(scores["balanced_accuracy"], expected)
+    # Before the first step every sample pulls alike, up to its weight.
+    first = shares[shares["epoch"] == 0].groupby("name")["share"].mean()
+    assert first["cross-entropy"] == pytest.approx(first["focal"], abs=1e-5)
+    assert first["weighted"] > 3 * first["cross-entropy"]
+    assert shares.groupby("name")["epoch"].max().eq(8).all()
+
+
+def test_sentences_follow_their_numbers():
+    pairs = (("cross-entropy", 0.5), (explain.MOVED, 0.8), ("focal", 0.6))
+    rows = [(n, s, r, 0.1, (r + 0.9) / 2) for s in (0, 1) for n, r in pairs]
+    columns = ["name", "seed", "recall", "false_alarms", "balanced_accuracy"]
+    scores = pd.DataFrame(rows, columns=columns)
+    sentence = explain.boundary_sentence(scores)
+    assert "finds 50% of the minority with 10.0% false alarms" in sentence
+    assert "one of 2 seeds: focal." in sentence and "ahead with 0 of 2 seeds" in sentence
+    table = explain.score_table(scores)
+    assert table.loc[table["loss"] == "focal", "recall"].item() == "0.600 ± 0.000"
+
+    def shares(focal):
+        parts = [(n, s, e, v) for s in (0, 1) for n, line in
+                 (("cross-entropy", [[0.1, 0.2, 0.5]] * 2), ("focal", focal))
+                 for e, v in enumerate(line[s])]  # fmt: skip
+        return pd.DataFrame(parts, columns=["name", "seed", "epoch", "share"])
+
+    up, down = [0.1, 0.45, 0.5], [0.1, 0.1, 0.3]
+    sentence = explain.share_sentence(shares([up, up]))
+    assert "from epoch 2.0 on with cross-entropy and 1.0 with focal" in sentence
+    assert "sooner with 2, later with 0 of 2 seeds" in sentence
+    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), BATCH)
+    groups = explain.suppression(weights)
+    sweep = pd.DataFrame({"name": "GHM-C", "noise": [0.0, 0.1], "weight": [3.0, 0.5], "seed": 0})
+    for focal, verdict in (
+        ([up, up], "supported"), ([down, down], "contradicted"), ([up, down], "undecided")
+    ):  # fmt: skip
+        text = explain.conclusion(groups, sweep, scores, shares(focal))
+        assert f"**{verdict}**" in text
+        assert "at 10 % of wrong labels and not at 0 %" in text and "focal +10" in text
+
+
+def test_figures_are_drawn(trained):
+    _, scores, shares, models = trained
+    three = explain.claim_losses(2.0, 10)
+    weights = explain.gradient_weights(three, BATCH)
+    table = explain.curves(LOSSES, MARGINS, BATCH)
+    sweep = explain.noise_sweep(three, COUNTS, [0.1, 0.2], [0])
+    figures = {
+        "margins": explain.plot_curves(table, LOSSES, "gradient"),
+        "weights": explain.plot_weights(weights, explain.suppression(weights), 10),
+        "noise": explain.plot_noise(sweep),
+        "focal": explain.plot_focal(explain.focal_curves([0, 2], [0.1, 0.5, 0.9])),
+        "boundaries": explain.plot_boundaries(models, [450, 50], scores, 0),
+        "shares": explain.plot_shares(shares, ["cross-entropy", "focal"]),
+    }
+    panels = {"margins": 8, "weights": 4, "noise": 1, "focal": 2, "boundaries": 5, "shares": 1}
+    for name, figure in figures.items():
+        visible = [ax for ax in figure.axes if ax.get_visible()]
+        assert len(visible) == panels[name], name
+        figure.set_dpi(40)
+        assert figure._repr_png_().startswith(b"\x89PNG"), name
+
+
+def test_margin_of_balanced_softmax_is_that_of_the_raw_logits():
+    _, gradient = explain.probe(BalancedSoftmaxLoss(COUNTS), [0.0], 1)
+    assert gradient[0] == pytest.approx(-0.9)
+    _, gradient = explain.probe(FocalLoss(0.0), [0.0], 1)
+    assert gradient[0] == pytest.approx(-0.5)
