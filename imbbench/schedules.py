@@ -96,6 +96,47 @@ def drw_weights(class_counts, progress):
     return effective_number_weights(class_counts, 0.0 if progress < 0.8 else 0.9999)
 
 
+class DeferredReweighting(nn.Module):
+    """A loss whose class weights follow :func:`drw_weights`.
+
+    Parameters
+    ----------
+    loss : nn.Module
+        With a buffer ``weight`` (C,), such as :class:`imbbench.losses.WeightedCrossEntropy` or
+        :class:`imbbench.losses.LDAMLoss` with ``weight`` given.
+    class_counts : array-like of shape (C,)
+        Training samples per class.
+
+    References
+    ----------
+    See :func:`drw_weights`. The authors also lower the learning rate at the switch.
+
+    Examples
+    --------
+    >>> from imbbench.losses import WeightedCrossEntropy
+    >>> loss = DeferredReweighting(WeightedCrossEntropy([1, 1]), [900, 100])
+    >>> loss.at(0.8)
+    >>> loss.loss.weight.round(decimals=3).tolist()
+    [0.207, 1.793]
+    """
+
+    def __init__(self, loss, class_counts):
+        super().__init__()
+        self.loss = loss
+        self.class_counts = class_counts
+        self.probabilities = loss.probabilities
+        self.inference_scale = loss.inference_scale
+        self.at(0.0)
+
+    def at(self, progress):
+        """Set the weights for training progress in [0, 1]."""
+        self.loss.weight.copy_(torch.from_numpy(drw_weights(self.class_counts, progress)))
+
+    def forward(self, logits, target):
+        """Loss of one batch."""
+        return self.loss(logits, target)
+
+
 class NormedLinear(nn.Module):
     """Cosine classifier: inputs and class weights are L2-normalised, there is no bias.
 
