@@ -6,7 +6,6 @@ import itertools
 import numpy as np
 
 from imbbench.losses import (
-    BalancedSoftmaxLoss,
     ClassBalancedLoss,
     FocalLoss,
     GHMCLoss,
@@ -14,7 +13,6 @@ from imbbench.losses import (
     LogitAdjustedLoss,
     OHEMLoss,
     SigmoidFocalLoss,
-    WeightedCrossEntropy,
     start_bias,
 )
 from imbbench.metrics import label_metrics
@@ -48,7 +46,6 @@ def _need_neural(cell):
     by_key=True,
     check=_check,
     choices=[
-        BalancedSoftmaxLoss,
         ClassBalancedLoss,
         FocalLoss,
         GHMCLoss,
@@ -56,7 +53,6 @@ def _need_neural(cell):
         LogitAdjustedLoss,
         OHEMLoss,
         SigmoidFocalLoss,
-        WeightedCrossEntropy,
     ],
 )
 def loss(cell, cls, bias_init=False, deferred=False, **parameters):
@@ -90,7 +86,7 @@ def loss(cell, cls, bias_init=False, deferred=False, **parameters):
         settings["bias"] = start_bias(
             cell.class_counts,
             weight=getattr(objective, "alpha" if cls is FocalLoss else "weight", None),
-            balanced=cls in (BalancedSoftmaxLoss, LogitAdjustedLoss),
+            balanced=cls is LogitAdjustedLoss,
             probabilities=objective.probabilities,
         )
     return cell.fit(**settings)

@@ -249,10 +249,7 @@ class _Scores(ClassifierMixin, BaseEstimator):
 
     def __init__(self, model):
         self.model = model
-
-    @property
-    def classes_(self):
-        return self.model.classes_
+        self.classes_ = model.classes_  # fitted from the start
 
     def fit(self, X, y):
         """Nothing: the model is fitted."""

@@ -3,7 +3,7 @@
 The share of training that is done must be known, so nothing here stops early: the last weights are
 kept, and the control is ``fixed_epochs``, not ``plain``. Every entry costs as many passes over the
 training part as the learner has epochs; what needs two networks' work per batch gets half the
-epochs. The learning rate is constant and the learner's.
+epochs. The learning rate is the learner's, constant but for ``bbn``.
 """
 
 import numpy as np
@@ -271,7 +271,9 @@ def bbn(cell):
     ----------
     Zhou et al., BBN: bilateral-branch network with cumulative learning for long-tailed visual
     recognition, CVPR 2020. The branches are one layer each on top of the learner's trunk, there
-    the last block of a ResNet.
+    the last block of a ResNet. The learning rate falls to a hundredth after 60 % and again after
+    80 % of the epochs, as there: at a constant rate the last epochs, nearly all on the reversed
+    sample, undo what was learnt before.
     """
     reversed_shares = sampling_probabilities(cell.class_counts, -1)
 
@@ -279,8 +281,11 @@ def bbn(cell):
         trunk, head = network
         p = reversed_shares[cell.y] / cell.class_counts[cell.y]
         p = p / p.sum()
+        rates = [group["lr"] for group in optimiser.param_groups]
 
         def step(rows, progress):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * (1 if progress < 0.6 else 0.01 if progress < 0.8 else 0.0001)
             other = torch.from_numpy(rng.choice(len(p), size=len(rows), p=p)).to(rows.device)
             _, value = bbn_mix(
                 head.conventional(trunk(inputs[rows])),
