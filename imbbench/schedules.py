@@ -147,6 +147,7 @@ class NormedLinear(nn.Module):
     ----------
     in_features, out_features : int
         ``weight`` has shape (out_features, in_features), one row per class, as in ``nn.Linear``.
+        Its rows start at random directions and length one, as in the authors' code.
 
     References
     ----------
@@ -161,7 +162,9 @@ class NormedLinear(nn.Module):
 
     def __init__(self, in_features, out_features):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-1, 1))
+        # Of norm one: a step turns a long vector less, so the norm sets the learning rate.
+        start = torch.empty(out_features, in_features).uniform_(-1, 1)
+        self.weight = nn.Parameter(F.normalize(start, dim=1))
 
     def forward(self, features):
         """Cosines (N, C) of features (N, D) with the class weights."""

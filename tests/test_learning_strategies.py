@@ -187,6 +187,12 @@ def test_ldam_keeps_its_scale_at_inference(make):
     np.testing.assert_allclose(model.predict_proba(cell.X_val), expected, atol=1e-5)
 
 
+def test_the_cosine_head_starts_at_length_one_whatever_the_width():
+    for width in (8, 384):
+        norms = NormedLinear(width, 3).weight.norm(dim=1)
+        np.testing.assert_allclose(norms.detach(), 1, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     "call",
     [lambda cell: losses.loss(cell, LDAMLoss, deferred=True), schedule.deferred_reweighting],
@@ -404,6 +410,24 @@ def test_bbn_begins_with_the_natural_and_ends_with_the_reversed_shares(make, mon
     assert np.bincount(natural).tolist() == (5 * cell.class_counts).tolist()
     reversed_shares = (1 / cell.class_counts) / (1 / cell.class_counts).sum()
     np.testing.assert_allclose(np.bincount(other) / len(other), reversed_shares, atol=0.1)
+
+
+def test_bbn_lowers_its_learning_rate_as_its_authors_do(make, monkeypatch, study):
+    study.learners["mlp"] |= {"epochs": 20, "learning_rate": 0.5}
+    cell, seen = make(), {}
+    mix = schedule.bbn_mix
+    step = torch.optim.AdamW.step
+    now = []
+    monkeypatch.setattr(schedule, "bbn_mix", lambda *args: now.append(args[5]) or mix(*args))
+
+    def watched(self, *args, **kw):
+        seen.setdefault(now[-1], self.param_groups[0]["lr"])
+        return step(self, *args, **kw)
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    schedule.bbn(cell)
+    expected = [0.5] * 6 + [0.005] * 2 + [0.00005] * 2
+    np.testing.assert_allclose([seen[k / 10] for k in range(10)], expected)
 
 
 def test_the_meta_set_is_balanced_and_not_trained_on(make, monkeypatch):
