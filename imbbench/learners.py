@@ -182,20 +182,33 @@ class MLP(_Learner):
     precision of the validation part has not risen for ``patience`` epochs, and the best epoch's
     weights are kept: a criterion that no re-weighting, re-sampling or margin shifts.
 
+    Another neural learner that takes the parameters from ``loss`` on and gives the attributes and
+    :meth:`embed` below runs with every strategy.
+
     Parameters
     ----------
     hidden : tuple of int
         Widths of the hidden layers.
-    epochs, patience, batch_size : int
+    epochs, batch_size : int
+    patience : int or None
+        None runs all epochs and keeps the last weights.
     learning_rate, weight_decay : float
         Of AdamW; biases do not decay.
     loss : torch.nn.Module, optional
-        ``loss(logits, target)``; default cross-entropy.
+        ``loss(logits, target)``; default cross-entropy. A method ``at(progress)`` is called before
+        each epoch, with ``progress`` in [0, 1) the share of the epochs that is done.
     bias : ndarray, (C,), optional
         Start of the last layer's bias; default zeros.
     draw : callable, optional
-        ``draw(y, progress, rng) -> (rows, weights or None)``: the rows of one epoch, with
-        ``progress`` in [0, 1]. Default: every row once.
+        ``draw(y, progress, rng) -> (rows, weights or None)``: the rows of one epoch. Default: every
+        row once.
+    head : callable, optional
+        ``head(width, n_classes)``: the last layer, from features to logits; default
+        :func:`zero_head`.
+    stepper : callable, optional
+        ``stepper(network, optimiser, inputs, labels, rng) -> step`` for training that is more than
+        one loss of one batch: ``step(rows, progress)`` makes one step on a batch and returns the
+        rows that went through the network. ``network`` is the trunk and the head.
     categorical : ndarray of bool, (d,), optional
     random_state : int, optional
 
@@ -205,8 +218,11 @@ class MLP(_Learner):
         Mean loss of the first epoch's rows before the first step, in nats.
     n_epochs_ : int
         Epochs run.
+    rows_seen_ : int
+        Rows that were trained on, over all epochs: what the training cost.
     history_ : list of float
-        Validation score by epoch.
+        Validation score by epoch; empty without early stopping.
+    trunk_, head_ : torch.nn.Module
     """
 
     features = {"tabular": "matrix"}
@@ -223,6 +239,8 @@ class MLP(_Learner):
         loss=None,
         bias=None,
         draw=None,
+        head=None,
+        stepper=None,
         categorical=None,
         random_state=None,
     ):
@@ -235,6 +253,8 @@ class MLP(_Learner):
         self.loss = loss
         self.bias = bias
         self.draw = draw
+        self.head = head
+        self.stepper = stepper
         self.categorical = categorical
         self.random_state = random_state
 
@@ -246,7 +266,8 @@ class MLP(_Learner):
         X : ndarray, (N, d)
         y : ndarray, (N,)
         X_val, y_val : ndarray, optional
-            Validation part; without it all epochs are run and the last weights kept.
+            Validation part; without it, as without ``patience``, all epochs are run and the last
+            weights kept.
         sample_weight : ndarray, (N,), optional
             Multiplies each row's cross-entropy; divided by its mean once, so that the
             denominator is the same in every batch.
@@ -270,10 +291,12 @@ class MLP(_Learner):
         inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
         self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
-        if X_val is not None:
+        early = X_val is not None and self.patience is not None
+        if early:
             held_out = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
-        decaying = [p for p in network.parameters() if p.ndim > 1]
-        others = [p for p in network.parameters() if p.ndim <= 1]
+        learning = [p for p in network.parameters() if p.requires_grad]
+        decaying = [p for p in learning if p.ndim > 1]
+        others = [p for p in learning if p.ndim <= 1]
         optimiser = torch.optim.AdamW(
             [{"params": decaying}, {"params": others, "weight_decay": 0.0}],
             lr=self.learning_rate,
@@ -281,19 +304,33 @@ class MLP(_Learner):
             fused=True,
         )
         loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
-        loss = loss.to(self.device_).train()
+        loss = loss.to(self.device_)
 
-        self.first_loss_, self.history_, self.n_epochs_ = None, [], 0
+        step = None
+        if self.stepper is not None:
+            step = self.stepper(network, optimiser, inputs, labels, generator)
+
+        self.first_loss_, self.history_, self.n_epochs_, self.rows_seen_ = None, [], 0, 0
         best, best_epoch = None, 0
         for epoch in range(self.epochs):
-            rows, weights = self._epoch(target, epoch, generator, sample_weight)
+            progress = epoch / self.epochs
+            if hasattr(loss, "at"):
+                loss.at(progress)
+            rows, weights = self._epoch(target, progress, generator, sample_weight)
             if self.first_loss_ is None:
+                # In evaluation mode, because a loss may gather statistics of its batches.
+                network.eval()
+                loss.eval()
                 with torch.no_grad():
                     logits = network(inputs[rows])
                     self.first_loss_ = float(_objective(loss, logits, labels[rows], weights))
             network.train()
+            loss.train()
             for start in range(0, len(rows), self.batch_size):
                 part = slice(start, start + self.batch_size)
+                if step is not None:
+                    self.rows_seen_ += step(rows[part], progress)
+                    continue
                 logits = network(inputs[rows[part]])
                 value = _objective(
                     loss, logits, labels[rows[part]], None if weights is None else weights[part]
@@ -301,9 +338,10 @@ class MLP(_Learner):
                 optimiser.zero_grad(set_to_none=True)
                 value.backward()
                 optimiser.step()
+                self.rows_seen_ += len(logits)
             network.eval()
             self.n_epochs_ = epoch + 1
-            if X_val is None:
+            if not early:
                 continue
             with torch.no_grad():
                 probabilities = self._probabilities(network(held_out[0]))
@@ -319,22 +357,20 @@ class MLP(_Learner):
         return self
 
     def _build(self, n_features, n_classes):
-        """Trunk and head; the head's weights start at zero."""
+        """Trunk and head."""
         import torch
 
         layers, width = [], n_features
         for size in self.hidden:
             layers += [torch.nn.Linear(width, size), torch.nn.ReLU()]
             width = size
-        head = torch.nn.Linear(width, n_classes)
-        torch.nn.init.zeros_(head.weight)
-        torch.nn.init.zeros_(head.bias)
+        head = (self.head or zero_head)(width, n_classes)
         if self.bias is not None:
             with torch.no_grad():
                 head.bias.copy_(torch.as_tensor(self.bias))
         return torch.nn.Sequential(*layers), head
 
-    def _epoch(self, target, epoch, generator, sample_weight):
+    def _epoch(self, target, progress, generator, sample_weight):
         """Rows and weights of one epoch, in random order."""
         import torch
 
@@ -343,7 +379,7 @@ class MLP(_Learner):
             rows = generator.permutation(len(target))
             weights = None if weights is None else weights[rows]
         else:
-            rows, weights = self.draw(target, epoch / max(1, self.epochs - 1), generator)
+            rows, weights = self.draw(target, progress, generator)
             order = generator.permutation(len(rows))
             rows = np.asarray(rows)[order]
             weights = None if weights is None else weights[order] / np.mean(weights)
@@ -366,6 +402,15 @@ class MLP(_Learner):
             logits = torch.nn.functional.logsigmoid(logits)
         return torch.softmax(logits, dim=1).cpu().numpy()
 
+    def embed(self, X):
+        """What the trunk makes of the rows, (N, width): the inputs of the head."""
+        import torch
+
+        check_is_fitted(self, "network_")
+        X = validate_data(self, X, reset=False)
+        with torch.no_grad():
+            return self.trunk_(self._tensor(X)).cpu().numpy()
+
     def predict_proba(self, X):
         """Probabilities, (N, C); sigmoid losses give σ(z) / Σ σ(z)."""
         import torch
@@ -374,6 +419,16 @@ class MLP(_Learner):
         X = validate_data(self, X, reset=False)
         with torch.no_grad():
             return self._probabilities(self.network_(self._tensor(X)))
+
+
+def zero_head(width, n_classes):
+    """Linear layer whose weights and bias start at zero."""
+    import torch
+
+    head = torch.nn.Linear(width, n_classes)
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    return head
 
 
 def _objective(loss, logits, labels, weights):
@@ -402,7 +457,7 @@ LEARNERS = {
 }
 
 # Set by the cell and the strategy, never in params.yaml.
-INTERNAL = {"loss", "bias", "draw", "categorical", "random_state"}
+INTERNAL = {"loss", "bias", "draw", "head", "stepper", "categorical", "random_state"}
 
 
 def learner_class(name):

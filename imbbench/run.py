@@ -49,6 +49,8 @@ class Cell:
         Of the training part.
     seed : int
         From protocol seed, data set, split and strategy.
+    common_seed : int
+        The same for all strategies: for two that must draw the same sample.
     learner : str
     neural : bool
     """
@@ -64,8 +66,10 @@ class Cell:
         self.learner = task.learner
         self.neural = learner_class(task.learner).neural
         self.seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split, task.strategy)
+        self.common_seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split)
         self._study, self._task, self._reuse = study, task, reuse
         self.borrowed_seconds = 0.0
+        self.rows_seen = 0 if self.neural else float("nan")
 
     def need(self, condition, reason):
         """Record the cell as not applicable, with ``reason``, unless ``condition`` holds."""
@@ -102,10 +106,16 @@ class Cell:
 
         Returns
         -------
-        A fitted learner with ``predict_proba``.
+        A fitted learner with ``predict_proba``. Its ``prior_`` (C,) are the class shares that its
+        probabilities follow, None where a loss or sampler of its own decides that.
         """
         X = self.X if X is None else X
         y = self.y if y is None else y
+        prior = None
+        if not {"loss", "draw", "stepper"} & set(settings):
+            mass = np.bincount(y, sample_weight, minlength=len(self.classes))
+            mass = mass if class_weight is None else mass * class_weight
+            prior = mass / mass.sum()
         if class_weight is not None:
             if self.neural:
                 from imbbench.losses import WeightedCrossEntropy
@@ -115,8 +125,12 @@ class Cell:
                 sample_weight = np.asarray(class_weight)[y]
         model = self.make(seed, **settings)
         if self.neural:
-            return model.fit(X, y, self.X_val, self.y_val, sample_weight=sample_weight)
-        return model.fit(X, y, sample_weight=sample_weight)
+            model.fit(X, y, self.X_val, self.y_val, sample_weight=sample_weight)
+            self.rows_seen += model.rows_seen_
+        else:
+            model.fit(X, y, sample_weight=sample_weight)
+        model.prior_ = prior
+        return model
 
     def plain(self):
         """The fitted learner of strategy ``plain``: fitted there, memoised locally for others."""
@@ -133,6 +147,8 @@ class Cell:
             return model
         model, seconds = joblib.load(path)
         self.borrowed_seconds += seconds
+        if self.neural:
+            self.rows_seen += model.rows_seen_
         return model
 
 
@@ -311,6 +327,7 @@ def run_cell(study, task, reuse=True):
         cpu_seconds = time.process_time() - cpu
         rows = [{**key, "rule": "", "status": status, "reason": reason}]
         timing |= {"fit_seconds": time.perf_counter() - wall, "predict_seconds": np.nan}
+        timing |= {"epochs": np.nan}
     timing |= {"status": status, "cpu_seconds": cpu_seconds, "peak_memory_mib": _peak_mib()}
     return rows, timing, curve
 
@@ -343,6 +360,7 @@ def _fit_predict(study, task, entry, data, reuse):
     seconds = {
         "fit_seconds": fitted - started + cell.borrowed_seconds,
         "predict_seconds": predicted - fitted,
+        "epochs": cell.rows_seen / len(cell.y),
     }
     return probabilities, labels, seconds
 
@@ -504,7 +522,8 @@ class Outcome:
     runs : DataFrame
         One row per cell and decision rule.
     timings : DataFrame
-        One row per cell: seconds, CPU seconds, peak memory.
+        One row per cell: seconds, ``epochs`` (passes over the training part, of neural learners),
+        CPU seconds, peak memory.
     curves : DataFrame
         One row per learner and strategy: precision by recall (mean over splits) and reliability
         sums (added over splits).

@@ -96,6 +96,47 @@ def drw_weights(class_counts, progress):
     return effective_number_weights(class_counts, 0.0 if progress < 0.8 else 0.9999)
 
 
+class DeferredReweighting(nn.Module):
+    """A loss whose class weights follow :func:`drw_weights`.
+
+    Parameters
+    ----------
+    loss : nn.Module
+        With a buffer ``weight`` (C,), such as :class:`imbbench.losses.WeightedCrossEntropy` or
+        :class:`imbbench.losses.LDAMLoss` with ``weight`` given.
+    class_counts : array-like of shape (C,)
+        Training samples per class.
+
+    References
+    ----------
+    See :func:`drw_weights`. The authors also lower the learning rate at the switch.
+
+    Examples
+    --------
+    >>> from imbbench.losses import WeightedCrossEntropy
+    >>> loss = DeferredReweighting(WeightedCrossEntropy([1, 1]), [900, 100])
+    >>> loss.at(0.8)
+    >>> loss.loss.weight.round(decimals=3).tolist()
+    [0.207, 1.793]
+    """
+
+    def __init__(self, loss, class_counts):
+        super().__init__()
+        self.loss = loss
+        self.class_counts = class_counts
+        self.probabilities = loss.probabilities
+        self.inference_scale = loss.inference_scale
+        self.at(0.0)
+
+    def at(self, progress):
+        """Set the weights for training progress in [0, 1]."""
+        self.loss.weight.copy_(torch.from_numpy(drw_weights(self.class_counts, progress)))
+
+    def forward(self, logits, target):
+        """Loss of one batch."""
+        return self.loss(logits, target)
+
+
 class NormedLinear(nn.Module):
     """Cosine classifier: inputs and class weights are L2-normalised, there is no bias.
 
@@ -106,6 +147,7 @@ class NormedLinear(nn.Module):
     ----------
     in_features, out_features : int
         ``weight`` has shape (out_features, in_features), one row per class, as in ``nn.Linear``.
+        Its rows start at random directions and length one, as in the authors' code.
 
     References
     ----------
@@ -120,7 +162,9 @@ class NormedLinear(nn.Module):
 
     def __init__(self, in_features, out_features):
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(out_features, in_features).uniform_(-1, 1))
+        # Of norm one: a step turns a long vector less, so the norm sets the learning rate.
+        start = torch.empty(out_features, in_features).uniform_(-1, 1)
+        self.weight = nn.Parameter(F.normalize(start, dim=1))
 
     def forward(self, features):
         """Cosines (N, C) of features (N, D) with the class weights."""

@@ -159,7 +159,7 @@ def test_draw_gives_the_rows_of_an_epoch(data):
         return np.flatnonzero(target == 2), None
 
     MLP(epochs=3, loss=loss, draw=draw, random_state=0).fit(X, y)
-    assert [progress for _, progress in seen] == [0, 0.5, 1]
+    assert [progress for _, progress in seen] == [0, 1 / 3, 2 / 3]
     assert seen[0][0] == y.tolist()
     assert loss.targets == [[2] * 10] * 3
 

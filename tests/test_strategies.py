@@ -183,12 +183,25 @@ def test_a_table_by_name_is_put_in_class_order(make, caught):
     ("weights", "reason"),
     [
         ({"ham": 0.576, "spam": 10}, "the weights are for the classes ham, spam"),
-        ({"a": 1, "b": 1, "c": 1}, "the weights are for the classes a, b, c"),
         ([1, 10], "2 weights for 4 classes"),
     ],
 )
 def test_a_table_of_other_classes_does_not_apply(make, weights, reason):
     with pytest.raises(NotApplicable, match=reason):
+        weighting.table(make("four"), weights)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"a": 1, "b": 1, "c": 1}, "missing or unknown: d"),
+        ({"a": 1, "b": 1, "c": 1, "x": 1}, "missing or unknown: d, x"),
+        ([1, 1, 1, -1], "not negative"),
+        ([0, 0, 0, 0], "not all zero"),
+    ],
+)
+def test_a_wrong_table_is_refused(make, weights, message):
+    with pytest.raises(ValueError, match=message):
         weighting.table(make("four"), weights)
 
 
@@ -383,7 +396,8 @@ def test_resolve_by_name_and_by_key(make, caught):
             "inverse",
             {},
             "'inverse' of family 'weighting' is not defined. Known there: "
-            "inverse_frequency, inverse_sqrt, any name with the key 'table'",
+            "inverse_frequency, inverse_sqrt, alpha_share, "
+            "any name with the key 'effective_number', any name with the key 'table'",
         ),
         ("weighting", "table", {}, "'table' of family 'weighting' is not defined"),
         ("oversampling", "smote", {"k": 5}, "unknown key 'k'. Known: ratio, k_neighbors, control"),

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from imbbench.errors import StudyError
 
 RESERVED = {"control", "learners", "splits"}
+FILLED_IN = {"class_counts", "random_state"}  # by the strategy, from the cell
 
 
 class NotApplicable(Exception):
@@ -34,6 +35,7 @@ class Definition:
     by_key: bool
     choices: dict | None
     own_rule: bool
+    check: object
 
     def parameters(self, choice=None):
         """Names of the parameters an entry may set besides the key."""
@@ -42,10 +44,10 @@ class Definition:
         if self.choices is None:
             return own
         chosen = inspect.signature(self.choices[choice]).parameters
-        return own + [name for name in chosen if name not in own]
+        return own + [name for name in chosen if name not in {*own, *FILLED_IN}]
 
 
-def strategy(function=None, *, by_key=False, choices=(), own_rule=False):
+def strategy(function=None, *, by_key=False, choices=(), own_rule=False, check=None):
     """Register a strategy.
 
     Parameters
@@ -60,11 +62,14 @@ def strategy(function=None, *, by_key=False, choices=(), own_rule=False):
     own_rule : bool
         The model's ``predict`` is a decision rule of its own; the cell then has one row,
         rule ``own``.
+    check : callable, optional
+        Called with what ``function`` gets after the cell, before anything is fitted; raises
+        ValueError for values that make no sense on any data set.
     """
 
     def register(f):
         named = {c.__name__: c for c in choices} or None
-        f.definition = Definition(f, by_key, named, own_rule)
+        f.definition = Definition(f, by_key, named, own_rule, check)
         return f
 
     return register if function is None else register(function)
@@ -92,7 +97,8 @@ def resolve(family, name, entry):
     Raises
     ------
     StudyError
-        Unknown strategy, choice or parameter; the message lists the known ones.
+        Unknown strategy, choice or parameter, the message lists the known ones; or a value that
+        the strategy's check refuses.
     """
     known = definitions(family)
     parameters = {key: value for key, value in (entry or {}).items() if key not in RESERVED}
@@ -121,10 +127,14 @@ def resolve(family, name, entry):
             f"Known: {', '.join([*allowed, *sorted(RESERVED)])}."
         )
 
+    chosen = [definition.choices[value] if definition.choices else value] if kinds else []
+    if definition.check is not None:
+        try:
+            definition.check(*chosen, **parameters)
+        except (TypeError, ValueError) as error:
+            raise StudyError(f"params.yaml: {where}: {error}") from None
+
     def call(cell):
-        if not kinds:
-            return definition.function(cell, **parameters)
-        chosen = definition.choices[value] if definition.choices else value
-        return definition.function(cell, chosen, **parameters)
+        return definition.function(cell, *chosen, **parameters)
 
     return call, definition.own_rule

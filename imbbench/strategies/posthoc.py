@@ -1,9 +1,15 @@
-"""Family posthoc: the plain model's scores, corrected or cut elsewhere."""
+"""Family posthoc: the plain model's scores, corrected or cut elsewhere. All learners."""
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.frozen import FrozenEstimator
 
+from imbbench.metrics import label_metrics
 from imbbench.protocol import TINY, decide, tune_offsets
 from imbbench.strategies import strategy
+
+TAUS = np.arange(21) / 10
 
 
 class Corrected:
@@ -34,7 +40,19 @@ class Cut:
         return decide(self.predict_proba(X), self.offsets)
 
 
-@strategy(by_key=True, own_rule=True)
+def _log(p):
+    return np.log(np.maximum(p, TINY))
+
+
+# --------------------------------------------------------------------------- thresholds
+
+
+def _check_threshold(value):
+    if not 0 < value < 1:
+        raise ValueError(f"the threshold must be in (0, 1), got {value}")
+
+
+@strategy(by_key=True, own_rule=True, check=_check_threshold)
 def threshold(cell, value):
     """Predict the minority class from a fixed probability on."""
     cell.need(len(cell.classes) == 2, "a threshold needs two classes")
@@ -69,7 +87,77 @@ def tuned_balanced_accuracy(cell):
     return Cut(model, tune_offsets(model.predict_proba(cell.X_val), cell.y_val, balanced_accuracy))
 
 
-@strategy
+def _check_ratio(ratio):
+    if not 0 < ratio < float("inf"):
+        raise ValueError(f"the cost ratio must be positive and finite, got {ratio}")
+
+
+def _costs(cell, ratio):
+    """What it costs to get a row wrong, by its true class."""
+    return np.array([1.0] + [float(ratio)] * (len(cell.classes) - 1))
+
+
+@strategy(by_key=True, own_rule=True, check=_check_ratio)
+def cost_threshold(cell, ratio):
+    """The threshold that is best for calibrated probabilities, c_FP / (c_FP + c_FN).
+
+    Missing a row of any class but the largest costs ``ratio`` times what a false alarm costs; the
+    class with the largest expected cost of being missed is predicted.
+
+    References
+    ----------
+    Elkan, The foundations of cost-sensitive learning, IJCAI 2001.
+    """
+    return Cut(cell.plain(), np.log(_costs(cell, ratio)))
+
+
+@strategy(by_key=True, own_rule=True, check=_check_ratio)
+def tuned_cost(cell, ratio):
+    """The threshold (or offsets) with the lowest cost on the validation part; costs as above."""
+    costs = _costs(cell, ratio)
+
+    def saved(hits, predicted, support):
+        return hits @ costs
+
+    model = cell.plain()
+    return Cut(model, tune_offsets(model.predict_proba(cell.X_val), cell.y_val, saved))
+
+
+# --------------------------------------------------------------------------- priors
+
+
+def trained_prior(model):
+    """Class shares that a fitted model's probabilities follow, (C,).
+
+    Raises
+    ------
+    ValueError
+        If its loss or its sampler has changed them in a way of its own, e.g. balanced softmax:
+        a correction for the training part's shares would then be made twice.
+    """
+    prior = getattr(model, "prior_", None)
+    if prior is None:
+        raise ValueError(
+            "the model's own loss or sampler already decides which class shares its scores "
+            "follow: correcting for the shares of the training part would correct twice"
+        )
+    return prior
+
+
+def adjusted(model, tau):
+    """``model`` with ``tau`` log priors, of what it was trained on, taken off its logits."""
+    from imbbench.posthoc import recalibrate
+
+    prior = trained_prior(model)
+    return Corrected(model, lambda p: recalibrate(_log(p), prior, tau))
+
+
+def _check_tau(tau=1.0):
+    if not np.isfinite(tau):
+        raise ValueError(f"tau must be finite, got {tau}")
+
+
+@strategy(check=_check_tau)
 def logit_adjustment(cell, tau=1.0):
     """Subtract ``tau`` log priors from the logits; the same as posterior re-calibration.
 
@@ -78,7 +166,141 @@ def logit_adjustment(cell, tau=1.0):
     Menon et al., Long-tail learning via logit adjustment, ICLR 2021. Tian et al., Posterior
     re-calibration for imbalanced datasets, NeurIPS 2020 (softmax of this, uniform target).
     """
-    from imbbench.posthoc import recalibrate
+    return adjusted(cell.plain(), tau)
 
-    counts = cell.class_counts
-    return Corrected(cell.plain(), lambda p: recalibrate(np.log(np.maximum(p, TINY)), counts, tau))
+
+@strategy
+def logit_adjustment_tuned(cell):
+    """The same, tau the one of 0, 0.1, ..., 2 with the best balanced accuracy in validation.
+
+    As posterior re-calibration is meant to be used (Tian et al. 2020), whose lambda is tau; they
+    allow more than 1, too. The smallest of equals is taken.
+    """
+    model = cell.plain()
+
+    def score(tau):
+        labels = adjusted(model, tau).predict_proba(cell.X_val).argmax(axis=1)
+        return label_metrics(cell.y_val, labels, len(cell.classes))["balanced_accuracy"]
+
+    return adjusted(model, max(TAUS, key=score))
+
+
+def _undersampled(cell):
+    """The learner on a random sample with as many rows of each class as the smallest has."""
+    size = cell.class_counts.min()
+    cell.need((cell.class_counts > size).any(), "the classes are equally large")
+    # The corrected and the uncorrected model are one model: what differs is the correction.
+    rng = np.random.default_rng(cell.common_seed)
+    rows = np.concatenate(
+        [rng.choice(np.flatnonzero(cell.y == c), size, False) for c in range(len(cell.classes))]
+    )
+    return cell.fit(cell.X[rows], cell.y[rows], seed=cell.common_seed)
+
+
+@strategy
+def undersampled(cell):
+    """Random under-sampling to equal class sizes, uncorrected: control of the next."""
+    return _undersampled(cell)
+
+
+@strategy
+def undersampled_corrected(cell):
+    """The same model with its probabilities put back to the training part's class shares.
+
+    p_c proportional to p_s,c pi_c / pi_s,c; with two classes the same as
+    :func:`imbbench.posthoc.correct_undersampling` with beta the share of the majority kept.
+
+    References
+    ----------
+    Dal Pozzolo et al., Calibrating probability with undersampling for unbalanced classification,
+    SSCI 2015 (two classes).
+    """
+    model = _undersampled(cell)
+    ratio = cell.class_counts / cell.class_counts.sum() / trained_prior(model)
+
+    def correct(p):
+        p = p * ratio
+        return p / p.sum(axis=1, keepdims=True)
+
+    return Corrected(model, correct)
+
+
+# --------------------------------------------------------------------------- calibration
+
+
+@strategy
+def temperature(cell):
+    """One temperature for all logits, with the lowest log loss on the validation part.
+
+    References
+    ----------
+    Guo et al., On calibration of modern neural networks, ICML 2017.
+    """
+    from imbbench.posthoc import fit_temperature, recalibrate
+
+    model = cell.plain()
+    t = fit_temperature(_log(model.predict_proba(cell.X_val)), cell.y_val)
+    none = np.ones(len(cell.classes))
+    return Corrected(model, lambda p: recalibrate(_log(p) / t, none, 0.0))
+
+
+class _Scores(ClassifierMixin, BaseEstimator):
+    """A fitted model's log-odds of each class against the rest, as scikit-learn wants them."""
+
+    def __init__(self, model):
+        self.model = model
+        self.classes_ = model.classes_  # fitted from the start
+
+    def fit(self, X, y):
+        """Nothing: the model is fitted."""
+        return self
+
+    def predict(self, X):
+        """Most probable classes, (N,)."""
+        return self.model.predict(X)
+
+    def decision_function(self, X):
+        """Log-odds, (N,) of the second of two classes, otherwise (N, C)."""
+        p = self.model.predict_proba(X)
+        odds = _log(p) - _log(1 - p)
+        return odds[:, 1] if p.shape[1] == 2 else odds
+
+
+def _calibrated(cell, method):
+    missing = len(np.unique(cell.y_val)) < len(cell.classes)
+    cell.need(not missing, "a class has no row in the validation part")
+    every = np.arange(len(cell.y_val))
+    # One "fold" that tests on all rows: the model is frozen, and five folds would need five rows
+    # of every class.
+    calibrated = CalibratedClassifierCV(
+        FrozenEstimator(_Scores(cell.plain())), method=method, cv=[(every, every)], ensemble=False
+    )
+    return calibrated.fit(cell.X_val, cell.y_val)
+
+
+@strategy
+def platt(cell):
+    """A logistic curve on the log-odds, fitted on the validation part.
+
+    Several classes are calibrated one against the rest and normalised.
+
+    References
+    ----------
+    Platt, Probabilistic outputs for support vector machines, 1999; scikit-learn's
+    ``CalibratedClassifierCV``.
+    """
+    return _calibrated(cell, "sigmoid")
+
+
+@strategy
+def isotonic(cell):
+    """A rising step function of the scores, fitted on the validation part.
+
+    Ties that it makes can lower ranking metrics. Several classes as with ``platt``.
+
+    References
+    ----------
+    Zadrozny and Elkan, Transforming classifier scores into accurate multiclass probability
+    estimates, KDD 2002; scikit-learn's ``CalibratedClassifierCV``.
+    """
+    return _calibrated(cell, "isotonic")

@@ -1,4 +1,4 @@
-"""Family prior: start the output bias at the class shares."""
+"""Family prior: start the output bias at the class shares the loss will see."""
 
 from imbbench.strategies import strategy
 
@@ -19,3 +19,32 @@ def bias_init(cell):
     from imbbench.losses import log_prior_bias
 
     return cell.fit(bias=log_prior_bias(cell.class_counts))
+
+
+def _check(weights):
+    from imbbench import losses
+
+    if not hasattr(losses, f"{weights}_weights"):
+        raise ValueError("weights must be inverse_frequency or inverse_sqrt")
+
+
+@strategy(check=_check)
+def bias_init_weighted(cell, weights):
+    """Weighted cross-entropy from the start that its weights call for, log(w_c pi_c).
+
+    Starting at log pi would be wrong: a weighted loss sees the shares w_c pi_c. With inverse
+    frequency weights, and with class-balanced batches or the balanced softmax, those are equal
+    and the right start is the usual zero bias, so ``inverse_frequency``,
+    ``class_balanced_sampling`` and ``logit_adjusted`` of the other families have it already; here
+    are weights for which it matters.
+
+    Parameters
+    ----------
+    weights : {"inverse_sqrt", "inverse_frequency"}
+    """
+    cell.need(cell.neural, f"{cell.learner} is not trained step by step from a starting bias")
+    from imbbench import losses
+
+    weight = getattr(losses, f"{weights}_weights")(cell.class_counts)
+    bias = losses.start_bias(cell.class_counts, weight=weight)
+    return cell.fit(class_weight=weight, bias=bias)
