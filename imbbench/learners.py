@@ -23,7 +23,6 @@ from sklearn.utils.validation import (
 )
 
 from imbbench.errors import StudyError
-from imbbench.metrics import macro_average_precision
 
 
 def one_hot(categorical):
@@ -177,10 +176,12 @@ class HistGradientBoosting(_Learner):
 class MLP(_Learner):
     """Multi-layer perceptron in torch, stopped early on the validation part.
 
-    The last layer's weights start at zero, so the first loss is known exactly (log C, or the
-    entropy of the prior with ``bias`` at its logarithm). Training stops when the macro average
-    precision of the validation part has not risen for ``patience`` epochs, and the best epoch's
-    weights are kept: a criterion that no re-weighting, re-sampling or margin shifts.
+    Training stops when the loss that is minimised has not fallen on the validation part for
+    ``patience`` epochs, and the best epoch's weights are kept. For strategies that change the
+    class shares of the training rows, the validation rows are repeated to the same shares: each
+    strategy is stopped by its own objective, as it would be anywhere else. (Average precision,
+    which no re-weighting moves, is at its best long before the probabilities are: a network that
+    is stopped by it seems to ignore the minority at ``argmax``.)
 
     Another neural learner that takes the parameters from ``loss`` on and gives the attributes and
     :meth:`embed` below runs with every strategy.
@@ -198,13 +199,13 @@ class MLP(_Learner):
         ``loss(logits, target)``; default cross-entropy. A method ``at(progress)`` is called before
         each epoch, with ``progress`` in [0, 1) the share of the epochs that is done.
     bias : ndarray, (C,), optional
-        Start of the last layer's bias; default zeros.
+        Start of the last layer's bias; its weights then start at zero, so that the first loss is
+        known exactly. Default: zero bias, weights as torch draws them.
     draw : callable, optional
         ``draw(y, progress, rng) -> (rows, weights or None)``: the rows of one epoch. Default: every
         row once.
     head : callable, optional
-        ``head(width, n_classes)``: the last layer, from features to logits; default
-        :func:`zero_head`.
+        ``head(width, n_classes)``: the last layer, from features to logits; default linear.
     stepper : callable, optional
         ``stepper(network, optimiser, inputs, labels, rng) -> step`` for training that is more than
         one loss of one batch: ``step(rows, progress)`` makes one step on a batch and returns the
@@ -234,7 +235,7 @@ class MLP(_Learner):
         epochs=50,
         patience=5,
         batch_size=256,
-        learning_rate=0.01,
+        learning_rate=0.003,
         weight_decay=1e-4,
         loss=None,
         bias=None,
@@ -293,7 +294,8 @@ class MLP(_Learner):
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
         early = X_val is not None and self.patience is not None
         if early:
-            held_out = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
+            inputs_val, target_val = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
+            alike = None
         learning = [p for p in network.parameters() if p.requires_grad]
         decaying = [p for p in learning if p.ndim > 1]
         others = [p for p in learning if p.ndim <= 1]
@@ -343,10 +345,14 @@ class MLP(_Learner):
             self.n_epochs_ = epoch + 1
             if not early:
                 continue
+            if alike is None:
+                alike = torch.from_numpy(_alike(target_val, target[rows.cpu()], weights))
+                inputs_val = inputs_val[alike]
+                labels_val = torch.from_numpy(target_val)[alike].to(self.device_)
+            loss.eval()
             with torch.no_grad():
-                probabilities = self._probabilities(network(held_out[0]))
-            self.history_.append(macro_average_precision(held_out[1], probabilities))
-            if best is None or self.history_[-1] > self.history_[best_epoch]:
+                self.history_.append(float(loss(network(inputs_val), labels_val)))
+            if best is None or self.history_[-1] < self.history_[best_epoch]:
                 best = {k: v.detach().clone() for k, v in network.state_dict().items()}
                 best_epoch = epoch
             elif epoch - best_epoch >= self.patience:
@@ -364,8 +370,13 @@ class MLP(_Learner):
         for size in self.hidden:
             layers += [torch.nn.Linear(width, size), torch.nn.ReLU()]
             width = size
-        head = (self.head or zero_head)(width, n_classes)
-        if self.bias is not None:
+        if self.head is not None:
+            head = self.head(width, n_classes)
+        elif self.bias is None:
+            head = torch.nn.Linear(width, n_classes)
+            torch.nn.init.zeros_(head.bias)
+        else:
+            head = zero_head(width, n_classes)
             with torch.no_grad():
                 head.bias.copy_(torch.as_tensor(self.bias))
         return torch.nn.Sequential(*layers), head
@@ -429,6 +440,15 @@ def zero_head(width, n_classes):
     torch.nn.init.zeros_(head.weight)
     torch.nn.init.zeros_(head.bias)
     return head
+
+
+def _alike(held_out, trained, weights):
+    """Rows of the validation part, repeated so that its class shares are those trained on."""
+    weights = None if weights is None else weights.cpu().numpy()
+    shares = np.bincount(trained, weights, minlength=held_out.max() + 1)
+    ratio = shares / np.maximum(np.bincount(held_out, minlength=len(shares)), 1)
+    copies = np.round(ratio / ratio[ratio > 0].min()).astype(int)
+    return np.repeat(np.arange(len(held_out)), copies[held_out])
 
 
 def _objective(loss, logits, labels, weights):

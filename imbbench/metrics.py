@@ -130,21 +130,3 @@ def precision_at_recall(y, probabilities):
         last = np.searchsorted(-recall, -RECALLS, side="right") - 1
         curves.append(best[last])
     return np.mean(curves, axis=0)
-
-
-def macro_average_precision(y, probabilities):
-    """Mean one-vs-rest average precision, quick enough for every epoch.
-
-    The minority class alone with two classes. Equal scores count as one step, as in
-    scikit-learn's ``average_precision_score``.
-    """
-    n_classes = probabilities.shape[1]
-    values = []
-    for c in [1] if n_classes == 2 else _present(y, n_classes):
-        order = np.argsort(-probabilities[:, c], kind="stable")
-        hits = (y[order] == c).cumsum()
-        score = probabilities[order, c]
-        end = np.append(np.flatnonzero(np.diff(score)), len(y) - 1)
-        gained = np.diff(hits[end], prepend=0)
-        values.append((gained * hits[end] / (end + 1)).sum() / max(hits[-1], 1))
-    return float(np.mean(values))

@@ -1,5 +1,7 @@
 """Family prior: start the output bias at the class shares the loss will see."""
 
+import numpy as np
+
 from imbbench.strategies import strategy
 
 
@@ -7,8 +9,8 @@ from imbbench.strategies import strategy
 def bias_init(cell):
     """Start the last layer's bias at the log prior of the training part.
 
-    It changes where training starts, not its optimum: the first loss is the entropy of the prior
-    instead of log C.
+    It changes where training starts, not its optimum. The layer's weights start at zero, so the
+    first loss is the entropy of the prior; ``zero_init`` starts at log C.
 
     References
     ----------
@@ -19,6 +21,13 @@ def bias_init(cell):
     from imbbench.losses import log_prior_bias
 
     return cell.fit(bias=log_prior_bias(cell.class_counts))
+
+
+@strategy
+def zero_init(cell):
+    """Start the last layer at zero, weights and bias: ``bias_init`` without the prior."""
+    cell.need(cell.neural, f"{cell.learner} is not trained step by step from a starting bias")
+    return cell.fit(bias=np.zeros(len(cell.classes)))
 
 
 def _check(weights):
