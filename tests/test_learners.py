@@ -10,7 +10,15 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from imbbench import config
 from imbbench.errors import StudyError
-from imbbench.learners import INTERNAL, LEARNERS, MLP, LogReg, learner_class, parameters
+from imbbench.learners import (
+    INTERNAL,
+    LEARNERS,
+    MLP,
+    LogReg,
+    _alike,
+    learner_class,
+    parameters,
+)
 from imbbench.losses import GHMCLoss, LDAMLoss, WeightedCrossEntropy, log_prior_bias
 
 STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
@@ -225,6 +233,17 @@ def test_the_best_epoch_is_kept_and_patience_ends_training(data):
     assert full.history_ == []
     assert full.n_epochs_ == model.n_epochs_
     assert np.abs(full.predict_proba(X) - model.predict_proba(X)).max() > 1e-6
+
+
+@pytest.mark.parametrize("shares", [(8, 2), (5, 5), (2, 8)])
+def test_early_stopping_sees_the_class_shares_that_are_trained_on(shares):
+    """A balanced sample is not stopped by the majority of the natural validation part."""
+    held_out = np.repeat([0, 1], [40, 10])
+    rows = _alike(held_out, np.repeat([0, 1], shares), None)
+    assert set(rows) == set(range(50))
+    assert np.bincount(held_out[rows])[0] / len(rows) == pytest.approx(shares[0] / 10)
+    weighted = _alike(held_out, np.repeat([0, 1], [5, 5]), torch.tensor([1.6] * 5 + [0.4] * 5))
+    assert len(weighted) == 50
 
 
 def test_the_validation_part_only_selects(data):

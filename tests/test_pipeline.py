@@ -80,6 +80,7 @@ def test_first_run_makes_every_result(project):
         "run@first-reference",
         "run@first-weighting",
         "report@first",
+        "losses_explained",
         "study",
     }
     runs = pd.read_csv(folder / "results/runs/first/weighting.csv")
