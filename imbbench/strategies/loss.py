@@ -15,7 +15,7 @@ from imbbench.losses import (
     SigmoidFocalLoss,
     start_bias,
 )
-from imbbench.metrics import label_metrics
+from imbbench.metrics import label_metrics, score_metrics
 from imbbench.schedules import DeferredReweighting, NormedLinear
 from imbbench.strategies import strategy
 
@@ -119,8 +119,9 @@ def focal_tuned(cell, gamma, alpha):
     best, chosen = None, None
     for g, a in itertools.product(gamma, alpha):
         model = cell.fit(loss=FocalLoss(g, [1 - a] + [a] * (n_classes - 1)))
-        found = label_metrics(cell.y_val, model.predict(cell.X_val), n_classes)
-        score = found["macro_f1"], max(model.history_)
+        p = model.predict_proba(cell.X_val)
+        found = label_metrics(cell.y_val, p.argmax(axis=1), n_classes)
+        score = found["macro_f1"], score_metrics(cell.y_val, p)["average_precision"]
         if best is None or score > best:
             best, chosen = score, model
     return chosen

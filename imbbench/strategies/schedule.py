@@ -204,17 +204,16 @@ def tau_normalisation(cell):
     """Rescale the last layer's weights to w_c / ||w_c||^tau and drop its bias.
 
     tau is the one of 0, 0.1, ..., 2 with the best balanced accuracy on the validation part, the
-    smallest of equals. The last layer starts at torch's random weights here: from zero, the two
-    rows of a binary softmax stay opposite and of one norm. Even so the sum of the rows hardly
-    moves, so with two classes their norms say little about class sizes, and what is left of the
-    method is the dropped bias.
+    smallest of equals. With two classes the gradients of the two rows are opposite, so the sum of
+    the rows hardly moves from where it starts: their norms say little about class sizes, and what
+    is left of the method is the dropped bias.
 
     References
     ----------
     Kang et al. 2020. It rests on norms that grow with n_c, as after SGD; not so sure after Adam
     (Menon et al. 2021), which is used here.
     """
-    network = _fit(cell, head=torch.nn.Linear)
+    network = _fit(cell)
     weight = network.head_.weight.detach().cpu().numpy().astype(np.float64)
     features = network.embed(cell.X_val)
 
