@@ -15,6 +15,7 @@ def results(study, tmp_path):
     params["datasets"] = {"binary": params["datasets"]["binary"]}
     params["protocol"]["repeats"] = 4
     params["learners"] = {name: params["learners"][name] for name in ("logreg", "mlp")}
+    del params["strategies"]["reference"]["dummy"]
     with open(tmp_path / "params.yaml", "w") as file:
         YAML(typ="safe").dump(params, file)
     for family in ("reference", "weighting"):
