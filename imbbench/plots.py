@@ -269,10 +269,10 @@ def per_class(differences, classes, plain=None):
     numbers = [f"{_short(name, 14)} ({count})" for name, count in classes.items()]
     turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if n > 2 else {}
     for ax, table, title in zip(axes.flat, values, ("recall", "precision"), strict=True):
-        image = _heat(ax, table, "PuOr_r", -limit, limit, "{:+.2f}" if n <= 6 else None)
+        image = _heat(ax, table, "PuOr_r", -limit, limit, "+.2f" if n <= 6 else "")
         ax.set_title(f"{title}, minus that of plain")
         if n <= 40:
-            ax.set_xticks(range(n), numbers, **turned)
+            ax.set_xticks(np.arange(n) + 0.5, numbers, **turned)
         else:
             ax.set_xlabel(f"{n} classes, the largest left")
     bar = figure.colorbar(image, ax=axes, shrink=min(1, 4 / (1 + height)), pad=0.02)
@@ -281,23 +281,16 @@ def per_class(differences, classes, plain=None):
 
 
 def _heat(ax, table, colours, low, high, form):
-    values = table.to_numpy(dtype=float)
-    image = ax.imshow(
-        values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest"
-    )
-    ax.set_yticks(range(len(table)), table.index)
-    ax.set_xticks([])
+    # Imported where it is drawn: run stages draw no heat map, and it loads for a second.
+    import seaborn
+
+    look = {"cmap": colours, "vmin": low, "vmax": high, "cbar": False, "yticklabels": True}
+    values = table.astype(float).round(2) + 0.0  # adding zero makes -0.0 a 0.0
+    seaborn.heatmap(values, ax=ax, annot=bool(form), fmt=form, annot_kws={"fontsize": 7.5}, **look)
+    ax.set(xticks=[], ylabel="")
     ax.grid(visible=False)
     ax.tick_params(length=0)
-    if form:
-        for (i, j), value in np.ndenumerate(values):
-            if not np.isnan(value):
-                red, green, blue, _ = image.cmap(image.norm(value))
-                dark = 0.3 * red + 0.59 * green + 0.11 * blue < 0.5
-                text = form.format(round(value, 2) + 0.0)  # adding zero makes -0.0 a 0.0
-                colour = "white" if dark else "black"
-                ax.text(j, i, text, ha="center", va="center", fontsize=7.5, color=colour)
-    return image
+    return ax.collections[0]
 
 
 @mpl.rc_context(STYLE)
@@ -314,17 +307,17 @@ def rank_heatmap(table, families):
     height = 0.19 * len(table)
     figure, ((ax,),) = _figure(1.2 + height)
     limit = max(np.nanmax(np.abs(table.to_numpy(dtype=float) - 50), initial=0), 10)
-    form = "{:.0f}" if table.shape[1] <= 20 else None
+    form = ".0f" if table.shape[1] <= 20 else ""
     image = _heat(ax, table, "cividis", 50 - limit, 50 + limit, form)
     names = [textwrap.fill(name, 13, break_long_words=False) for name in table.columns]
     turned = table.shape[1] > 8
     look = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if turned else {}
     ax.xaxis.tick_top()
     ax.tick_params(length=0, labelsize=8)
-    ax.set_xticks(range(table.shape[1]), table.columns if turned else names, **look)
+    ax.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns if turned else names, **look)
     for i in range(1, len(families)):
         if families[i] != families[i - 1]:
-            ax.axhline(i - 0.5, color="white", lw=1.5)
+            ax.axhline(i, color="white", lw=1.5)
     bar = figure.colorbar(image, ax=ax, shrink=min(1, 5 / (1 + height)), aspect=30, pad=0.02)
     bar.set_label("mean rank: 0 best, 100 worst")
     return figure

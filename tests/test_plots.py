@@ -158,7 +158,7 @@ def test_class_heat_map_is_symmetric_around_no_difference(runs):
     shown = ["inverse_sqrt", "threshold_0_3"]
     table = tables.class_differences(runs[runs["dataset"] == "a"], shown)
     figure = plots.per_class(table, {"negative": 90, "positive": 10})
-    low, high = figure.axes[0].images[0].get_clim()
+    low, high = figure.axes[0].collections[0].get_clim()
     assert low == -high and high >= np.nanmax(np.abs(table[["recall_0", "recall_1"]]))
     assert texts(figure.axes[0], "x") == ["negative (90)", "positive (10)"]
 
