@@ -78,6 +78,8 @@ def execute(notebook, output, parameters):
             stdout_file=sys.stdout,
             stderr_file=sys.stderr,
             cwd=str(root()),
+            # The kernel's own log warns at every start and end; errors of cells come as outputs.
+            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except papermill.PapermillExecutionError as error:
         raise StudyError(
