@@ -105,7 +105,7 @@ def _run(options, started):
 
     study = config.load()
     study.dataset(options.dataset)
-    config.check_family(study, options.family)
+    study.family(options.family)
     results = config.root() / study.results(options.dataset)
     parameters = {"dataset": options.dataset, "family": options.family, "save": True}
     notebooks.execute(

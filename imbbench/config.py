@@ -122,19 +122,9 @@ def explain(error, model):
 
 
 def _check_names(study):
-    from imbbench.learners import learner_class, parameters
-
     both = set(study.datasets) & set(study.web_datasets)
     if both:
         raise StudyError(f"params.yaml: '{min(both)}' is in datasets and in web_datasets.")
-    for name, settings in study.learners.items():
-        known = parameters(learner_class(name))
-        unknown = sorted(set(settings or {}) - set(known))
-        if unknown:
-            raise StudyError(
-                f"params.yaml: learner '{name}' has the unknown key '{unknown[0]}'. "
-                f"Known: {', '.join(known)}."
-            )
     for family in study.families:
         module = f"imbbench.strategies.{family}"
         if not family.isidentifier() or importlib.util.find_spec(module) is None:
@@ -150,9 +140,18 @@ def _check_names(study):
 
 
 def check_family(study, family):
-    """Check the entries of one family: names, parameters, controls, learners, splits."""
+    """Check the learners, and one family's names, parameters, controls, learners and splits."""
+    from imbbench.learners import learner_class, parameters
     from imbbench.strategies import resolve
 
+    for name, settings in study.learners.items():
+        known = parameters(learner_class(name))
+        unknown = sorted(set(settings or {}) - set(known))
+        if unknown:
+            raise StudyError(
+                f"params.yaml: learner '{name}' has the unknown key '{unknown[0]}'. "
+                f"Known: {', '.join(known)}."
+            )
     names = list(dict.fromkeys(name for f in study.families for name in study.family(f)))
     for name, entry in study.family(family).items():
         resolve(family, name, entry)

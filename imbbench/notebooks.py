@@ -82,6 +82,8 @@ def execute(notebook, output, parameters):
             extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except papermill.PapermillExecutionError as error:
+        if error.ename == StudyError.__name__:
+            raise StudyError(error.evalue) from None
         raise StudyError(
             f"{notebook} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"The executed copy with the traceback is {attempt}."

@@ -161,9 +161,15 @@ def strategy_table(study, family):
     -------
     DataFrame
         ``strategy``, ``what it does`` (first line of its docstring), ``parameters``, ``control``.
+
+    Raises
+    ------
+    StudyError
+        If an entry of the family is wrong; see :func:`imbbench.config.check_family`.
     """
     from imbbench.strategies import RESERVED, definitions
 
+    config.check_family(study, family)
     known = definitions(family)
     rows = []
     for name, entry in study.family(family).items():

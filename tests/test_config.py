@@ -75,9 +75,6 @@ def test_the_projects_own_study():
         ("protocol.validation", 0.9, "'protocol.validation': .*less than or equal to 0.5"),
         ("protocol.time_limit", "long", "'protocol.time_limit': .*valid number"),
         ("protocol", None, "'protocol': Field required"),
-        ("learners.svm", {}, "Unknown learner 'svm'. Known: logreg, tree"),
-        ("learners.logreg", {"c": 1}, "learner 'logreg' has the unknown key 'c'. Known: C"),
-        ("learners.mlp", {"loss": "focal"}, "learner 'mlp' has the unknown key 'loss'"),
         ("families", ["reference", "weight"], "'weight' has no module imbbench/strategies/weight"),
         ("families", ["reference", "a.b"], "'a.b' has no module"),
         ("families", ["reference"], "strategies.weighting is not listed under families: reference"),
@@ -92,6 +89,9 @@ def test_what_loading_refuses(load, place, value, message):
 @pytest.mark.parametrize(
     ("place", "value", "message"),
     [
+        ("learners.svm", {}, "Unknown learner 'svm'. Known: logreg, tree"),
+        ("learners.logreg", {"c": 1}, "learner 'logreg' has the unknown key 'c'. Known: C"),
+        ("learners.mlp", {"loss": "focal"}, "learner 'mlp' has the unknown key 'loss'"),
         ("strategies.weighting.inverse", {}, "'inverse' of family 'weighting' is not defined"),
         ("strategies.weighting.heavy", {"table": [1], "x": 1}, "unknown key 'x'. Known: .*control"),
         (
