@@ -37,7 +37,7 @@ lab: $(READY)
 	jupyter lab --notebook-dir=. lab
 
 clean:
-	rm -rf data/cache data/failed smoke lab build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf data/cache data/failed smoke build *.egg-info .pytest_cache .ruff_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
