@@ -505,6 +505,27 @@ def test_expected_cost_is_least(make, dataset):
     )
 
 
+def test_a_cost_matrix_decides_by_expected_cost(make):
+    cell = make("four", "logreg")
+    costs = np.array([[0, 1, 2, 1], [4, 0, 1, 1], [6, 1, 0, 3], [9, 2, 2, 0]])
+    model = posthoc.cost_threshold(cell, costs.tolist())
+    p = model.predict_proba(cell.X_val)
+    expected = [[sum(row[c] * costs[c, k] for c in range(4)) for k in range(4)] for row in p]
+    np.testing.assert_array_equal(model.predict(cell.X_val), np.argmin(expected, axis=1))
+    with pytest.raises(NotApplicable, match="true class alone"):
+        posthoc.tuned_cost(cell, costs.tolist())
+    with pytest.raises(NotApplicable, match="costs of 4 classes for 2"):
+        posthoc.cost_threshold(make("binary", "logreg"), costs.tolist())
+
+
+def test_a_matrix_and_its_ratio_are_the_same_costs(make):
+    cell = make("binary", "logreg")
+    for rule in (posthoc.cost_threshold, posthoc.tuned_cost):
+        np.testing.assert_array_equal(
+            rule(cell, 10).predict(cell.X_val), rule(cell, [[0, 1], [10, 0]]).predict(cell.X_val)
+        )
+
+
 def test_the_tuned_cost_is_the_lowest_on_the_validation_part(make):
     cell = make("binary", "logreg")
     p = cell.plain().predict_proba(cell.X_val)[:, 1]
@@ -648,6 +669,8 @@ def test_calibration_needs_all_classes(make):
         ("posthoc", {"threshold": 1.5}, "threshold must be in"),
         ("posthoc", {"cost_threshold": 0}, "cost ratio must be positive"),
         ("posthoc", {"tuned_cost": -1}, "cost ratio must be positive"),
+        ("posthoc", {"tuned_cost": [[0, 1], [10, 1]]}, "zeros on the diagonal"),
+        ("posthoc", {"cost_threshold": [[0, 1, 2], [1, 0, 2]]}, "a cost matrix is square"),
     ],
 )
 def test_impossible_values_are_refused_before_fitting(family, entry, message):

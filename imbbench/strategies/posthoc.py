@@ -87,37 +87,76 @@ def tuned_balanced_accuracy(cell):
     return Cut(model, tune_offsets(model.predict_proba(cell.X_val), cell.y_val, balanced_accuracy))
 
 
-def _check_ratio(ratio):
-    if not 0 < ratio < float("inf"):
-        raise ValueError(f"the cost ratio must be positive and finite, got {ratio}")
+class Cheapest(Cut):
+    """A fitted model that predicts the class of the lowest expected cost."""
+
+    def __init__(self, model, costs):
+        self.model = model
+        self.costs = costs
+
+    def predict(self, X):
+        """Classes by expected cost, (N,); the smaller class of equals."""
+        expected = (self.predict_proba(X) @ self.costs)[:, ::-1]
+        return expected.shape[1] - 1 - expected.argmin(axis=1)
 
 
-def _costs(cell, ratio):
-    """What it costs to get a row wrong, by its true class."""
-    return np.array([1.0] + [float(ratio)] * (len(cell.classes) - 1))
+def _check_costs(costs):
+    matrix = np.asarray(costs, dtype=float)
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"costs must be finite, got {costs}")
+    if matrix.ndim == 0 and not matrix > 0:
+        raise ValueError(f"the cost ratio must be positive, got {costs}")
+    if matrix.ndim > 0:
+        square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
+        if not square or matrix.diagonal().any() or (matrix < 0).any():
+            raise ValueError(
+                "a cost matrix is square, a row per true and a column per predicted class from the "
+                f"largest class to the smallest, with zeros on the diagonal; got {costs}"
+            )
 
 
-@strategy(by_key=True, own_rule=True, check=_check_ratio)
-def cost_threshold(cell, ratio):
-    """The threshold that is best for calibrated probabilities, c_FP / (c_FP + c_FN).
+def _matrix(cell, costs):
+    n_classes = len(cell.classes)
+    if np.ndim(costs) == 0:
+        by_class = np.array([1.0] + [float(costs)] * (n_classes - 1))
+        return by_class[:, None] * (1 - np.eye(n_classes))
+    cell.need(len(costs) == n_classes, f"costs of {len(costs)} classes for {n_classes}")
+    return np.asarray(costs, dtype=float)
 
-    Missing a row of any class but the largest costs ``ratio`` times what a false alarm costs; the
-    class with the largest expected cost of being missed is predicted.
+
+@strategy(by_key=True, own_rule=True, check=_check_costs)
+def cost_threshold(cell, costs):
+    """Predict the class of the lowest expected cost; for two classes from c_FP / (c_FP + c_FN) on.
+
+    The best rule where the probabilities are calibrated.
+
+    Parameters
+    ----------
+    costs : float or list of list of float
+        A number: missing a row of any class but the largest costs so many times what a false alarm
+        costs. Or a matrix, a row per true and a column per predicted class, largest class first.
 
     References
     ----------
     Elkan, The foundations of cost-sensitive learning, IJCAI 2001.
     """
-    return Cut(cell.plain(), np.log(_costs(cell, ratio)))
+    return Cheapest(cell.plain(), _matrix(cell, costs))
 
 
-@strategy(by_key=True, own_rule=True, check=_check_ratio)
-def tuned_cost(cell, ratio):
-    """The threshold (or offsets) with the lowest cost on the validation part; costs as above."""
-    costs = _costs(cell, ratio)
+@strategy(by_key=True, own_rule=True, check=_check_costs)
+def tuned_cost(cell, costs):
+    """The threshold (or offsets) with the lowest cost on the validation part.
+
+    Costs are given as for ``cost_threshold``. Offsets per class can follow costs that depend on
+    the true class alone, which with two classes they always do.
+    """
+    matrix = _matrix(cell, costs)
+    by_class = matrix.max(axis=1)
+    alike = np.allclose(matrix, by_class[:, None] * (1 - np.eye(len(matrix))))
+    cell.need(alike, "tuned offsets need costs that depend on the true class alone")
 
     def saved(hits, predicted, support):
-        return hits @ costs
+        return hits @ by_class
 
     model = cell.plain()
     return Cut(model, tune_offsets(model.predict_proba(cell.X_val), cell.y_val, saved))
