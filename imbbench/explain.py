@@ -601,14 +601,6 @@ def log_density_ratio(X):
     return np.log(densities[1]) - np.log(densities[0])
 
 
-class _CosineMLP(MLP):
-    """The head LDAM needs: its margins are margins of cosines."""
-
-    def _build(self, n_features, n_classes):
-        trunk, head = super()._build(n_features, n_classes)
-        return trunk, NormedLinear(head.in_features, n_classes)
-
-
 class GradientShare(nn.Module):
     """Passes a loss on and notes, at every step, the minority's share of the gradient.
 
@@ -681,9 +673,10 @@ def _train(losses, class_counts, seeds, epochs, learning_rate, test_rows):
         X, y = toy(class_counts, seed)
         for name, loss in losses.items():
             noting = GradientShare(loss)
-            kind = _CosineMLP if isinstance(loss, LDAMLoss) else MLP
-            model = kind(hidden=(32, 16), epochs=epochs, batch_size=250, loss=noting,
-                         learning_rate=learning_rate, random_state=seed)  # fmt: skip
+            # LDAM's margins are margins of cosines.
+            head = NormedLinear if isinstance(loss, LDAMLoss) else None
+            model = MLP(hidden=(32, 16), epochs=epochs, batch_size=250, loss=noting, head=head,
+                        learning_rate=learning_rate, random_state=seed)  # fmt: skip
             model.fit(X, y)
             models.setdefault(name, model)
             p = model.predict_proba(X_test)[:, 1]
