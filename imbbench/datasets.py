@@ -53,6 +53,41 @@ class Source(BaseModel):
         return f"{words}: {', '.join(self.files.values())}" if self.files else words
 
 
+class LongTail(BaseModel):
+    """How the protocol thins each split of a data set of even classes.
+
+    Attributes
+    ----------
+    train
+        Rows of the first class for training, its validation part included.
+    imbalance
+        How many times fewer the last class has; class c of C keeps
+        ``round(train * imbalance ** (-c / (C - 1)))``.
+    test
+        Rows of every class for testing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    train: int = Field(ge=1)
+    imbalance: int = Field(ge=1)
+    test: int = Field(ge=1)
+
+    @model_validator(mode="after")
+    def _last_class(self):
+        if self.training_counts(2)[-1] < 2:
+            raise ValueError(
+                f"train {self.train} and imbalance {self.imbalance} leave the last class fewer "
+                "than 2 rows, but training and validation need one each"
+            )
+        return self
+
+    def training_counts(self, n_classes):
+        """Rows for training of every class, in class order."""
+        last = n_classes - 1
+        return [round(self.train * self.imbalance ** (-c / last)) for c in range(n_classes)]
+
+
 class Dataset(BaseModel):
     """One entry of ``datasets`` or ``web_datasets`` in ``params.yaml``.
 
@@ -83,6 +118,8 @@ class Dataset(BaseModel):
     cut
         For a target that is a number: class name -> ``[lowest, highest]``, both inclusive, null
         for no bound; what no class claims belongs to the class whose bounds are both null.
+    long_tail
+        Make the training part of every split long-tailed, and its test part even.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -106,6 +143,7 @@ class Dataset(BaseModel):
     text: str | None = None
     classes: dict[str, str] = {}
     cut: dict[str, tuple[float | None, float | None]] = {}
+    long_tail: LongTail | None = None
 
     @model_validator(mode="after")
     def _agrees(self):
@@ -123,6 +161,8 @@ class Dataset(BaseModel):
                 )
         if (self.modality == "text") != (self.text is not None):
             raise ValueError("text names the column of texts; modality text needs it")
+        if self.long_tail and "test" in roles:
+            raise ValueError("long_tail cuts test sets itself; this data set brings its own")
         return self
 
 
@@ -156,7 +196,8 @@ def parse_dataset(name, entry):
         for e in error.errors():
             where = ".".join(str(part) for part in e["loc"])
             if e["type"] == "extra_forbidden":
-                model = Dataset if len(e["loc"]) == 1 else Source
+                inner = LongTail if e["loc"][0] == "long_tail" else Source
+                model = Dataset if len(e["loc"]) == 1 else inner
                 problems.append(f"unknown key {where}; known are {', '.join(model.model_fields)}")
             else:
                 problems.append(f"{where}: {e['msg']}".removeprefix(": "))

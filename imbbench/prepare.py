@@ -70,6 +70,9 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
         "rows": len(rows),
         "own_test": part is not None,
     }
+    if tail := dataset.long_tail:
+        check_long_tail(name, tail, counts, folds)
+        schema["long_tail"] = tail.model_dump()
     labels_of = {}
     for group, label in zip(groups, labels, strict=True):
         labels_of.setdefault(group, set()).add(label)
@@ -97,6 +100,17 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
         "licence": dataset.licence,
         "citation": dataset.citation,
     }
+    if tail:
+        # What matters is what a split has, not that the file is even.
+        trained = dict(zip(counts, tail.training_counts(len(counts)), strict=True))
+        card |= {
+            "rows_train": sum(trained.values()),
+            "rows_test": tail.test * len(counts),
+            "classes": trained,
+            "classes_test": dict.fromkeys(counts, tail.test),
+            "imbalance_ratio": round(max(trained.values()) / min(trained.values()), 2),
+            "long_tail": tail.model_dump(),
+        }
 
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
@@ -294,6 +308,23 @@ def check_labels(name, labels, groups, part=None, folds=5):
             f"({few} such classes). Add rows, merge classes (`classes:` in params.yaml), use "
             "fewer folds, or choose another target"
         )
+
+
+def check_long_tail(name, tail, counts, folds):
+    """Refuse a long tail that needs more rows than a split has on its training or test side."""
+    for wanted, (label, rows) in zip(
+        tail.training_counts(len(counts)), counts.items(), strict=True
+    ):
+        for side, size, available in (
+            ("train", wanted, rows - -(-rows // folds)),
+            ("test", tail.test, rows // folds),
+        ):
+            if size > available:
+                raise StudyError(
+                    f"data set {name}: long_tail asks for {size} rows of class {label!r} to "
+                    f"{side}, but of its {rows} rows a split of {folds} folds has {available}; "
+                    f"lower {side}"
+                )
 
 
 def number(value):

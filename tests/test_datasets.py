@@ -17,6 +17,12 @@ ENTRY = {
 }
 PYPI = {"pypi": "p==1", "files": {"data": "m"}, "archive_sha256": "0" * 64}
 
+TRAIN_AND_TEST = {
+    "source": {"path": "./", "files": {"train": "a", "test": "b"}},
+    "sha256": {"train": "0" * 64, "test": "0" * 64},
+}
+TAIL = {"train": 400, "imbalance": 100, "test": 100}
+
 
 def test_entry():
     dataset = parse_dataset("toy", ENTRY | {"source": PYPI, "missing": ["?"]})
@@ -41,11 +47,21 @@ def test_entry():
         ({"format": "xls"}, "format: .*'csv'"),
         ({"modality": "text"}, "text names the column of texts"),
         ({"why": None}, "why: "),
+        ({"long_tail": TAIL | {"tail": 1}}, "unknown key long_tail.tail; known are train, imb"),
+        ({"long_tail": TAIL | {"test": 0}}, "long_tail.test: .*greater than or equal to 1"),
+        ({"long_tail": TAIL | {"train": 140}}, "long_tail: .*the last class fewer than 2 rows"),
+        (TRAIN_AND_TEST | {"long_tail": TAIL}, "long_tail .* brings its own"),
     ],
 )
 def test_bad_entry(change, problem):
     with pytest.raises(StudyError, match="^data set toy: .*" + problem):
         parse_dataset("toy", ENTRY | change)
+
+
+def test_long_tail_counts():
+    tail = parse_dataset("toy", ENTRY | {"long_tail": TAIL}).long_tail
+    assert tail.training_counts(10) == [400, 240, 144, 86, 52, 31, 19, 11, 7, 4]
+    assert tail.training_counts(2) == [400, 4]
 
 
 @pytest.mark.parametrize("name", ["Toy", "9lives", "a-b", "a.b", "", "_a", "ä"])

@@ -183,6 +183,31 @@ def test_own_test_set_orders_classes_by_its_training_part(tmp_path):
         run(tmp_path, files | {"train": b"1 a\n2 a\n3 b\n"}, **options)
 
 
+def test_long_tail_is_for_the_splits_and_the_card_counts_what_one_has(tmp_path):
+    content = "a,y\n" + "".join(f"{i},{'zxy'[i % 3]}\n" for i in range(90))
+    tail = {"train": 20, "imbalance": 9, "test": 5}
+    card = run(tmp_path, content.encode(), folds=3, long_tail=tail)
+    assert schema(tmp_path)["long_tail"] == tail
+    assert schema(tmp_path)["classes"] == ["x", "y", "z"]
+    assert schema(tmp_path)["class_counts"] == [30, 30, 30]  # no row is dropped
+    assert card["classes"] == {"x": 20, "y": 7, "z": 2}
+    assert list(card["classes"]) == ["x", "y", "z"]
+    assert card["classes_test"] == {"x": 5, "y": 5, "z": 5}
+    assert (card["rows"], card["rows_train"], card["rows_test"]) == (90, 29, 15)
+    assert card["imbalance_ratio"] == 10
+    for change, problem in (
+        ({"train": 21}, "asks for 21 rows of class 'x' to train, but of its 30 .* has 20; lower"),
+        ({"test": 11}, "asks for 11 rows of class 'x' to test, but of its 30 .* 3 folds has 10"),
+    ):
+        with pytest.raises(StudyError, match="data set toy: long_tail " + problem):
+            run(tmp_path, content.encode(), folds=3, long_tail=tail | change)
+
+
+def test_without_long_tail_nothing_says_so(tmp_path):
+    card = run(tmp_path, GOOD)
+    assert "long_tail" not in schema(tmp_path) and "long_tail" not in card
+
+
 def test_cut_makes_classes_of_ratings(tmp_path):
     cut = {"low": [None, -1.5], "mid": [None, None], "high": [1.5, None]}
     run(tmp_path, b"a,y\n1,-1.5\n2,-1.49\n3,1.5\n4,1.49\n5,3\n6,-4\n", cut=cut)
