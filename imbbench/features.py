@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,6 +142,17 @@ def matrix(X, numeric, categorical, train):
     return values, nominal
 
 
+def pixels(X, train):
+    """Grey values with one mean and one spread for all pixels, from the training part.
+
+    Returns
+    -------
+    ndarray of float64, (N, pixels)
+    """
+    values = X.to_numpy("float64")
+    return (values - values[train].mean()) / (values[train].std() or 1.0)
+
+
 def tfidf(texts, train):
     """TF-IDF of words and word pairs, vocabulary and weights from the training part.
 
@@ -205,15 +217,73 @@ def embed(texts, encoder=ENCODER):
     return np.load(path)
 
 
-def _encode(texts, encoder, batch=64):
-    import torch
-    from transformers import AutoModel, AutoTokenizer
-    from transformers.utils.logging import disable_progress_bar
+def tokenize(texts, encoder=ENCODER):
+    """Token numbers of an encoder, computed once and memoised by content.
+
+    Parameters
+    ----------
+    texts : sequence of str, (N,)
+    encoder : str
+        See :func:`encoder_folder`.
+
+    Returns
+    -------
+    ndarray of int32, (N, longest)
+        -1 beyond the end of a text; at most ``MAX_LENGTH`` columns.
+    """
+    key = "\0".join(["tokens", encoder, str(MAX_LENGTH), *texts])
+    path = cache_file("embeddings", key, ".npy")
+    if not path.is_file():
+        found = _tokenizer(encoder_folder(encoder))(
+            list(texts), truncation=True, max_length=MAX_LENGTH
+        )["input_ids"]
+        tokens = np.full((len(found), max(map(len, found))), -1, dtype=np.int32)
+        for row, numbers in zip(tokens, found, strict=True):
+            row[: len(numbers)] = numbers
+        write_whole(path, lambda part: np.save(part, tokens))
+    return np.load(path)
+
+
+def _tokenizer(folder):
+    # The library asks for a progress bar of notebooks that it never shows here.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def pretrained(folder, layers=None):
+    """A transformer encoder, from safetensors only and without code of its own.
+
+    Parameters
+    ----------
+    folder : str
+        From :func:`encoder_folder`.
+    layers : int, optional
+        Keep so many, counted from the bottom.
+    """
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from transformers import AutoConfig, AutoModel
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()
+    set_verbosity_error()
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    if layers is not None:
+        if not 1 <= layers <= config.num_hidden_layers:
+            raise ValueError(f"layers is {layers}, the encoder has {config.num_hidden_layers}")
+        config.num_hidden_layers = layers
+    return AutoModel.from_pretrained(
+        folder, config=config, use_safetensors=True, trust_remote_code=False
+    )
+
+
+def _encode(texts, encoder, batch=64):
+    import torch
+
     folder = encoder_folder(encoder)
-    tokenizer = AutoTokenizer.from_pretrained(folder)
-    model = AutoModel.from_pretrained(folder, use_safetensors=True, trust_remote_code=False).eval()
+    tokenizer = _tokenizer(folder)
+    model = pretrained(folder).eval()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model.to(device)
     tokens = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
@@ -237,7 +307,7 @@ def features(kind, prepared, train, encoder=ENCODER):
 
     Parameters
     ----------
-    kind : {"matrix", "tfidf", "embedding"}
+    kind : {"matrix", "pixels", "tfidf", "embedding", "tokens"}
     prepared : Prepared
     train : ndarray of int
         Training part; nothing is learnt from other rows.
@@ -251,8 +321,12 @@ def features(kind, prepared, train, encoder=ENCODER):
     if kind == "matrix":
         schema = prepared.schema
         return matrix(prepared.X, schema["numeric"], schema["categorical"], train)
-    if kind == "tfidf":
+    if kind == "pixels":
+        values = pixels(prepared.X, train)
+    elif kind == "tfidf":
         values = tfidf(prepared.X, train)
+    elif kind == "tokens":
+        values = tokenize(prepared.X, encoder)
     else:
         values = embed(prepared.X, encoder)
     return values, np.zeros(values.shape[1], dtype=bool)

@@ -228,6 +228,7 @@ class MLP(_Learner):
 
     features = {"tabular": "matrix"}
     neural = True
+    first_rows = None  # rows that the first loss is measured on; None for all
 
     def __init__(
         self,
@@ -318,18 +319,23 @@ class MLP(_Learner):
             progress = epoch / self.epochs
             if hasattr(loss, "at"):
                 loss.at(progress)
-            rows, weights = self._epoch(target, progress, generator, sample_weight)
+            rows, weights = self._epoch(inputs, target, progress, generator, sample_weight)
             if self.first_loss_ is None:
                 # In evaluation mode, because a loss may gather statistics of its batches.
                 network.eval()
                 loss.eval()
+                part = slice(self.first_rows)
                 with torch.no_grad():
-                    logits = network(inputs[rows])
-                    self.first_loss_ = float(_objective(loss, logits, labels[rows], weights))
+                    logits = self._logits(network, inputs[rows[part]])
+                    value = _objective(
+                        loss, logits, labels[rows[part]], None if weights is None else weights[part]
+                    )
+                    self.first_loss_ = float(value)
             network.train()
             loss.train()
             for start in range(0, len(rows), self.batch_size):
                 part = slice(start, start + self.batch_size)
+                self._pace(optimiser, (epoch + start / len(rows)) / self.epochs)
                 if step is not None:
                     self.rows_seen_ += step(rows[part], progress)
                     continue
@@ -351,7 +357,7 @@ class MLP(_Learner):
                 labels_val = torch.from_numpy(target_val)[alike].to(self.device_)
             loss.eval()
             with torch.no_grad():
-                self.history_.append(float(loss(network(inputs_val), labels_val)))
+                self.history_.append(float(loss(self._logits(network, inputs_val), labels_val)))
             if best is None or self.history_[-1] < self.history_[best_epoch]:
                 best = {k: v.detach().clone() for k, v in network.state_dict().items()}
                 best_epoch = epoch
@@ -366,10 +372,7 @@ class MLP(_Learner):
         """Trunk and head."""
         import torch
 
-        layers, width = [], n_features
-        for size in self.hidden:
-            layers += [torch.nn.Linear(width, size), torch.nn.ReLU()]
-            width = size
+        trunk, width = self._trunk(n_features)
         if self.head is not None:
             head = self.head(width, n_classes)
         elif self.bias is None:
@@ -379,24 +382,45 @@ class MLP(_Learner):
             head = zero_head(width, n_classes)
             with torch.no_grad():
                 head.bias.copy_(torch.as_tensor(self.bias))
-        return torch.nn.Sequential(*layers), head
+        return trunk, head
 
-    def _epoch(self, target, progress, generator, sample_weight):
+    def _trunk(self, n_features):
+        """From inputs to features, and how many of these there are."""
+        import torch
+
+        layers, width = [], n_features
+        for size in self.hidden:
+            layers += [torch.nn.Linear(width, size), torch.nn.ReLU()]
+            width = size
+        return torch.nn.Sequential(*layers), width
+
+    def _epoch(self, inputs, target, progress, generator, sample_weight):
         """Rows and weights of one epoch, in random order."""
         import torch
 
         weights = sample_weight
         if self.draw is None:
-            rows = generator.permutation(len(target))
-            weights = None if weights is None else weights[rows]
+            rows = np.arange(len(target))
         else:
             rows, weights = self.draw(target, progress, generator)
-            order = generator.permutation(len(rows))
-            rows = np.asarray(rows)[order]
-            weights = None if weights is None else weights[order] / np.mean(weights)
+            rows = np.asarray(rows)
+            weights = None if weights is None else weights / np.mean(weights)
+        order = self._order(inputs, rows, generator)
+        rows = rows[order]
+        weights = None if weights is None else weights[order]
         if weights is not None:
             weights = torch.as_tensor(weights, dtype=torch.float32, device=self.device_)
         return torch.from_numpy(rows).to(self.device_), weights
+
+    def _order(self, inputs, rows, generator):
+        """Positions of the rows of an epoch in the order of training."""
+        return generator.permutation(len(rows))
+
+    def _pace(self, optimiser, progress):
+        """Set the learning rate before a step; here it is constant."""
+
+    def _logits(self, network, inputs):
+        return network(inputs)
 
     def _tensor(self, X):
         import torch
@@ -420,7 +444,7 @@ class MLP(_Learner):
         check_is_fitted(self, "network_")
         X = validate_data(self, X, reset=False)
         with torch.no_grad():
-            return self.trunk_(self._tensor(X)).cpu().numpy()
+            return self._logits(self.trunk_, self._tensor(X)).cpu().numpy()
 
     def predict_proba(self, X):
         """Probabilities, (N, C); sigmoid losses give σ(z) / Σ σ(z)."""
@@ -429,7 +453,7 @@ class MLP(_Learner):
         check_is_fitted(self, "network_")
         X = validate_data(self, X, reset=False)
         with torch.no_grad():
-            return self._probabilities(self.network_(self._tensor(X)))
+            return self._probabilities(self._logits(self.network_, self._tensor(X)))
 
 
 def zero_head(width, n_classes):
@@ -467,6 +491,208 @@ class MiniLMHead(MLP):
     features = {"text": "embedding"}
 
 
+class CNN(MLP):
+    """Small convolutional network for square grey images; else as :class:`MLP`.
+
+    Two layers of 3 x 3 convolutions, each halved by maximum pooling, then a hidden layer.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of the convolutions.
+    hidden : tuple of int
+        Widths of the layers after them.
+    epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
+categorical, random_state
+        As for :class:`MLP`.
+
+    Notes
+    -----
+    A row of pixels that fills no square is filled up with zeros.
+    """
+
+    features = {"image": "pixels"}
+
+    def __init__(
+        self,
+        channels=(8, 16),
+        hidden=(64,),
+        epochs=50,
+        patience=5,
+        batch_size=64,
+        learning_rate=0.003,
+        weight_decay=1e-4,
+        loss=None,
+        bias=None,
+        draw=None,
+        head=None,
+        stepper=None,
+        categorical=None,
+        random_state=None,
+    ):
+        super().__init__(
+            hidden=hidden,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            loss=loss,
+            bias=bias,
+            draw=draw,
+            head=head,
+            stepper=stepper,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.channels = channels
+
+    def _trunk(self, n_features):
+        import torch
+
+        side = int(np.ceil(np.sqrt(n_features)))
+        layers = [
+            torch.nn.ConstantPad1d((0, side**2 - n_features), 0.0),
+            torch.nn.Unflatten(1, (1, side, side)),
+        ]
+        depth = 1
+        for channels in self.channels:
+            layers += [
+                torch.nn.Conv2d(depth, channels, 3, padding=1),
+                torch.nn.ReLU(),
+                torch.nn.MaxPool2d(2, ceil_mode=True),
+            ]
+            depth, side = channels, (side + 1) // 2
+        dense, width = super()._trunk(depth * side**2)
+        return torch.nn.Sequential(*layers, torch.nn.Flatten(), *dense), width
+
+
+class MiniLMFinetune(MLP):
+    """A pretrained transformer encoder, all kept layers trained; else as :class:`MLP`.
+
+    Takes token numbers (N, length), -1 beyond the end of a text. The sentence's vector is the mean
+    over its tokens. The learning rate rises over the first tenth of the steps and falls linearly
+    to zero after it. Batches hold texts of about equal length, in random order.
+
+    Parameters
+    ----------
+    encoder : str
+        See :func:`imbbench.features.encoder_folder`.
+    layers : int
+        Of the encoder, counted from the bottom; the rest is dropped.
+    max_length : int
+        Longest text in tokens.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the encoder's products. ``auto``: bfloat16 where the processor multiplies it.
+    freeze_embeddings : bool
+        Keep the token embeddings as they are: most of the weights, none of the depth.
+    epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
+categorical, random_state
+        As for :class:`MLP`.
+    """
+
+    features = {"text": "tokens"}
+    first_rows = 256
+    warmup = 0.1
+
+    def __init__(
+        self,
+        encoder=None,
+        layers=3,
+        max_length=64,
+        precision="auto",
+        freeze_embeddings=True,
+        epochs=2,
+        patience=None,
+        batch_size=32,
+        learning_rate=2e-4,
+        weight_decay=0.01,
+        loss=None,
+        bias=None,
+        draw=None,
+        head=None,
+        stepper=None,
+        categorical=None,
+        random_state=None,
+    ):
+        super().__init__(
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            loss=loss,
+            bias=bias,
+            draw=draw,
+            head=head,
+            stepper=stepper,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.encoder = encoder
+        self.layers = layers
+        self.max_length = max_length
+        self.precision = precision
+        self.freeze_embeddings = freeze_embeddings
+
+    def _trunk(self, n_features):
+        from imbbench.features import encoder_folder, pretrained
+        from imbbench.schedules import SentenceEncoder
+
+        model = pretrained(encoder_folder(self.encoder), self.layers)
+        if self.freeze_embeddings:
+            model.embeddings.requires_grad_(False)
+        return SentenceEncoder(model, _low_precision(self.precision)), model.config.hidden_size
+
+    def _tensor(self, X):
+        import torch
+
+        X = torch.as_tensor(np.array(X, dtype=np.int64))
+        length = (X >= 0).sum(1)
+        if X.shape[1] > self.max_length:
+            # The last token closes the text.
+            ends = X.gather(1, (length - 1)[:, None])[:, 0]
+            X = X[:, : self.max_length].clone()
+            X[length > self.max_length, -1] = ends[length > self.max_length]
+        return X.to(self.device_)
+
+    def _order(self, inputs, rows, generator):
+        order = generator.permutation(len(rows))
+        lengths = (inputs >= 0).sum(1).cpu().numpy()[rows]
+        block = 32 * self.batch_size
+        order = np.concatenate(
+            [
+                part[np.argsort(lengths[part], kind="stable")]
+                for part in np.split(order, range(block, len(order), block))
+            ]
+        )
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        # The last batch may be smaller and stays last, so that the others are whole.
+        mixed = generator.permutation(len(batches) - 1)
+        return np.concatenate([*(batches[i] for i in mixed), batches[-1]])
+
+    def _pace(self, optimiser, progress):
+        share = min(progress / self.warmup, (1 - progress) / (1 - self.warmup))
+        for group in optimiser.param_groups:
+            group["lr"] = self.learning_rate * share
+
+    def _logits(self, network, inputs):
+        import torch
+
+        order = torch.argsort((inputs >= 0).sum(1), stable=True)
+        parts = [network(inputs[rows]) for rows in order.split(128)]
+        return torch.cat(parts)[torch.argsort(order)]
+
+
+def _low_precision(precision):
+    import torch
+
+    if precision == "auto":
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+        precision = "bfloat16" if fast or torch.cuda.is_available() else "float32"
+    return precision == "bfloat16"
+
+
 LEARNERS = {
     "logreg": LogReg,
     "tree": Tree,
@@ -474,10 +700,15 @@ LEARNERS = {
     "mlp": MLP,
     "tfidf_logreg": TfidfLogReg,
     "minilm_head": MiniLMHead,
+    "minilm_finetune": MiniLMFinetune,
+    "cnn": CNN,
 }
 
 # Set by the cell and the strategy, never in params.yaml.
-INTERNAL = {"loss", "bias", "draw", "head", "stepper", "categorical", "random_state"}
+INTERNAL = {
+    *("loss", "bias", "draw", "head", "stepper"),
+    *("encoder", "categorical", "random_state"),
+}
 
 
 def learner_class(name):

@@ -4,6 +4,8 @@ import hashlib
 
 import numpy as np
 
+from imbbench.errors import StudyError
+
 TINY = 1e-12
 
 
@@ -71,7 +73,25 @@ def _validation_mask(y, groups, fraction, seed):
     return mask
 
 
-def splits(y, groups, part, dataset, protocol):
+def _long_tail(y, fold, test, tail, dataset, seed):
+    """Thin a training fold to a long tail and a test fold to equal classes."""
+    rng = np.random.default_rng(seed)
+    last = y.max()
+    train, held_out = [], []
+    for c in range(last + 1):
+        n = round(tail["train"] * tail["imbalance"] ** (-c / last))
+        for kept, rows, size in ((train, fold, n), (held_out, test, tail["test"])):
+            rows = rows[y[rows] == c]
+            if len(rows) < size:
+                raise StudyError(
+                    f"Data set '{dataset}': long_tail asks for {size} rows of class {c}, a split "
+                    f"has {len(rows)}; lower its train or test."
+                )
+            kept.append(rng.choice(rows, size, replace=False))
+    return np.sort(np.concatenate(train)), np.sort(np.concatenate(held_out))
+
+
+def splits(y, groups, part, dataset, protocol, long_tail=None):
     """Cut a data set into training, validation and test rows.
 
     Parameters
@@ -86,6 +106,9 @@ def splits(y, groups, part, dataset, protocol):
         Name, part of the seed.
     protocol : imbbench.config.Protocol
         ``folds``, ``repeats``, ``validation``, ``seed``.
+    long_tail : dict, optional
+        Of the rows outside the test fold, class c keeps round(train * imbalance^(-c / (C - 1)));
+        of the test fold every class keeps ``test``. Keys ``train``, ``imbalance``, ``test``.
 
     Returns
     -------
@@ -104,6 +127,9 @@ def splits(y, groups, part, dataset, protocol):
             cuts += [(rows[part == "train"], rows[part == "test"])] * protocol.folds
     result = []
     for split, (fold, test) in enumerate(cuts):
+        if long_tail:
+            seed = seed_for(protocol.seed, dataset, "long tail", split)
+            fold, test = _long_tail(y, fold, test, long_tail, dataset, seed)
         seed = seed_for(protocol.seed, dataset, "validation", split)
         mask = _validation_mask(y[fold], groups[fold], protocol.validation, seed)
         result.append((fold[~mask], fold[mask], test))

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from imbbench import config, metrics, protocol
 from imbbench.errors import StudyError
-from imbbench.features import cache_file, embed, features, load_prepared
+from imbbench.features import cache_file, embed, features, load_prepared, tokenize
 from imbbench.files import write_whole
 from imbbench.learners import learner_class, one_hot
 from imbbench.strategies import NotApplicable, resolve
@@ -53,6 +53,8 @@ class Cell:
         The same for all strategies: for two that must draw the same sample.
     learner : str
     neural : bool
+    vectors : bool
+        Rows of ``X`` can be added and averaged; token numbers cannot.
     """
 
     def __init__(self, study, task, reuse=True):
@@ -65,6 +67,7 @@ class Cell:
             raise StudyError(f"class '{lost}' has no row in the training part of this split")
         self.learner = task.learner
         self.neural = learner_class(task.learner).neural
+        self.vectors = "tokens" not in learner_class(task.learner).features.values()
         self.seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split, task.strategy)
         self.common_seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split)
         self._study, self._task, self._reuse = study, task, reuse
@@ -76,12 +79,28 @@ class Cell:
         if not condition:
             raise NotApplicable(reason)
 
+    @functools.cached_property
+    def space(self):
+        """Training rows in a space where distances mean something, (N, d).
+
+        The features with nominal columns spread out; of tokens, the sentence embeddings.
+        """
+        if self.categorical.any():
+            return one_hot(self.categorical).fit_transform(self.X)
+        if self.vectors:
+            return self.X
+        prepared, cuts = _data(self._task.dataset, self._study.protocol)
+        return embed(prepared.X, self._study.protocol.encoder)[cuts[self._task.split][0]]
+
     def make(self, seed=None, **settings):
         """An unfitted learner with the study's settings for it."""
         cls = learner_class(self.learner)
         common = {"random_state": self.seed if seed is None else seed}
         common["categorical"] = self.categorical if self.categorical.any() else None
-        return cls(**{**(self._study.learners[self.learner] or {}), **common, **settings})
+        if not self.vectors:
+            common["encoder"] = self._study.protocol.encoder
+        entry = self._study.learner(self.learner)
+        return cls(**{**entry, **common, **settings})
 
     def coded(self, estimator):
         """``estimator`` behind a one-hot coding of the nominal columns, where there are any."""
@@ -135,7 +154,7 @@ class Cell:
     def plain(self):
         """The fitted learner of strategy ``plain``: fitted there, memoised locally for others."""
         study, task = self._study, self._task
-        settings = [study.protocol.model_dump(), study.learners[task.learner], _sources()]
+        settings = [study.protocol.model_dump(), study.learner(task.learner), _sources()]
         key = json.dumps([_content(task.dataset), task.learner, task.split, settings])
         path = cache_file("plain", key, ".joblib")
         if task.strategy == "plain" or not self._reuse or not path.is_file():
@@ -187,7 +206,7 @@ def _content(dataset):
 def _sources():
     """Checksum of the code and the library versions that a fitted model depends on."""
     here = Path(__file__).parent
-    names = ["run", "learners", "features", "protocol", "metrics", "losses"]
+    names = ["run", "learners", "features", "protocol", "metrics", "losses", "schedules"]
     text = "".join((here / f"{name}.py").read_text(encoding="utf-8") for name in names)
     libraries = [f"{name} {version(name)}" for name in ("numpy", "scikit-learn", "torch")]
     return hashlib.sha256((text + " ".join(libraries)).encode()).hexdigest()
@@ -208,7 +227,15 @@ def _data_of(dataset, protocol_, stamp):
             f"run `dvc repro prepare@{dataset}` first."
         )
     prepared = load_prepared(folder)
-    return prepared, protocol.splits(prepared.y, prepared.groups, prepared.part, dataset, protocol_)
+    cuts = protocol.splits(
+        prepared.y,
+        prepared.groups,
+        prepared.part,
+        dataset,
+        protocol_,
+        prepared.schema.get("long_tail"),
+    )
+    return prepared, cuts
 
 
 @functools.lru_cache(maxsize=32)
@@ -320,7 +347,7 @@ def run_cell(study, task, reuse=True):
     except NotApplicable as error:
         status, reason = "not applicable", str(error)
     except _TimeLimit:
-        status, reason = "timed out", f"longer than {study.protocol.time_limit:g} s"
+        status, reason = "timed out", f"longer than {_seconds_allowed(study, entry):g} s"
     except Exception as error:
         status, reason = "failed", " ".join(f"{type(error).__name__}: {error}".split())[:300]
     if status != "ok":
@@ -332,6 +359,10 @@ def run_cell(study, task, reuse=True):
     return rows, timing, curve
 
 
+def _seconds_allowed(study, entry):
+    return min(study.protocol.time_limit, entry.get("time_limit", np.inf))
+
+
 def _fit_predict(study, task, entry, data, reuse):
     """Probabilities and labels of the test fold, and the seconds they took."""
     call, own_rule = resolve(task.family, task.strategy, entry)
@@ -340,8 +371,13 @@ def _fit_predict(study, task, entry, data, reuse):
         raise NotApplicable(f"run with {', '.join(only)} only")
     if splits and task.split >= splits:
         raise NotApplicable(f"run on the first {splits} splits only")
+    limits = study.learners[task.learner] or {}
+    if task.strategy not in limits.get("strategies", [task.strategy]):
+        raise NotApplicable(f"{task.learner} is costly: run with the strategies listed for it only")
+    if task.split >= limits.get("splits", np.inf):
+        raise NotApplicable(f"{task.learner} is costly: first {limits['splits']} splits only")
     n_classes = len(data.classes)
-    with _time_limit(study.protocol.time_limit):
+    with _time_limit(_seconds_allowed(study, entry)):
         started = time.perf_counter()
         cell = Cell(study, task, reuse)
         model = call(cell)
@@ -429,6 +465,8 @@ def _work(study, task, reuse):
         import torch
 
         torch.set_num_threads(1)
+        # Weights that decay towards zero would otherwise be computed many times slower.
+        torch.set_flush_denormal(True)
     return task, run_cell(study, task, reuse)
 
 
@@ -454,15 +492,16 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         ``cells``, ``cores``, ``encode_seconds`` (sentence embeddings, once per data set),
         ``loop_seconds``, ``cpu_seconds``.
     """
+    encoders = {"embedding": embed, "tokens": tokenize}
     texts = {
-        task.dataset
+        (task.dataset, kind)
         for task in todo
-        if "embedding" in learner_class(task.learner).features.values()
-        and _data(task.dataset, study.protocol)[0].schema["modality"] == "text"
+        for kind in learner_class(task.learner).features.values()
+        if kind in encoders and _data(task.dataset, study.protocol)[0].schema["modality"] == "text"
     }
     started = time.perf_counter()
-    for dataset in sorted(texts):
-        embed(_data(dataset, study.protocol)[0].X, study.protocol.encoder)
+    for dataset, kind in sorted(texts):
+        encoders[kind](_data(dataset, study.protocol)[0].X, study.protocol.encoder)
     encoding = time.perf_counter() - started
 
     jobs = jobs or os.cpu_count()

@@ -137,6 +137,32 @@ class DeferredReweighting(nn.Module):
         return self.loss(logits, target)
 
 
+class SentenceEncoder(torch.nn.Module):
+    """Mean over the last layer's tokens of a transformer encoder.
+
+    Parameters
+    ----------
+    model : transformers.PreTrainedModel
+    low_precision : bool
+        Multiply in bfloat16; weights and the mean stay float32.
+    """
+
+    def __init__(self, model, low_precision=False):
+        super().__init__()
+        self.model = model
+        self.low_precision = low_precision
+
+    def forward(self, tokens):
+        """Vectors (N, width) of token numbers (N, length), -1 beyond the end of a text."""
+        mask = tokens >= 0
+        longest = int(mask.sum(1).max())
+        mask, tokens = mask[:, :longest], tokens[:, :longest].clamp(min=0)
+        with torch.autocast(tokens.device.type, torch.bfloat16, enabled=self.low_precision):
+            hidden = self.model(tokens, attention_mask=mask.long()).last_hidden_state
+        hidden = hidden.float() * mask[:, :, None]
+        return hidden.sum(1) / mask.sum(1, keepdim=True)
+
+
 class NormedLinear(nn.Module):
     """Cosine classifier: inputs and class weights are L2-normalised, there is no bias.
 

@@ -86,7 +86,7 @@ def test_every_learner_is_in_the_study_and_documented(name):
     assert set(cls.features) <= {"tabular", "text", "image"}
     known = parameters(cls)
     assert not set(known) & INTERNAL
-    assert set(STUDY.learners[name]) <= set(known)
+    assert set(STUDY.learner(name)) <= set(known)
     assert {"categorical", "random_state"} <= set(inspect.signature(cls).parameters)
 
 

@@ -33,7 +33,15 @@ from imbbench.schedules import (
     NormedLinear,
     drw_weights,
 )
-from imbbench.strategies import NotApplicable, posthoc, prior, resolve, schedule, weighting
+from imbbench.strategies import (
+    NotApplicable,
+    posthoc,
+    prior,
+    reference,
+    resolve,
+    schedule,
+    weighting,
+)
 from imbbench.strategies import loss as losses
 
 EPOCHS = 10
@@ -239,10 +247,9 @@ def test_focal_tuned_takes_the_best_of_its_grid(make):
     assert cell.rows_seen == spent  # the whole grid, not the winner's share
 
 
-@pytest.mark.parametrize("strategy", [losses.fixed_epochs, schedule.fixed_epochs])
-def test_fixed_epochs_keeps_the_last_weights(make, strategy):
+def test_fixed_epochs_keeps_the_last_weights(make):
     cell = make("four")
-    model = strategy(cell)
+    model = reference.fixed_epochs(cell)
     assert model.n_epochs_ == EPOCHS
     assert model.rows_seen_ == EPOCHS * len(cell.y)
     same = cell.make().fit(cell.X, cell.y)  # without validation part nothing can stop it
@@ -278,7 +285,8 @@ def test_wants_a_neural_learner(make):
     for call in (
         lambda: losses.loss(cell, FocalLoss),
         lambda: losses.focal_tuned(cell, [1.0], [0.5]),
-        lambda: losses.fixed_epochs(cell),
+        lambda: reference.fixed_epochs(cell),
+        lambda: losses.fits(cell, 2),
         lambda: prior.bias_init_weighted(cell, "inverse_sqrt"),
         lambda: schedule.sampling(cell, 0.0),
         lambda: schedule.crt(cell),

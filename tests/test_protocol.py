@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from imbbench import protocol
 from imbbench.config import Protocol
+from imbbench.errors import StudyError
 from imbbench.protocol import decide, macro_f1, seed_for, splits, tune_offsets
 
 PROTOCOL = Protocol(folds=3, repeats=1, validation=0.2, seed=0)
@@ -245,3 +246,28 @@ def test_macro_f1_is_the_mean_over_classes_that_occur():
     y, labels = np.array([0, 0, 2, 2, 2]), np.array([0, 2, 2, 2, 0])
     expected = f1_score(y, labels, average="macro")
     assert counted(macro_f1, y, labels, 3) == pytest.approx(expected)
+
+
+TAIL = {"train": 40, "imbalance": 10, "test": 6}
+
+
+def test_a_long_tail_thins_training_and_levels_the_test_fold():
+    y = np.repeat([0, 1, 2], 60)
+    chosen = Protocol(folds=5)
+    found = splits(y, np.arange(len(y)), None, "digits", chosen, TAIL)
+    assert len(found) == 5
+    for train, val, test in found:
+        assert np.bincount(y[np.append(train, val)]).tolist() == [40, 13, 4]
+        assert np.bincount(y[val]).min() >= 1
+        assert np.bincount(y[test]).tolist() == [6, 6, 6]
+        assert len(set(train) | set(val) | set(test)) == 57 + 18
+    again = splits(y, np.arange(len(y)), None, "digits", chosen, TAIL)
+    for one, other in zip(found, again, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_a_long_tail_that_a_fold_cannot_give():
+    y = np.repeat([0, 1, 2], 60)
+    with pytest.raises(StudyError, match=r"'digits'.*50 rows of class 0.*48"):
+        splits(y, np.arange(len(y)), None, "digits", Protocol(folds=5), {**TAIL, "train": 50})

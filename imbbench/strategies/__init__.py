@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 from imbbench.errors import StudyError
 
-RESERVED = {"control", "learners", "splits"}
+RESERVED = {"control", "learners", "splits", "time_limit"}
 FILLED_IN = {"class_counts", "random_state"}  # by the strategy, from the cell
 
 

@@ -116,19 +116,26 @@ def focal_tuned(cell, gamma, alpha):
     """
     _need_neural(cell)
     n_classes = len(cell.classes)
+    losses = (
+        FocalLoss(g, [1 - a] + [a] * (n_classes - 1)) for g, a in itertools.product(gamma, alpha)
+    )
+    return _best(cell, (cell.fit(loss=loss) for loss in losses))
+
+
+def _best(cell, models):
+    """The first of the models with the best macro-F1, then average precision, in validation."""
     best, chosen = None, None
-    for g, a in itertools.product(gamma, alpha):
-        model = cell.fit(loss=FocalLoss(g, [1 - a] + [a] * (n_classes - 1)))
+    for model in models:
         p = model.predict_proba(cell.X_val)
-        found = label_metrics(cell.y_val, p.argmax(axis=1), n_classes)
+        found = label_metrics(cell.y_val, p.argmax(axis=1), len(cell.classes))
         score = found["macro_f1"], score_metrics(cell.y_val, p)["average_precision"]
         if best is None or score > best:
             best, chosen = score, model
     return chosen
 
 
-@strategy
-def fixed_epochs(cell):
-    """Plain cross-entropy for all epochs, last weights kept: the control of what is deferred."""
+@strategy(by_key=True)
+def fits(cell, n):
+    """The best of ``n`` plain fits, chosen as ``focal_tuned`` chooses: its equal-cost control."""
     _need_neural(cell)
-    return cell.fit(patience=None)
+    return _best(cell, (cell.fit(seed=cell.seed + k) for k in range(n)))

@@ -42,12 +42,6 @@ def _parts(cell, share):
     return first, epochs - first
 
 
-@strategy
-def fixed_epochs(cell):
-    """Plain cross-entropy, instance-balanced batches, all epochs: the control of this family."""
-    return _fit(cell)
-
-
 # --------------------------------------------------------------------------- sampling
 
 
