@@ -1,10 +1,8 @@
 import numpy as np
 import pytest
-from imblearn.under_sampling import TomekLinks
 
 from imbbench import metrics, run
 from imbbench.errors import StudyError
-from imbbench.learners import one_hot
 from imbbench.losses import WeightedCrossEntropy
 from imbbench.strategies import (
     NotApplicable,
@@ -14,7 +12,6 @@ from imbbench.strategies import (
     prior,
     reference,
     resolve,
-    undersampling,
     weighting,
 )
 
@@ -205,30 +202,10 @@ def test_a_wrong_table_is_refused(make, weights, message):
         weighting.table(make("four"), weights)
 
 
-# undersampling, oversampling
+# oversampling
 
 
-@pytest.mark.parametrize("dataset", ["binary", "four", "mixed", "texts"])
-def test_random_undersampling_counts(make, caught, dataset):
-    cell = make(dataset, "tfidf_logreg" if dataset == "texts" else "tree")
-    counts = cell.class_counts
-    got = caught(undersampling.random, cell, 1)
-    assert np.bincount(got["y"]).tolist() == [counts.min()] * len(counts)
-    got = caught(undersampling.random, cell, 2)
-    assert np.bincount(got["y"]).tolist() == np.minimum(counts, 2 * counts.min()).tolist()
-    assert set(got) == {"X", "y"}
-
-
-def test_random_undersampling_keeps_rows_with_their_labels(make, caught):
-    cell = make("four")
-    got = caught(undersampling.random, cell, 1)
-    table = np.column_stack([cell.X, cell.y])
-    assert rows_in(np.column_stack([got["X"], got["y"]]), table) == [1] * len(got["y"])
-
-
-def test_random_undersampling_of_balanced_classes_does_not_apply(make):
-    with pytest.raises(NotApplicable, match="no class is more than 100 times the smallest"):
-        undersampling.random(make(), 100)
+def test_random_oversampling_of_balanced_classes_does_not_apply(make):
     with pytest.raises(NotApplicable, match="no class is less than 1/100 of the largest"):
         oversampling.random(make(), 100)
 
@@ -242,19 +219,6 @@ def test_random_oversampling_counts(make, caught, ratio):
     table = np.column_stack([cell.X, cell.y])
     assert min(rows_in(np.column_stack([got["X"], got["y"]]), table)) == 1
     assert min(rows_in(table, np.column_stack([got["X"], got["y"]]))) >= 1
-
-
-@pytest.mark.parametrize("dataset", ["binary", "mixed", "nominal"])
-def test_samplers_select_original_rows(make, caught, dataset):
-    cell = make(dataset)
-    got = caught(undersampling.sampler, cell, TomekLinks)
-    table = np.column_stack([cell.X, cell.y])
-    kept = np.column_stack([got["X"], got["y"]])
-    assert min(rows_in(kept, table)) >= 1
-    assert (np.bincount(got["y"]) <= cell.class_counts).all()
-    assert np.bincount(got["y"])[1] == cell.class_counts[1]  # only majority rows go
-    X = one_hot(cell.categorical).fit_transform(cell.X) if cell.categorical.any() else cell.X
-    assert len(got["y"]) == len(TomekLinks().fit_resample(X, cell.y)[1])
 
 
 def test_smote_interpolates_numbers(make, caught):
@@ -282,28 +246,6 @@ def test_smote_needs_neighbours(make):
     cell = make()
     with pytest.raises(NotApplicable, match=r"training rows, SMOTE needs more than 50 neighbours"):
         oversampling.smote(cell, k_neighbors=50)
-
-
-@pytest.mark.parametrize("factor", [2, 1000])
-@pytest.mark.parametrize("dataset", ["binary", "four"])
-def test_downsampling_and_upweighting_keep_the_weighted_counts(make, caught, dataset, factor):
-    cell = make(dataset)
-    got = caught(undersampling.downsample_upweight, cell, factor)
-    weighted = np.bincount(got["y"], weights=got["sample_weight"])
-    np.testing.assert_allclose(weighted, cell.class_counts)
-    counts = np.bincount(got["y"])
-    expected = np.round(np.maximum(cell.class_counts / factor, cell.class_counts.min()))
-    assert counts.tolist() == expected.tolist()
-
-
-def test_downsampling_draws_anew_in_every_epoch(make, caught):
-    cell = make(learner="mlp")
-    draw = caught(undersampling.downsample_upweight, cell, 2)["draw"]
-    rng = np.random.default_rng(0)
-    (one, weights), (other, _) = draw(cell.y, 0.0, rng), draw(cell.y, 0.5, rng)
-    assert len(set(one)) == len(one)
-    assert set(one) != set(other)
-    np.testing.assert_allclose(np.bincount(cell.y[one], weights=weights), cell.class_counts)
 
 
 @pytest.mark.parametrize("factor", [2, 1000])

@@ -20,7 +20,7 @@ from imblearn.under_sampling import (
 )
 from imblearn.under_sampling.base import BaseUnderSampler
 from sklearn.base import clone
-from sklearn.metrics import pairwise_distances_argmin
+from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -133,7 +133,8 @@ def _nearest(cell, reduced, points, labels):
     for c in range(len(cell.classes)):
         rows = np.flatnonzero(cell.y == c)
         if c in reduced:
-            rows = rows[pairwise_distances_argmin(points[labels == c], cell.space[rows])]
+            nearest = NearestNeighbors(n_neighbors=1).fit(cell.space[rows])
+            rows = rows[nearest.kneighbors(points[labels == c], return_distance=False).ravel()]
         found.append(rows)
     return np.concatenate(found)
 
@@ -190,6 +191,7 @@ class IterativePreClassification(BaseUnderSampler):
     >>> miner = IterativePreClassification(max_rounds=2, random_state=0)
     >>> X_kept, y_kept = miner.fit_resample(X, y)
     >>> np.bincount(y).tolist(), np.bincount(y_kept).tolist()
+    ([946, 54], [162, 54])
     """
 
     _parameter_constraints = {
