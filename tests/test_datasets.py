@@ -17,6 +17,7 @@ ENTRY = {
 }
 PYPI = {"pypi": "p==1", "files": {"data": "m"}, "archive_sha256": "0" * 64}
 
+HUB = {"huggingface": "a/b", "revision": "0" * 40, "files": {"data": "c.csv"}}
 TRAIN_AND_TEST = {
     "source": {"path": "./", "files": {"train": "a", "test": "b"}},
     "sha256": {"train": "0" * 64, "test": "0" * 64},
@@ -29,6 +30,10 @@ def test_entry():
     assert dataset.missing == ["?"]
     assert dataset.source.members == {"data": "m"}
     assert str(dataset.source) == "the package p==1: m"
+    words = {"a.csv": {"path": "a.csv"}, "OpenML data set 61": {"openml": 61}}
+    words |= {"Hugging Face data set a/b at commit 00000000: c.csv": HUB}
+    for expected, source in words.items():
+        assert str(parse_dataset("toy", ENTRY | {"source": source}).source) == expected
 
 
 @pytest.mark.parametrize(
@@ -36,10 +41,16 @@ def test_entry():
     [
         ({"tarket": "y"}, "unknown key tarket; known are source, .*target.*classes"),
         ({"source": {"path": "a", "sah256": "b"}}, "unknown key source.sah256; known are pypi"),
-        ({"source": {"path": "a", "url": "b"}}, "exactly one of pypi, url, path, sklearn"),
+        ({"source": {"path": "a", "url": "b"}}, "one of pypi, url, openml, huggingface, path, skl"),
         ({"source": {"files": {"data": "m"}}}, "exactly one of"),
         ({"source": {"pypi": "p==1", "files": {"data": "m"}}}, "archive_sha256"),
         ({"source": PYPI | {"pypi": "p>=1"}}, "source.pypi"),
+        ({"source": {"openml": 0}}, "source.openml: .*greater than or equal to 1"),
+        ({"source": {"openml": 61, "files": {"data": "a"}}}, "an openml source is one file"),
+        ({"source": {"path": "a", "revision": "0" * 40}}, "revision belongs to a huggingface"),
+        ({"source": HUB | {"revision": "main"}}, "source.revision"),
+        ({"source": {"huggingface": "a/b", "files": {"data": "c"}}}, "a full commit hash"),
+        ({"source": HUB | {"huggingface": "a/b/c"}}, "source.huggingface"),
         ({"sha256": {"main": "0" * 64}}, r"roles \['main'\]; allowed are data"),
         ({"sha256": {"data": "xyz"}}, "not 64"),
         ({"sha256": {"train": "0" * 64, "test": "0" * 64}}, r"a source has \['data'\]"),

@@ -1,11 +1,16 @@
+import functools
 import hashlib
 import io
+import json
 import os
+import subprocess
+import sys
 import tarfile
 import threading
 import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
@@ -57,24 +62,32 @@ def entry(source, sha256=None, **other):
 
 @pytest.fixture
 def server():
-    """Pages of a local web server: path -> bytes; what is asked for is kept in ``asked``."""
-    pages = {}
+    """Pages of a local web server: path -> bytes, or what else a status; ``asked`` keeps paths.
+
+    ``headers`` go with every answer.
+    """
+    pages, headers = {}, {"Content-Type": "text/html"}
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self):
+        def do_HEAD(self):
             self.server.asked.append(self.path)
-            found = pages.get(self.path)
-            self.send_response(200 if found is not None else 404)
-            self.send_header("Content-Type", "text/html")
-            self.send_header("Content-Length", str(len(found or b"")))
+            found = pages.get(self.path, 404)
+            content = found if isinstance(found, bytes) else b""
+            self.send_response(200 if isinstance(found, bytes) else found)
+            for header, value in headers.items():
+                self.send_header(header, value)
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(found or b"")
+            return content
+
+        def do_GET(self):
+            self.wfile.write(self.do_HEAD())
 
         def log_message(self, *_):
             pass
 
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    httpd.asked, httpd.pages = [], pages
+    httpd.asked, httpd.pages, httpd.headers = [], pages, headers
     httpd.address = f"http://127.0.0.1:{httpd.server_port}"
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     yield httpd
@@ -192,9 +205,10 @@ def test_wrong_checksum_keeps_nothing_and_spares_the_earlier_file(tmp_path):
     assert not list(tmp_path.glob("new/*"))
 
 
-@pytest.mark.parametrize("kind", ["pypi", "url"])
+@pytest.mark.parametrize("kind", ["pypi", "url", "openml"])
 def test_no_network_and_no_mirror(kind, monkeypatch):
     address = f"http://127.0.0.1:{closed_port()}"
+    monkeypatch.setattr(sources, "OPENML", address)
     monkeypatch.setenv("PIP_INDEX_URL", f"{address}/simple/")
     source = {
         "pypi": {
@@ -203,6 +217,7 @@ def test_no_network_and_no_mirror(kind, monkeypatch):
             "archive_sha256": digest(b""),
         },
         "url": {"url": f"{address}/a.csv"},
+        "openml": {"openml": 61},
     }[kind]
     with pytest.raises(StudyError, match=r"data set toy: could not be fetched") as caught:
         sources.fetch("toy", entry(source), "raw")
@@ -311,6 +326,118 @@ def test_bundled_set(tmp_path):
     }
     with pytest.raises(StudyError, match="sklearn has"):
         sources.fetch("toy", entry({"sklearn": "covtype"}), "other")
+
+
+ARFF = b"""@relation toy
+@attribute a numeric
+@attribute kind {x,y}
+@attribute class {p,q}
+@data
+1.50,x,p
+2,?,q
+3,y,p
+4,x,q
+"""
+
+
+def open_ml(server, monkeypatch):
+    monkeypatch.setattr(sources, "OPENML", f"{server.address}/api/v1/json/data")
+    description = {"id": "61", "format": "ARFF", "file_id": "7"}
+    description["url"] = f"{server.address}/data/v1/download/7/toy.arff"
+    server.pages["/api/v1/json/data/61"] = json.dumps(
+        {"data_set_description": description}
+    ).encode()
+    server.pages["/data/v1/download/7/toy.arff"] = ARFF
+
+
+def test_openml(server, monkeypatch, tmp_path):
+    open_ml(server, monkeypatch)
+    dataset = entry({"openml": 61}, {"data": digest(ARFF)}, format="arff", target="class")
+    sources.fetch("toy", dataset, "raw")
+    assert (tmp_path / "raw/data.arff").read_bytes() == ARFF
+    assert prepare("toy", dataset, "raw", "prepared", folds=2)["missing_values"] == 1
+    assert (tmp_path / "prepared/data.csv").read_text().splitlines()[:2] == [
+        "a,kind,_label,_group",
+        "1.5,x,p,0",
+    ]
+
+
+def test_openml_that_has_something_else(server, monkeypatch, tmp_path):
+    open_ml(server, monkeypatch)
+    server.pages["/api/v1/json/data/99"] = 412
+    with pytest.raises(StudyError, match="toy: OpenML has no data set 99; correct openml"):
+        sources.fetch("toy", entry({"openml": 99}), "raw")
+    with pytest.raises(StudyError, match="toy: wrong checksum"):
+        sources.fetch("toy", entry({"openml": 61}), "raw")
+    for answer in (b"<html>log in</html>", b"{}", b"[]"):
+        server.pages["/api/v1/json/data/61"] = answer
+        with pytest.raises(StudyError, match=r"toy: could not .* 61 .*describes no data set"):
+            sources.fetch("toy", entry({"openml": 61}), "raw")
+    server.pages["/api/v1/json/data/61"] = 503
+    with pytest.raises(StudyError, match="toy: could not be fetched"):
+        sources.fetch("toy", entry({"openml": 61}), "raw")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+COMMIT = "0123456789" * 4
+
+
+def hub(server, files):
+    """A server that answers as the hub does for one repository."""
+    server.headers |= {"ETag": '"1"', "X-Repo-Commit": COMMIT}
+    for file, content in files.items():
+        server.pages[f"/datasets/some/toy/resolve/{COMMIT}/{file}"] = content
+    return {"huggingface": "some/toy", "revision": COMMIT, "files": {"data": "data/a.csv"}}
+
+
+def test_hugging_face_at_the_endpoint_of_the_environment(server, tmp_path):
+    source = hub(server, {"data/a.csv": CONTENT, "a.py": b"1/0"})
+    script = (
+        "from imbbench import datasets, sources\n"
+        f"entry = datasets.parse_dataset('toy', {entry(source).model_dump(exclude_none=True)!r})\n"
+        "sources.fetch('toy', entry, 'raw')\n"
+    )
+    home = {"HF_ENDPOINT": server.address, "HF_HOME": str(tmp_path / "home")}
+    subprocess.run([sys.executable, "-c", script], check=True, env={**os.environ, **home})
+    assert [p.name for p in (tmp_path / "raw").iterdir()] == ["data.csv"]
+    assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
+    assert not [path for path in server.asked if path.endswith(".py")]
+
+
+@pytest.mark.parametrize(
+    ("change", "header", "problem"),
+    [
+        ({"huggingface": "some/other"}, "RepoNotFound", "some/other on .*: no such data set, or"),
+        ({"revision": "f" * 40}, "RevisionNotFound", "no commit ffffffff"),
+        ({"files": {"data": "b.csv"}}, "EntryNotFound", r"no file b\.csv"),
+    ],
+)
+def test_what_hugging_face_does_not_have(change, header, problem, server, monkeypatch, tmp_path):
+    download = functools.partial(huggingface_hub.hf_hub_download, endpoint=server.address)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
+    source = hub(server, {"data/a.csv": b"a,y\n9,p\n"})
+    with pytest.raises(StudyError, match="toy: wrong checksum of data"):
+        sources.fetch("toy", entry(source), "raw")
+    server.headers["X-Error-Code"] = header
+    with pytest.raises(StudyError, match=f"data set toy: .*{problem}.*correct params.yaml"):
+        sources.fetch("toy", entry(source | change), "raw")
+    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+
+
+def test_no_hub(server, monkeypatch, tmp_path):
+    source = {"huggingface": "some/toy", "revision": COMMIT, "files": {"data": "a.csv"}}
+    server.pages[f"/datasets/some/toy/resolve/{COMMIT}/a.csv"] = 503
+    monkeypatch.setattr("time.sleep", lambda _: None)  # its client tries again and again
+    download = huggingface_hub.hf_hub_download
+    for address in (server.address, f"http://127.0.0.1:{closed_port()}"):
+        here = functools.partial(download, endpoint=address)
+        monkeypatch.setattr(huggingface_hub, "hf_hub_download", here)
+        with pytest.raises(StudyError, match="toy: could not be fetched from Hugging Face data"):
+            sources.fetch("toy", entry(source), "raw")
+    (tmp_path / digest(CONTENT)).write_bytes(CONTENT)
+    monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
+    sources.fetch("toy", entry(source), "raw")
+    assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
 TREE = {"pkg/model/config.json": b"{}", "pkg/model/deep/w.bin": b"1234", "pkg/code.py": b"1/0"}
