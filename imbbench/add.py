@@ -70,7 +70,8 @@ def add_dataset(file, target, name=None, params=None, text=None, licence=None, w
     digest = {"data": sha256(file.read_bytes())}
     document = params.read_text("utf-8")
     study = YAML(typ="safe").load(document) or {}
-    taken = {**(study.get("datasets") or {}), **(study.get("web_datasets") or {})}.get(name)
+    groups = ("datasets", "web_datasets", "benchmark_datasets")
+    taken = next((g[name] for g in map(study.get, groups) if g and name in g), None)
     if taken is None:
         entry = {
             "source": {"path": path.as_posix()},

@@ -58,7 +58,11 @@ def _list(options, started):
     from imbbench.learners import learner_class
 
     study = config.load()
-    for title, entries in (("Data sets", study.datasets), ("Web data sets", study.web_datasets)):
+    for title, entries in (
+        ("Data sets", study.datasets),
+        ("Web data sets", study.web_datasets),
+        ("Benchmark data sets", study.benchmark_datasets),
+    ):
         print(f"{title} ({len(entries)})")
         for name, entry in entries.items():
             print(f"  {name:<20} {entry.get('modality', ''):<8} {entry.get('why', '')}")

@@ -1,6 +1,7 @@
 """``params.yaml``: read, checked, and turned into one object before any work starts."""
 
 import importlib.util
+import itertools
 import os
 from pathlib import Path
 
@@ -56,12 +57,18 @@ class Study(BaseModel):
     strategies: dict[str, dict[str, dict | None]]
     datasets: dict[str, dict]
     web_datasets: dict[str, dict] = {}
+    benchmark_datasets: dict[str, dict] = {}
+
+    @property
+    def all_datasets(self):
+        """The entries of every data set, by name: of the study, of the web, of the benchmarks."""
+        return {**self.datasets, **self.web_datasets, **self.benchmark_datasets}
 
     def dataset(self, name):
         """The checked entry of a data set, :class:`imbbench.datasets.Dataset`."""
         from imbbench.datasets import parse_dataset
 
-        entries = {**self.datasets, **self.web_datasets}
+        entries = self.all_datasets
         if name not in entries:
             raise StudyError(_unknown("data set", name, entries, "imbbench add-dataset adds one."))
         return parse_dataset(name, entries[name])
@@ -131,9 +138,11 @@ def explain(error, model):
 
 
 def _check_names(study):
-    both = set(study.datasets) & set(study.web_datasets)
-    if both:
-        raise StudyError(f"params.yaml: '{min(both)}' is in datasets and in web_datasets.")
+    keys = ("datasets", "web_datasets", "benchmark_datasets")
+    for one, other in itertools.combinations(keys, 2):
+        both = set(getattr(study, one)) & set(getattr(study, other))
+        if both:
+            raise StudyError(f"params.yaml: '{min(both)}' is in {one} and in {other}.")
     for family in study.families:
         module = f"imbbench.strategies.{family}"
         if not family.isidentifier() or importlib.util.find_spec(module) is None:
@@ -185,5 +194,5 @@ def check(study):
     """Check every family and every data set entry; imports all families."""
     for family in study.families:
         check_family(study, family)
-    for name in [*study.datasets, *study.web_datasets]:
+    for name in study.all_datasets:
         study.dataset(name)

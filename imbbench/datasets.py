@@ -119,7 +119,7 @@ class LongTail(BaseModel):
 
 
 class Dataset(BaseModel):
-    """One entry of ``datasets`` or ``web_datasets`` in ``params.yaml``.
+    """One entry of ``datasets``, ``web_datasets`` or ``benchmark_datasets`` in ``params.yaml``.
 
     Attributes
     ----------

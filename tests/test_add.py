@@ -30,6 +30,9 @@ datasets:
 # What needs the web.
 web_datasets:
     sms:  {target: label}
+
+benchmark_datasets:
+  big:  {target: label}
 """
 ROWS = "".join(f"{i},{'abc'[i % 3]},{'yes' if i % 4 == 0 else 'no'}\n" for i in range(40))
 GOOD = "age,plan,churned\n" + ROWS
@@ -126,7 +129,7 @@ def test_adding_again_renews_the_checksum_only(params):
     assert params.read_text("utf-8") == first.replace(old, new)
 
 
-@pytest.mark.parametrize("name", ["old", "sms"])
+@pytest.mark.parametrize("name", ["old", "sms", "big"])
 def test_a_name_that_is_taken(name, params):
     (params.parent / "churn.csv").write_text(GOOD)
     with pytest.raises(StudyError, match=f"data set {name}: the name is taken"):

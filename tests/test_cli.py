@@ -12,6 +12,7 @@ def test_list(study, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert "Data sets (7)" in lines
     assert "Web data sets (0)" in lines
+    assert "Benchmark data sets (0)" in lines
     assert "Learners (6)" in lines
     assert any(line.split() == ["texts", "text", "a", "test"] for line in lines)
     assert any(line.split() == ["mlp", "tabular"] for line in lines)

@@ -79,6 +79,7 @@ def test_the_projects_own_study():
         ("families", ["reference", "a.b"], "'a.b' has no module"),
         ("families", ["reference"], "strategies.weighting is not listed under families: reference"),
         ("web_datasets", {"toy": {}}, "'toy' is in datasets and in web_datasets"),
+        ("benchmark_datasets", {"toy": {}}, "'toy' is in datasets and in benchmark_datasets"),
     ],
 )
 def test_what_loading_refuses(load, place, value, message):
@@ -107,6 +108,7 @@ def test_what_loading_refuses(load, place, value, message):
         ("strategies.weighting.heavy.learners", "mlp", "'heavy': learners is a list of learners"),
         ("strategies.weighting.heavy.splits", 0, "'heavy': splits is a number from 1 on"),
         ("datasets.toy.tarket", "y", "data set toy: unknown key tarket; known are"),
+        ("benchmark_datasets", {"big": {"why": "size"}}, "data set big: source: Field required"),
     ],
 )
 def test_what_checking_refuses(load, place, value, message):
@@ -135,6 +137,13 @@ def test_web_data_sets_have_their_own_results(load):
     assert study.results("toy") == "results"
     assert study.results("far") == "results/web"
     assert study.dataset("far").target == "y"
+
+
+def test_benchmark_data_sets_are_known_but_not_in_the_study(load):
+    study = load(change("benchmark_datasets", {"big": VALID["datasets"]["toy"]}))
+    assert list(study.datasets) == ["toy"]
+    assert list(study.all_datasets) == ["toy", "big"]
+    assert study.dataset("big").modality == "tabular"
 
 
 def test_root(tmp_path, monkeypatch):

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 from imbbench import cli, config
-from imbbench.datasets import parse_dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -24,9 +23,9 @@ def test_every_linked_file_is_there():
 
 def test_every_data_set_is_cited():
     study = config.load(ROOT / "params.yaml")
-    for name in [*study.datasets, *study.web_datasets]:
+    for name in study.all_datasets:
         assert name in README
-        assert parse_dataset(name, {**study.datasets, **study.web_datasets}[name]).citation
+        assert study.dataset(name).citation
 
 
 def test_every_command_and_make_target_exists():
