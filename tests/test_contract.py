@@ -31,6 +31,7 @@ MODALITY = {
 }
 # Settings of learners and strategies that are cut down wherever they occur.
 SMALL = {"max_iter": 5, "n_estimators": 3, "epochs": 3, "batch_size": 32, "layers": 1}
+SMALL |= {"steps": 3, "minimum": 5}  # of the GAN
 # (strategy, data set) that fail, with the reason; everything else is ok or not applicable.
 FAILS = {}
 ENTRIES = [(family, name) for family in STUDY.families for name in STUDY.family(family)]

@@ -1,9 +1,40 @@
 """Family oversampling: train on more rows of the small classes."""
 
-import numpy as np
-from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC, RandomOverSampler
+import itertools
+from numbers import Integral, Real
 
+import numpy as np
+from imblearn.over_sampling import (
+    ADASYN,
+    SMOTE,
+    SMOTEN,
+    SMOTENC,
+    SVMSMOTE,
+    BorderlineSMOTE,
+    KMeansSMOTE,
+    RandomOverSampler,
+)
+from imblearn.over_sampling.base import BaseOverSampler
+from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
+from scipy import sparse
+from sklearn.utils import check_random_state
+
+from imbbench.learners import one_hot
 from imbbench.strategies import strategy
+
+PENALTY = 10.0  # weight of the critic's gradient penalty
+CRITIC_STEPS = 5  # per generator step
+TEMPERATURE = 0.2  # of the Gumbel-softmax
+
+
+def _check_ratio(ratio=1):
+    if isinstance(ratio, bool) or not isinstance(ratio, Real) or not ratio >= 1:
+        raise ValueError(f"ratio is the largest class over any other, 1 or more, not {ratio!r}")
+
+
+def _check_whole(name, value, least):
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise ValueError(f"{name} is a whole number of at least {least}, not {value!r}")
 
 
 def _target(cell, ratio):
@@ -17,7 +48,15 @@ def _target(cell, ratio):
     return target
 
 
-@strategy(by_key=True)
+def _need_neighbours(cell, target, k, name):
+    grown = [n for c, n in enumerate(cell.class_counts) if target[c] > n]
+    cell.need(
+        min(grown) > k,
+        f"a class has {min(grown)} training rows, {name} needs more than {k} neighbours",
+    )
+
+
+@strategy(by_key=True, check=_check_ratio)
 def random(cell, ratio):
     """Copy rows at random until the largest class is at most ``ratio`` times any other."""
     target = _target(cell, ratio)
@@ -26,20 +65,14 @@ def random(cell, ratio):
     return cell.fit(X, y)
 
 
-@strategy
-def smote(cell, ratio=1, k_neighbors=5):
-    """SMOTE on numbers, SMOTENC on mixed columns, SMOTEN where all are nominal.
+# --------------------------------------------------------------------------- interpolation
 
-    References
-    ----------
-    Chawla et al., SMOTE: Synthetic minority over-sampling technique, JAIR 16, 2002.
-    """
+
+def _smote(cell, ratio, k_neighbors):
+    """Rows and labels after SMOTE for the kinds of columns there are; the cell's rows first."""
+    cell.need(cell.vectors, "token numbers cannot be interpolated")
     target = _target(cell, ratio)
-    grown = [n for c, n in enumerate(cell.class_counts) if target[c] > n]
-    cell.need(
-        min(grown) > k_neighbors,
-        f"a class has {min(grown)} training rows, SMOTE needs more than {k_neighbors} neighbours",
-    )
+    _need_neighbours(cell, target, k_neighbors, "SMOTE")
     settings = {
         "sampling_strategy": target,
         "k_neighbors": k_neighbors,
@@ -51,11 +84,372 @@ def smote(cell, ratio=1, k_neighbors=5):
         sampler = SMOTENC(np.flatnonzero(cell.categorical).tolist(), **settings)
     else:
         sampler = SMOTE(**settings)
-    X, y = sampler.fit_resample(cell.X, cell.y)
+    return sampler.fit_resample(cell.X, cell.y)
+
+
+def _check_smote(ratio=1, k_neighbors=5):
+    _check_ratio(ratio)
+    _check_whole("k_neighbors", k_neighbors, 1)
+
+
+@strategy(check=_check_smote)
+def smote(cell, ratio=1, k_neighbors=5):
+    """SMOTE on numbers, SMOTENC on mixed columns, SMOTEN where all are nominal.
+
+    References
+    ----------
+    Chawla et al., SMOTE: Synthetic minority over-sampling technique, JAIR 16, 2002.
+    """
+    return cell.fit(*_smote(cell, ratio, k_neighbors))
+
+
+def _check_cleaner(cls, ratio=1, k_neighbors=5, **parameters):
+    _check_smote(ratio, k_neighbors)
+    cls(sampling_strategy="all", **parameters)._validate_params()
+
+
+@strategy(by_key=True, choices=[EditedNearestNeighbours, TomekLinks], check=_check_cleaner)
+def smote_then(cell, cls, ratio=1, k_neighbors=5, **parameters):
+    """SMOTE, then drop rows of any class that their neighbours contradict.
+
+    The two steps of ``SMOTEENN`` and ``SMOTETomek`` one after the other, so that the first can
+    be the variant for nominal columns and the second measure distances on one-hot codes.
+
+    References
+    ----------
+    Batista, Prati, Monard, A study of the behavior of several methods for balancing machine
+    learning training data, SIGKDD Explorations 6, 2004.
+    """
+    X, y = _smote(cell, ratio, k_neighbors)
+    space = one_hot(cell.categorical).fit_transform(X) if cell.categorical.any() else X
+    cleaner = cls(sampling_strategy="all", **parameters)
+    cleaner.fit_resample(space, y)
+    rows = cleaner.sample_indices_
+    lost = np.setdiff1d(y, y[rows])
+    if len(lost):
+        raise ValueError(f"cleaning leaves no row of class '{cell.classes[lost[0]]}'")
+    return cell.fit(X[rows], y[rows])
+
+
+def _check_sampler(cls, ratio=1, **parameters):
+    _check_ratio(ratio)
+    cls(sampling_strategy="auto", **parameters)._validate_params()
+
+
+@strategy(
+    by_key=True, choices=[BorderlineSMOTE, SVMSMOTE, KMeansSMOTE, ADASYN], check=_check_sampler
+)
+def sampler(cell, cls, ratio=1, **parameters):
+    """A sampler of imbalanced-learn that interpolates numbers.
+
+    On mixed columns it works on one-hot codes, and the largest code counts: a new row has all its
+    nominal values from the nearer of the two rows that it lies between. Where all columns are
+    nominal that would only copy rows, so it does not apply. Counts are about those asked for:
+    ADASYN and KMeansSMOTE round per row and per cluster, SVMSMOTE may give less, and
+    BorderlineSMOTE leaves a class alone that has no row near the border.
+
+    References
+    ----------
+    Han, Wang, Mao, Borderline-SMOTE, ICIC 2005. Nguyen, Cooper, Kamei, Borderline over-sampling
+    for imbalanced data classification (SVMSMOTE), IJKESDP 3, 2011. Douzas, Bacao, Last, Improving
+    imbalanced learning through a heuristic oversampling method based on k-means and SMOTE,
+    Information Sciences 465, 2018. He, Bai, Garcia, Li, ADASYN, IJCNN 2008.
+    """
+    name = cls.__name__
+    cell.need(cell.vectors, "token numbers cannot be interpolated")
+    cell.need(
+        not cell.categorical.all(), f"{name} interpolates numbers, all columns here are nominal"
+    )
+    target = _target(cell, ratio)
+    chosen = cls(sampling_strategy=target, random_state=cell.seed, **parameters)
+    k = chosen.n_neighbors if cls is ADASYN else chosen.k_neighbors
+    _need_neighbours(cell, target, k, name)
+    # A copy, because some sort the entries of sparse rows in place.
+    X, y = chosen.fit_resample(cell.space.copy(), cell.y)
+    cell.need(len(y) > len(cell.y), f"{name} finds no row to start from and adds none")
+    if cell.categorical.any():
+        X = np.concatenate([cell.X, _uncoded(cell, X[len(cell.y) :])])
     return cell.fit(X, y)
 
 
-@strategy(by_key=True)
+def _uncoded(cell, rows):
+    """Rows of ``cell.space`` with one column per feature again."""
+    codes = one_hot(cell.categorical).fit(cell.X).named_transformers_["codes"]
+    numbers = np.count_nonzero(~cell.categorical)  # they come last
+    X = np.empty((len(rows), len(cell.categorical)), cell.X.dtype)
+    X[:, cell.categorical] = codes.inverse_transform(rows[:, :-numbers])
+    X[:, ~cell.categorical] = rows[:, -numbers:]
+    return X
+
+
+# --------------------------------------------------------------------------- generation
+
+
+class ConditionalGAN(BaseOverSampler):
+    """Over-sampling with a small class-conditional Wasserstein GAN with gradient penalty.
+
+    Trained on all classes, so that small ones share what all have in common; only classes that
+    need rows get them. Numbers are standardised inside and what is generated is cut to the range
+    seen; nominal columns, and any of two values, are one-hot groups through a Gumbel-softmax, of
+    which the largest counts.
+
+    Parameters
+    ----------
+    sampling_strategy : float, str, dict or callable
+        As in imbalanced-learn.
+    categorical : ndarray of bool, (d,), optional
+        Columns that hold codes of nominal values.
+    hidden : sequence of int
+        Widths of the hidden layers of both networks.
+    latent : int
+        Width of the noise.
+    steps : int
+        Generator steps; each after five critic steps.
+    batch_size : int
+    learning_rate : float
+    minimum : int
+        Fewest rows of any class: of a handful a network can only learn copies.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    sampling_strategy_ : dict
+        Rows to generate by class.
+
+    References
+    ----------
+    Gulrajani et al., Improved training of Wasserstein GANs, NeurIPS 2017: penalty 10, five critic
+    steps, Adam with betas (0.5, 0.9). Jang, Gu, Poole, Categorical reparameterization with
+    Gumbel-softmax, ICLR 2017. Departures: the labels of a batch are drawn uniformly over classes,
+    or a class of one per cent would be in the critic's batch twice; the learning rate is higher
+    than their 1e-4, for fewer steps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X, y = rng.normal(size=(130, 2)), np.repeat([0, 1], [100, 30])
+    >>> X_new, y_new = ConditionalGAN(steps=10, random_state=0).fit_resample(X, y)
+    >>> np.bincount(y_new).tolist()
+    [100, 100]
+    """
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy="auto",
+        categorical=None,
+        hidden=(128, 128),
+        latent=32,
+        steps=500,
+        batch_size=128,
+        learning_rate=1e-3,
+        minimum=20,
+        random_state=None,
+    ):
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.categorical = categorical
+        self.hidden = hidden
+        self.latent = latent
+        self.steps = steps
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.minimum = minimum
+        self.random_state = random_state
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+    def _check_X_y(self, X, y):
+        return super()._check_X_y(X, y, accept_sparse=False)
+
+    def check_parameters(self):
+        """Raise ValueError for a parameter that makes no sense on any data."""
+        for name, least in {"latent": 1, "steps": 1, "batch_size": 1, "minimum": 1}.items():
+            _check_whole(name, getattr(self, name), least)
+        for width in self.hidden:
+            _check_whole("a width in hidden", width, 1)
+        if not isinstance(self.learning_rate, Real) or not 0 < self.learning_rate < np.inf:
+            raise ValueError(f"learning_rate is a positive number, not {self.learning_rate!r}")
+
+    def _fit_resample(self, X, y):
+        import torch
+
+        self.check_parameters()
+        labels, target, counts = np.unique(y, return_inverse=True, return_counts=True)
+        if counts.min() < self.minimum:
+            raise ValueError(
+                f"class {labels[counts.argmin()]!r} has {counts.min()} rows, "
+                f"{self.minimum} are needed to learn to generate"
+            )
+        coder = _Coder(X, self.categorical)
+        generate = self._train(coder, X, target, counts)
+        parts, names = [X], [y]
+        for label, needed in self.sampling_strategy_.items():
+            code = torch.full((needed,), int(np.searchsorted(labels, label)))
+            with torch.no_grad():
+                rows, _ = generate(code)
+            parts.append(coder.decode(rows.cpu().numpy(), X.dtype))
+            names.append(np.full(needed, label, dtype=y.dtype))
+        return np.concatenate(parts), np.concatenate(names)
+
+    def _train(self, coder, X, target, counts):
+        """Train both networks; returns ``generate(labels) -> rows, one-hot labels``."""
+        import torch
+
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+        # All draws are made on the CPU, from a generator that is nobody else's.
+        rng = torch.Generator().manual_seed(
+            int(check_random_state(self.random_state).randint(2**31 - 1))
+        )
+        width, n_classes = sum(coder.widths), len(counts)
+        generator = _perceptron([self.latent + n_classes, *self.hidden, width], rng).to(device)
+        critic = _perceptron([width + n_classes, *self.hidden, 1], rng).to(device)
+        optimisers = [
+            torch.optim.Adam(network.parameters(), self.learning_rate, betas=(0.5, 0.9), fused=True)
+            for network in (generator, critic)
+        ]
+        real = torch.from_numpy(coder.encode(X)).to(device)
+        eye = torch.eye(n_classes, device=device)
+        by_class = torch.from_numpy(np.argsort(target, kind="stable"))
+        sizes = torch.from_numpy(counts)
+        starts = sizes.cumsum(0) - sizes
+
+        def draw_labels(n):
+            return torch.randint(n_classes, (n,), generator=rng)
+
+        def uniform(*shape):
+            return torch.rand(shape, generator=rng).to(device)
+
+        def generate(labels):
+            label = eye[labels.to(device)]
+            noise = torch.randn((len(labels), self.latent), generator=rng).to(device)
+            written = generator(torch.cat([noise, label], 1))
+            numbers, logits = written.tensor_split([coder.widths[0]], dim=1)
+            gumbel = -torch.log(-torch.log(uniform(*logits.shape).clamp(1e-6, 1 - 1e-6)))
+            groups = ((logits + gumbel) / TEMPERATURE).split(coder.widths[1:], dim=1)
+            rows = torch.cat([numbers, *(torch.softmax(group, dim=1) for group in groups)], 1)
+            return rows, label
+
+        def critic_loss(true, fake, label):
+            between = torch.lerp(true, fake, uniform(len(true), 1)).requires_grad_()
+            (slope,) = torch.autograd.grad(
+                critic(torch.cat([between, label], 1)).sum(), between, create_graph=True
+            )
+            penalty = (slope.norm(dim=1) - 1).square().mean()
+            both = torch.cat([torch.cat([fake, true]), label.repeat(2, 1)], 1)
+            of_fake, of_true = critic(both).chunk(2)
+            return of_fake.mean() - of_true.mean() + PENALTY * penalty
+
+        def descend(loss, optimiser):
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            optimiser.step()
+
+        for _ in range(self.steps):
+            # The generator stands still meanwhile: it writes for all critic steps at once.
+            labels = draw_labels(CRITIC_STEPS * self.batch_size)
+            share = torch.rand(len(labels), generator=rng, dtype=torch.float64)
+            rows = by_class[starts[labels] + (share * sizes[labels]).long()]
+            with torch.no_grad():
+                fake, label = generate(labels)
+            for batch in zip(
+                *(t.split(self.batch_size) for t in (real[rows.to(device)], fake, label)),
+                strict=True,
+            ):
+                descend(critic_loss(*batch), optimisers[1])
+            fake, label = generate(draw_labels(self.batch_size))
+            descend(-critic(torch.cat([fake, label], 1)).mean(), optimisers[0])
+        return generate
+
+
+class _Coder:
+    """Rows as a network writes them: standardised numbers, then a one-hot group per code."""
+
+    def __init__(self, X, categorical):
+        nominal = np.zeros(X.shape[1], bool) if categorical is None else np.asarray(categorical)
+        if nominal.dtype != bool or nominal.shape != X.shape[1:]:
+            raise ValueError(f"categorical is a mask of the {X.shape[1]} columns")
+        values = [np.unique(column) for column in X.T]
+        self.nominal = nominal | [len(found) < 3 for found in values]
+        self.codes = [values[column] for column in np.flatnonzero(self.nominal)]
+        numbers = X[:, ~self.nominal]
+        if numbers.size:
+            self.low, self.high = numbers.min(axis=0), numbers.max(axis=0)
+            self.mean, self.scale = numbers.mean(axis=0), numbers.std(axis=0)
+        self.widths = [numbers.shape[1], *map(len, self.codes)]
+
+    def encode(self, X):
+        """Rows as the critic sees them, (N, sum of widths)."""
+        numbers = X[:, ~self.nominal]
+        parts = [(numbers - self.mean) / self.scale] if numbers.size else []
+        for column, codes in zip(X.T[self.nominal], self.codes, strict=True):
+            parts.append(column[:, None] == codes)
+        return np.concatenate(parts, axis=1, dtype=np.float32)
+
+    def decode(self, rows, dtype):
+        """Rows with one column per feature, (N, d)."""
+        numbers, *groups = np.split(rows, np.cumsum(self.widths)[:-1], axis=1)
+        X = np.empty((len(rows), len(self.nominal)), dtype)
+        if numbers.shape[1]:
+            X[:, ~self.nominal] = np.clip(numbers * self.scale + self.mean, self.low, self.high)
+        for column, group, codes in zip(
+            np.flatnonzero(self.nominal), groups, self.codes, strict=True
+        ):
+            X[:, column] = codes[group.argmax(axis=1)]
+        return X
+
+
+def _perceptron(widths, rng):
+    """Leaky rectifiers between linear layers, drawn from ``rng`` alone."""
+    import torch
+
+    layers = []
+    for inputs, outputs in itertools.pairwise(widths):
+        layer = torch.nn.utils.skip_init(torch.nn.Linear, inputs, outputs)
+        torch.nn.init.xavier_uniform_(layer.weight, generator=rng)
+        torch.nn.init.zeros_(layer.bias)
+        layers += [layer, torch.nn.LeakyReLU(0.2)]
+    return torch.nn.Sequential(*layers[:-1])
+
+
+def _check_gan(ratio=1, steps=500, minimum=20):
+    _check_ratio(ratio)
+    ConditionalGAN(steps=steps, minimum=minimum).check_parameters()
+
+
+@strategy(check=_check_gan)
+def gan(cell, ratio=1, steps=500, minimum=20):
+    """Rows generated by a :class:`ConditionalGAN` that is trained on the training part.
+
+    For dense rows of numbers or codes; a class of fewer than ``minimum`` rows is too small to
+    learn from.
+    """
+    cell.need(cell.vectors, "token numbers cannot be generated")
+    cell.need(not sparse.issparse(cell.X), "the generator writes dense rows, these are sparse")
+    target = _target(cell, ratio)
+    smallest = cell.class_counts.min()
+    cell.need(
+        smallest >= minimum,
+        f"a class has {smallest} training rows, the GAN needs {minimum} to learn from",
+    )
+    sampler = ConditionalGAN(
+        sampling_strategy=target,
+        categorical=cell.categorical,
+        steps=steps,
+        minimum=minimum,
+        random_state=cell.seed,
+    )
+    return cell.fit(*sampler.fit_resample(cell.X, cell.y))
+
+
+def _check_factor(factor):
+    _check_whole("factor", factor, 2)
+
+
+@strategy(by_key=True, check=_check_factor)
 def upsample_downweight(cell, factor):
     """Repeat each row of the small classes ``factor`` times with weight 1 / ``factor``.
 
