@@ -97,14 +97,19 @@ def _quotas(sizes, weights, total):
 
     What a bin cannot give is handed on to the others, in proportion to theirs.
     """
-    taken = np.zeros(len(sizes), dtype=int)
-    while left := total - taken.sum():
-        share = np.where(taken < sizes, weights, 0.0)
-        share *= left / share.sum()
-        more = np.minimum(share.astype(int), sizes - taken)
-        if not more.any():  # less than one row each: the largest shares get the rest
-            more[np.argsort(-share, kind="stable")[:left]] = 1
-        taken += more
+    quotas, open_ = np.zeros(len(sizes)), sizes > 0
+    left = total
+    while open_.any():
+        quotas[open_] = left * weights[open_] / weights[open_].sum()
+        over = open_ & (quotas > sizes)
+        if not over.any():
+            break
+        quotas[over] = sizes[over]
+        left -= sizes[over].sum()
+        open_ &= ~over
+    taken = quotas.astype(int)
+    largest = np.argsort(taken - quotas, kind="stable")
+    taken[largest[: total - taken.sum()]] += 1
     return taken
 
 
@@ -273,7 +278,7 @@ def _smote_rows(owner, rng, X, y, wanted):
     for c in wanted:
         if counts[c] <= owner.k_neighbors:
             raise ValueError(
-                f"{type(owner).__name__}: class {owner.classes_[c]!r} has {counts[c]} rows, "
+                f"{type(owner).__name__}: class '{owner.classes_[c]}' has {counts[c]} rows, "
                 f"SMOTE needs more than {owner.k_neighbors} neighbours"
             )
     if not wanted:
