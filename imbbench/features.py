@@ -228,8 +228,8 @@ def tokenize(texts, encoder=ENCODER):
 
     Returns
     -------
-    ndarray of int32, (N, longest)
-        -1 beyond the end of a text; at most ``MAX_LENGTH`` columns.
+    ndarray of int32, (N, MAX_LENGTH)
+        -1 beyond the end of a text.
     """
     key = "\0".join(["tokens", encoder, str(MAX_LENGTH), *texts])
     path = cache_file("embeddings", key, ".npy")
@@ -237,7 +237,7 @@ def tokenize(texts, encoder=ENCODER):
         found = _tokenizer(encoder_folder(encoder))(
             list(texts), truncation=True, max_length=MAX_LENGTH
         )["input_ids"]
-        tokens = np.full((len(found), max(map(len, found))), -1, dtype=np.int32)
+        tokens = np.full((len(found), MAX_LENGTH), -1, dtype=np.int32)
         for row, numbers in zip(tokens, found, strict=True):
             row[: len(numbers)] = numbers
         write_whole(path, lambda part: np.save(part, tokens))

@@ -210,6 +210,9 @@ class MLP(_Learner):
         ``stepper(network, optimiser, inputs, labels, rng) -> step`` for training that is more than
         one loss of one batch: ``step(rows, progress)`` makes one step on a batch and returns the
         rows that went through the network. ``network`` is the trunk and the head.
+    pretrain : callable, optional
+        ``pretrain(trunk, inputs, rng) -> rows``: trains the trunk in place before anything else,
+        on the inputs without labels; returns the rows that went through it.
     categorical : ndarray of bool, (d,), optional
     random_state : int, optional
 
@@ -243,6 +246,7 @@ class MLP(_Learner):
         draw=None,
         head=None,
         stepper=None,
+        pretrain=None,
         categorical=None,
         random_state=None,
     ):
@@ -257,6 +261,7 @@ class MLP(_Learner):
         self.draw = draw
         self.head = head
         self.stepper = stepper
+        self.pretrain = pretrain
         self.categorical = categorical
         self.random_state = random_state
 
@@ -293,6 +298,9 @@ class MLP(_Learner):
         inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
         self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
+        self.rows_seen_ = 0
+        if self.pretrain is not None:
+            self.rows_seen_ += self.pretrain(self.trunk_, inputs, generator)
         early = X_val is not None and self.patience is not None
         if early:
             inputs_val, target_val = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
@@ -313,7 +321,7 @@ class MLP(_Learner):
         if self.stepper is not None:
             step = self.stepper(network, optimiser, inputs, labels, generator)
 
-        self.first_loss_, self.history_, self.n_epochs_, self.rows_seen_ = None, [], 0, 0
+        self.first_loss_, self.history_, self.n_epochs_ = None, [], 0
         best, best_epoch = None, 0
         for epoch in range(self.epochs):
             progress = epoch / self.epochs
@@ -503,7 +511,7 @@ class CNN(MLP):
     hidden : tuple of int
         Widths of the layers after them.
     epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
-categorical, random_state
+pretrain, categorical, random_state
         As for :class:`MLP`.
 
     Notes
@@ -527,6 +535,7 @@ categorical, random_state
         draw=None,
         head=None,
         stepper=None,
+        pretrain=None,
         categorical=None,
         random_state=None,
     ):
@@ -542,6 +551,7 @@ categorical, random_state
             draw=draw,
             head=head,
             stepper=stepper,
+            pretrain=pretrain,
             categorical=categorical,
             random_state=random_state,
         )
@@ -587,7 +597,7 @@ class MiniLMFinetune(MLP):
     freeze_embeddings : bool
         Keep the token embeddings as they are: most of the weights, none of the depth.
     epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
-categorical, random_state
+pretrain, categorical, random_state
         As for :class:`MLP`.
     """
 
@@ -612,6 +622,7 @@ categorical, random_state
         draw=None,
         head=None,
         stepper=None,
+        pretrain=None,
         categorical=None,
         random_state=None,
     ):
@@ -626,6 +637,7 @@ categorical, random_state
             draw=draw,
             head=head,
             stepper=stepper,
+            pretrain=pretrain,
             categorical=categorical,
             random_state=random_state,
         )
@@ -706,7 +718,7 @@ LEARNERS = {
 
 # Set by the cell and the strategy, never in params.yaml.
 INTERNAL = {
-    *("loss", "bias", "draw", "head", "stepper"),
+    *("loss", "bias", "draw", "head", "stepper", "pretrain"),
     *("encoder", "categorical", "random_state"),
 }
 

@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 
 from imbbench import config, metrics, protocol
 from imbbench.errors import StudyError
-from imbbench.features import cache_file, embed, features, load_prepared, tokenize
+from imbbench.features import cache_file, embed, features, load_prepared, tfidf, tokenize
 from imbbench.files import write_whole
 from imbbench.learners import learner_class, one_hot
 from imbbench.strategies import NotApplicable, resolve
@@ -91,6 +91,22 @@ class Cell:
             return self.X
         prepared, cuts = _data(self._task.dataset, self._study.protocol)
         return embed(prepared.X, self._study.protocol.encoder)[cuts[self._task.split][0]]
+
+    @property
+    def texts(self):
+        """Texts of the training part, list of str (N,); other modalities are not applicable."""
+        prepared, cuts = _data(self._task.dataset, self._study.protocol)
+        self.need(prepared.schema["modality"] == "text", "the data are not texts")
+        return [prepared.X[i] for i in cuts[self._task.split][0]]
+
+    def vectorize(self, texts):
+        """Features of new texts, (len(texts), d), made as those of ``X`` were."""
+        prepared, cuts = _data(self._task.dataset, self._study.protocol)
+        kind = learner_class(self.learner).features["text"]
+        if kind == "tfidf":
+            both = [*prepared.X, *texts]
+            return tfidf(both, cuts[self._task.split][0])[len(prepared.X) :]
+        return {"embedding": embed, "tokens": tokenize}[kind](texts, self._study.protocol.encoder)
 
     def make(self, seed=None, **settings):
         """An unfitted learner with the study's settings for it."""
