@@ -2,11 +2,14 @@ import hashlib
 import json
 import math
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imbbench import protocol
+from imbbench.config import Protocol
 from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
 from imbbench.features import load_prepared
@@ -195,6 +198,12 @@ def test_long_tail_is_for_the_splits_and_the_card_counts_what_one_has(tmp_path):
     assert card["classes_test"] == {"x": 5, "y": 5, "z": 5}
     assert (card["rows"], card["rows_train"], card["rows_test"]) == (90, 29, 15)
     assert card["imbalance_ratio"] == 10
+    loaded = load_prepared(tmp_path / "out")
+    cuts = protocol.splits(loaded.y, loaded.groups, None, "toy", Protocol(folds=3), tail)
+    for train, validation, test in cuts:  # the card says what the protocol does
+        fold = np.concatenate([train, validation])
+        assert list(np.bincount(loaded.y[fold])) == list(card["classes"].values())
+        assert list(np.bincount(loaded.y[test])) == list(card["classes_test"].values())
     for change, problem in (
         ({"train": 21}, "asks for 21 rows of class 'x' to train, but of its 30 .* has 20; lower"),
         ({"test": 11}, "asks for 11 rows of class 'x' to test, but of its 30 .* 3 folds has 10"),
