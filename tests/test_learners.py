@@ -10,11 +10,14 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from imbbench import config
 from imbbench.errors import StudyError
+from imbbench.features import pretrained, tokenize
 from imbbench.learners import (
+    CNN,
     INTERNAL,
     LEARNERS,
     MLP,
     LogReg,
+    MiniLMFinetune,
     _alike,
     learner_class,
     parameters,
@@ -26,12 +29,13 @@ STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
 ARRAYS = {
     name: cls
     for name, cls in LEARNERS.items()
-    if set(cls.features.values()) <= {"matrix", "tfidf", "embedding"}
+    if set(cls.features.values()) <= {"matrix", "tfidf", "embedding", "pixels"}
 }
 QUICK = {"max_iter": 10, "hidden": (16,), "epochs": 20, "batch_size": 16}
 MINI_BATCHES = "mini-batches: weighting a row twice is not the same as showing it twice"
 EXPECTED = {
     "MLP": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
+    "CNN": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
     "MiniLMHead": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
 }
 
@@ -306,3 +310,144 @@ def test_ldam_keeps_its_scale_and_drops_its_margin(data):
         logits = model.network_(torch.tensor(X, dtype=torch.float32)).double()
     expected = torch.softmax(loss.inference_scale * logits, dim=1)
     np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-6)
+
+
+# --------------------------------------------------------------------------- images and tokens
+
+
+def test_convolutions_see_where_a_pixel_is():
+    """A bright square in one of two corners, at the same mean: pixels alone tell it."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], 40)
+    images = rng.normal(0, 0.3, (80, 8, 8))
+    images[y == 0, 1:4, 1:4] += 1
+    images[y == 1, 4:7, 4:7] += 1
+    model = CNN(epochs=15, batch_size=16, random_state=0).fit(images.reshape(80, -1), y)
+    assert (model.predict(images.reshape(80, -1)) == y).mean() > 0.9
+    assert model.embed(images.reshape(80, -1)).shape == (80, 64)
+    assert [m.out_channels for m in model.trunk_.modules() if hasattr(m, "out_channels")] == [8, 16]
+
+
+def test_pixels_that_fill_no_square_are_padded():
+    X = np.random.default_rng(0).normal(size=(20, 11))
+    model = CNN(epochs=1, random_state=0).fit(X, np.tile([0, 1], 10))
+    assert model.predict_proba(X).shape == (20, 2)
+
+
+@pytest.fixture
+def tokens(encoder):
+    texts = ["call now win prize", "see you home later ok", "free", "claim prize now", "ok"] * 12
+    labels = np.array([1, 0, 1, 1, 0] * 12)
+    return tokenize(texts, encoder), labels
+
+
+def finetune(encoder, **settings):
+    common = {"encoder": encoder, "layers": 1, "epochs": 2, "batch_size": 8, "random_state": 0}
+    return MiniLMFinetune(**{**common, **settings})
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+
+
+def test_finetuning_trains_every_kept_layer_but_the_embeddings(root, encoder, tokens):
+    X, y = tokens
+    start = pretrained(encoder, 1).state_dict()
+    model = finetune(encoder).fit(X, y)
+    moved = {
+        name
+        for name, value in model.trunk_.model.state_dict().items()
+        if not torch.equal(value, start[name])
+    }
+    assert any(name.startswith("encoder.layer.0.attention") for name in moved)
+    assert not any(name.startswith("embeddings") for name in moved)
+    assert model.rows_seen_ == 2 * len(y)
+    free = finetune(encoder, freeze_embeddings=False).fit(X, y)
+    assert not torch.equal(
+        free.trunk_.model.state_dict()["embeddings.word_embeddings.weight"],
+        start["embeddings.word_embeddings.weight"],
+    )
+
+
+def test_padding_and_the_order_of_texts_change_no_probability(root, encoder, tokens):
+    X, y = tokens
+    model = finetune(encoder, precision="float32").fit(X, y)
+    found = model.predict_proba(X)
+    np.testing.assert_allclose(model.predict_proba(X[::-1])[::-1], found, atol=1e-6)
+    np.testing.assert_allclose(
+        np.vstack([model.predict_proba(X[[i]]) for i in range(5)]), found[:5], atol=1e-6
+    )
+
+
+def test_finetuning_is_the_same_twice_and_another_with_another_seed(root, encoder, tokens):
+    X, y = tokens
+    one, same = (finetune(encoder).fit(X, y).predict_proba(X) for _ in range(2))
+    np.testing.assert_array_equal(one, same)
+    other = finetune(encoder, random_state=1).fit(X, y).predict_proba(X)
+    assert np.abs(one - other).max() > 1e-6
+
+
+def test_a_cut_text_keeps_its_closing_token(root, encoder):
+    X = tokenize(["call now win prize " * 40, "ok"], encoder)
+    model = finetune(encoder, max_length=8)
+    model.device_ = "cpu"
+    cut = model._tensor(X)
+    assert cut.shape == (2, 8)
+    assert cut[0, -1] == X[0, X[0] >= 0][-1]
+    assert (cut[0, :-1] == torch.as_tensor(X[0, :7])).all()
+    assert (cut[1] == torch.as_tensor(X[1, :8])).all()
+
+
+def test_batches_hold_texts_of_about_equal_length_once_each(root, encoder):
+    rng = np.random.default_rng(0)
+    lengths = rng.integers(1, 60, 500)
+    inputs = torch.as_tensor(np.where(np.arange(64) < lengths[:, None], 5, -1))
+    model = finetune(encoder, batch_size=32)
+    order = model._order(inputs, np.arange(500), rng)
+    assert sorted(order) == list(range(500))
+    batches = np.split(lengths[order], range(32, 500, 32))
+    assert [len(b) for b in batches] == [32] * 15 + [20]
+    assert np.mean([np.ptp(b) for b in batches]) < 8
+    assert np.corrcoef([b.mean() for b in batches], np.arange(16))[0, 1] < 0.8  # not sorted
+
+
+def test_the_rate_rises_and_falls(encoder):
+    model = finetune(encoder, learning_rate=1.0)
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=9.0)
+    rates = []
+    for progress in (0.0, 0.05, 0.1, 0.55, 1.0):
+        model._pace(optimiser, progress)
+        rates.append(optimiser.param_groups[0]["lr"])
+    np.testing.assert_allclose(rates, [0, 0.5, 1, 0.5, 0])
+
+
+def test_more_layers_than_the_encoder_has(root, encoder, tokens):
+    with pytest.raises(ValueError, match="layers is 5, the encoder has 1"):
+        finetune(encoder, layers=5).fit(*tokens)
+
+
+def test_odd_texts_have_tokens(root, encoder):
+    odd = ["", "   ", "12345 67", "ok", "😀😀", "привет мир", "a" * 3000, "call " * 3000]
+    X = tokenize(odd, encoder)
+    assert X.shape == (8, 256)
+    assert ((X >= 0).sum(1) >= 2).all()  # at least what opens and what closes a text
+    model = finetune(encoder).fit(X, np.array([0, 1] * 4))
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
+@pytest.mark.parametrize("cls", [MLP, CNN])
+def test_pretraining_comes_first_and_counts(data, cls):
+    X, y = data
+    seen = []
+
+    def pretrain(trunk, inputs, rng):
+        seen.append(inputs.shape)
+        with torch.no_grad():
+            for p in trunk.parameters():
+                p.zero_()
+        return 7
+
+    model = cls(epochs=1, batch_size=50, pretrain=pretrain, random_state=0).fit(X, y)
+    assert seen == [(100, 4)]
+    assert model.rows_seen_ == 107
