@@ -7,7 +7,6 @@ from imbbench.losses import WeightedCrossEntropy
 from imbbench.strategies import (
     NotApplicable,
     definitions,
-    oversampling,
     posthoc,
     prior,
     reference,
@@ -41,11 +40,6 @@ def caught(make, monkeypatch):
         return got
 
     return call
-
-
-def rows_in(some, all_rows):
-    """How often each of some rows occurs among all."""
-    return [(all_rows == row).all(axis=1).sum() for row in some]
 
 
 # The cell
@@ -200,69 +194,6 @@ def test_a_table_of_other_classes_does_not_apply(make, weights, reason):
 def test_a_wrong_table_is_refused(make, weights, message):
     with pytest.raises(ValueError, match=message):
         weighting.table(make("four"), weights)
-
-
-# oversampling
-
-
-def test_random_oversampling_of_balanced_classes_does_not_apply(make):
-    with pytest.raises(NotApplicable, match="no class is less than 1/100 of the largest"):
-        oversampling.random(make(), 100)
-
-
-@pytest.mark.parametrize("ratio", [1, 2])
-def test_random_oversampling_counts(make, caught, ratio):
-    cell = make("four")
-    got = caught(oversampling.random, cell, ratio)
-    least = round(cell.class_counts[0] / ratio)
-    assert np.bincount(got["y"]).tolist() == np.maximum(cell.class_counts, least).tolist()
-    table = np.column_stack([cell.X, cell.y])
-    assert min(rows_in(np.column_stack([got["X"], got["y"]]), table)) == 1
-    assert min(rows_in(table, np.column_stack([got["X"], got["y"]]))) >= 1
-
-
-def test_smote_interpolates_numbers(make, caught):
-    cell = make("four")
-    got = caught(oversampling.smote, cell)
-    assert np.bincount(got["y"]).tolist() == [cell.class_counts[0]] * 4
-    np.testing.assert_array_equal(got["X"][: len(cell.y)], cell.X)
-    for c in (1, 2, 3):
-        inside = got["X"][got["y"] == c]
-        real = cell.X[cell.y == c]
-        assert (inside >= real.min(axis=0) - 1e-9).all()
-        assert (inside <= real.max(axis=0) + 1e-9).all()
-
-
-@pytest.mark.parametrize("dataset", ["mixed", "nominal"])
-def test_smote_of_categories_invents_no_code(make, caught, dataset):
-    cell = make(dataset)
-    got = caught(oversampling.smote, cell)
-    assert np.bincount(got["y"]).tolist() == [cell.class_counts[0]] * 2
-    for column in np.flatnonzero(cell.categorical):
-        assert set(got["X"][:, column]) <= set(cell.X[:, column])
-
-
-def test_smote_needs_neighbours(make):
-    cell = make()
-    with pytest.raises(NotApplicable, match=r"training rows, SMOTE needs more than 50 neighbours"):
-        oversampling.smote(cell, k_neighbors=50)
-
-
-@pytest.mark.parametrize("factor", [2, 1000])
-@pytest.mark.parametrize("dataset", ["binary", "mixed", "four"])
-def test_upsampling_and_downweighting_is_plain_for_a_learner_without_batches(make, dataset, factor):
-    cell = make(dataset)
-    found = oversampling.upsample_downweight(cell, factor).predict_proba(cell.X_val)
-    np.testing.assert_allclose(found, cell.fit().predict_proba(cell.X_val), atol=2e-4)
-
-
-def test_upsampling_and_downweighting_keep_the_weighted_counts(make, caught):
-    cell = make("four")
-    got = caught(oversampling.upsample_downweight, cell, 3)
-    assert np.bincount(got["y"])[0] == cell.class_counts[0]
-    assert np.bincount(got["y"]).max() == cell.class_counts[0]
-    weighted = np.bincount(got["y"], weights=got["sample_weight"])
-    np.testing.assert_allclose(weighted, cell.class_counts)
 
 
 # posthoc

@@ -164,7 +164,7 @@ def sampler(cell, cls, ratio=1, **parameters):
     chosen = cls(sampling_strategy=target, random_state=cell.seed, **parameters)
     k = chosen.n_neighbors if cls is ADASYN else chosen.k_neighbors
     _need_neighbours(cell, target, k, name)
-    # A copy, because some sort the entries of sparse rows in place.
+    # A copy, because some set flags of a sparse matrix.
     X, y = chosen.fit_resample(cell.space.copy(), cell.y)
     cell.need(len(y) > len(cell.y), f"{name} finds no row to start from and adds none")
     if cell.categorical.any():
@@ -281,7 +281,7 @@ class ConditionalGAN(BaseOverSampler):
         labels, target, counts = np.unique(y, return_inverse=True, return_counts=True)
         if counts.min() < self.minimum:
             raise ValueError(
-                f"class {labels[counts.argmin()]!r} has {counts.min()} rows, "
+                f"class '{labels[counts.argmin()]}' has {counts.min()} rows, "
                 f"{self.minimum} are needed to learn to generate"
             )
         coder = _Coder(X, self.categorical)
@@ -378,7 +378,10 @@ class _Coder:
         numbers = X[:, ~self.nominal]
         if numbers.size:
             self.low, self.high = numbers.min(axis=0), numbers.max(axis=0)
-            self.mean, self.scale = numbers.mean(axis=0), numbers.std(axis=0)
+            # In float64, since the spread of nearly equal values can underflow.
+            self.mean = numbers.mean(axis=0, dtype=np.float64)
+            self.scale = numbers.std(axis=0, dtype=np.float64)
+            self.scale[self.scale == 0] = 1.0
         self.widths = [numbers.shape[1], *map(len, self.codes)]
 
     def encode(self, X):
