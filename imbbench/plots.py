@@ -109,7 +109,7 @@ def class_counts(card):
     ax.plot(values, places, "o", color=PALETTE[0], label="training")
     if card["classes_test"]:
         tested = [card["classes_test"].get(name, 0) for name in names]
-        ax.plot(tested, places, "D", color=PALETTE[1], ms=5, label="test set of its own")
+        ax.plot(tested, places, "D", color=PALETTE[1], ms=5, label="test rows")
         ax.legend(loc="lower right")
     for place, value in zip(places, values, strict=True):
         ax.annotate(f"{value}", (value, place), (7, 0), textcoords="offset points", va="center")

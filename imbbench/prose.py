@@ -119,20 +119,21 @@ def facts(card):
 def card_conclusion(card, folds):
     """What the class counts mean for measuring anything on this data set."""
     counts = card["classes"]
-    total, largest, smallest = sum(counts.values()), max(counts.values()), min(counts.values())
-    name = min(counts, key=counts.get)
-    share = largest / total
+    smallest, name = min(counts.values()), min(counts, key=counts.get)
+    scored = card["classes_test"] or counts
+    share = scored[max(counts, key=counts.get)] / sum(scored.values())
     in_test = card["classes_test"][name] if card["classes_test"] else smallest / folds
     if card["imbalance_ratio"] < 1.05:
         first = "The file itself is balanced."
     else:
         first = (
-            f"Always predicting the largest class is right in **{share:.1%}** of the rows, and has "
-            f"balanced accuracy {1 / len(counts):.3f} and macro-F1 "
+            f"Always predicting the largest class is right in **{share:.1%}** of the "
+            f"{'test ' if card['classes_test'] else ''}rows, and has balanced accuracy "
+            f"{1 / len(counts):.3f} and macro-F1 "
             f"{2 * share / (1 + share) / len(counts):.3f}."
         )
     if card["classes_test"]:
-        where = f"and {in_test} in the test set"
+        where = f"and {in_test} in the test {'fold' if card.get('long_tail') else 'set'}"
     else:
         where = f"about {in_test:.1f} in a test fold of {folds}"
     second = (
