@@ -32,6 +32,7 @@ MODALITY = {
 # Settings of learners and strategies that are cut down wherever they occur.
 SMALL = {"max_iter": 5, "n_estimators": 3, "epochs": 3, "batch_size": 32, "layers": 1}
 SMALL |= {"steps": 3, "minimum": 5}  # of the GAN
+SMALL |= {"random_steps": 6, "update_steps": 6}  # of MESA
 # (strategy, data set, learner) that fail, with the reason; everything else is ok or not applicable.
 FAILS = {("adasyn", "texts", "tfidf_logreg"): "Not any neigbours belong to the majority class"}
 ENTRIES = [(family, name) for family in STUDY.families for name in STUDY.family(family)]
