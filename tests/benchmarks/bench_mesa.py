@@ -1,4 +1,4 @@
-"""MESA beside extremely randomised trees of the same number: average precision and seconds of fitting.
+"""MESA beside as many extremely randomised trees: average precision, seconds of fitting.
 
 python -m pytest tests/benchmarks/bench_mesa.py -s
 """
