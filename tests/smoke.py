@@ -13,7 +13,7 @@ FAMILIES = ["reference", "weighting", "posthoc"]
 
 
 def shrink(params):
-    """Two data sets, three families, one split, small ensembles."""
+    """Two data sets, three families, one split, small ensembles, one fine-tuning."""
     params["families"] = FAMILIES
     params["protocol"]["splits"] = 1
     for name in list(params["datasets"]):
@@ -23,6 +23,7 @@ def shrink(params):
         if family not in FAMILIES:
             del params["strategies"][family]
     params["strategies"]["reference"]["bagging"]["n_estimators"] = 2
+    params["learners"]["minilm_finetune"] |= {"strategies": ["plain"], "epochs": 1}
 
 
 def main(folder):
