@@ -13,6 +13,7 @@ Self-supervised pre-training uses no other rows than ``plain``, but looks at the
 labels. Its control spends the same passes on more epochs.
 """
 
+from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
@@ -32,14 +33,18 @@ AS_BALANCED = "as_balanced"
 # --------------------------------------------------------------------------- pseudo-labels
 
 
+def _between(value, low, high):
+    return isinstance(value, Real) and not isinstance(value, bool) and low < value < high
+
+
 def _check_labelled(labelled=LABELLED, weighted=False):
-    if isinstance(labelled, bool) or not 0 < labelled < 1:
+    if not _between(labelled, 0, 1):
         raise ValueError(f"labelled is a share between 0 and 1, not {labelled!r}")
 
 
 def _check_pool(pool, labelled=LABELLED, prior="matched", weighted=False):
     _check_labelled(labelled)
-    if pool != AS_BALANCED and (isinstance(pool, bool) or not 0 < pool < np.inf):
+    if pool != AS_BALANCED and not _between(pool, 0, np.inf):
         raise ValueError(
             f"the pool is a multiple of the labelled part, above 0, or {AS_BALANCED}, not {pool!r}"
         )
@@ -315,7 +320,8 @@ class Plan(NamedTuple):
 def _plan(cell, share):
     cell.need(cell.neural, f"{cell.learner} has no hidden layers to pre-train")
     (kind,) = learner_class(cell.learner).features.values()
-    return Plan(TASKS[kind](cell), max(1, round(share * cell.make().epochs)))
+    task = TASKS[kind](cell)
+    return Plan(task, max(1, round(share * cell.make().epochs / task.views)))
 
 
 class Pretraining:
@@ -366,7 +372,7 @@ class Pretraining:
 
 
 def _check_share(share, weighted=False):
-    if isinstance(share, bool) or not 0 < share < np.inf:
+    if not _between(share, 0, np.inf):
         raise ValueError(f"pre-training is a share of the learner's epochs, above 0, not {share!r}")
 
 
@@ -397,7 +403,8 @@ def self_supervised(cell, share, weighted=False):
     Parameters
     ----------
     share : float
-        Epochs of pre-training, as a share of the learner's epochs; at least one.
+        Rows that pre-training may pass, as a share of those of the learner's epochs. Each of its
+        epochs passes every row twice, or four times; there is one at least.
     weighted : bool
         Inverse-frequency weights after it.
 
