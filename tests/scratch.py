@@ -8,6 +8,8 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).resolve().parents[1]
 PARTS = ["imbbench", "notebooks", "web", "dvc.yaml", "params.yaml", "pyproject.toml", ".dvcignore"]
+# They need data sets that copies do not have, or minutes.
+LEFT_OUT = ["right_and_wrong", "replications"]
 
 
 def run(folder, *command, check=True, **options):
@@ -40,16 +42,27 @@ def copy_project(folder, change):
             shutil.copy(source, folder / part)
     (folder / ".gitignore").write_text("/data/\n__pycache__/\n")
     edit_params(folder, change)
+    edit_yaml(folder / "dvc.yaml", leave_out)
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
     run(folder, "dvc", "config", "core.analytics", "false")
 
 
+def leave_out(pipeline):
+    """Take the stages out that no copy runs."""
+    for stage in LEFT_OUT:
+        del pipeline["stages"][stage]
+
+
 def edit_params(folder, change):
     """Change ``params.yaml`` of a copy by a function on its content."""
+    edit_yaml(folder / "params.yaml", change)
+
+
+def edit_yaml(path, change):
+    """Change a YAML file in place by a function on its content."""
     yaml = YAML()
-    path = folder / "params.yaml"
-    params = yaml.load(path.read_text(encoding="utf-8"))
-    change(params)
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    change(content)
     with path.open("w", encoding="utf-8", newline="\n") as file:
-        yaml.dump(params, file)
+        yaml.dump(content, file)
