@@ -437,9 +437,13 @@ def study_conclusion(numbers, by_learner):
 
 
 def top(board, count=10):
-    """The first rows of the leaderboard for reading; see :func:`imbbench.tables.widely_run`."""
+    """The first rows of the leaderboard for reading; see :func:`imbbench.tables.widely_run`.
+
+    A strategy that is the control of another is marked.
+    """
     rows = widely_run(board).head(count)
-    table = pd.DataFrame({"strategy": "`" + rows["label"] + "`"})
+    mark = np.where(rows["strategy"].isin(board["control"]), "` (a control)", "`")
+    table = pd.DataFrame({"strategy": "`" + rows["label"] + mark})
     table["data sets"] = rows["datasets"]
     table["mean rank"] = rows["rank"].round(0).astype(int)
     for name, title in {

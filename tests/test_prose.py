@@ -189,3 +189,20 @@ def test_summary_reads_the_committed_tables(tmp_path, monkeypatch):
     numbers = tables.headline(tables.load_runs(study), tables.load_loops(study))
     said = prose.study_conclusion(numbers, tables.learner_effects(tables.load_runs(study)))
     assert f"{numbers['tuned']['mean_difference']:+.3f}" in said
+
+
+def test_the_leaderboard_marks_what_is_a_control():
+    runs = pd.DataFrame(
+        [
+            row(name, "mlp", family, strategy, split, control=control, macro_f1=0.5 + split / 10)
+            for name in ("d", "e", "f")
+            for family, strategy, control in (
+                ("reference", "plain", ""),
+                ("schedule", "two_branches", "plain"),
+                ("schedule", "bbn", "two_branches"),
+            )
+            for split in (0, 1)
+        ]
+    )
+    table = prose.top(tables.leaderboard(runs))
+    assert set(table["strategy"]) == {"`two_branches` (a control)", "`bbn`"}
