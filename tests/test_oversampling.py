@@ -385,6 +385,26 @@ def test_the_gan_learns_what_its_classes_look_like():
     assert 0.2 < (new[:, 2] == 2).mean() < 0.8
 
 
+def test_many_numbers_are_written_as_their_principal_components():
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [300, 40])
+    apart = np.outer(y - 0.5, rng.normal(0, 1, 100))
+    X = np.column_stack([rng.normal(0, 1, (340, 8)) @ rng.normal(0, 1, (8, 100)) + apart, y])
+    X[:, 0] = 3.0
+    gan = ConditionalGAN(hidden=[32], latent=8, steps=100, batch_size=32, random_state=0)
+    new = gan.fit_resample(X, y)[0][len(y) :]
+    assert (new[:, 0] == 3).all()
+    assert (new.min(axis=0) >= X.min(axis=0)).all()
+    assert (new.max(axis=0) <= X.max(axis=0)).all()
+    assert (new[:, -1] == 1).mean() > 0.9
+    # Eight directions, the distance of the classes and the constant is all there is, but for what
+    # cutting to the range adds.
+    spread = np.linalg.svd(new[:, :-1] - new[:, :-1].mean(axis=0), compute_uv=False) ** 2
+    assert spread[:9].sum() / spread.sum() > 0.95
+    few = ConditionalGAN(**SMALL).fit_resample(X[-60:], y[-60:])[0]  # fewer rows than components
+    assert np.isfinite(few).all()
+
+
 def test_the_gan_hangs_on_its_seed_alone():
     X, y = two_by_two(np.random.default_rng(0))
     state = torch.get_rng_state()

@@ -25,6 +25,7 @@ from imbbench.strategies import strategy
 PENALTY = 10.0  # weight of the critic's gradient penalty
 CRITIC_STEPS = 5  # per generator step
 TEMPERATURE = 0.2  # of the Gumbel-softmax
+COMPONENTS = 64  # of more numbers than this the networks see so many principal components
 
 
 def _check_ratio(ratio=1):
@@ -191,7 +192,9 @@ class ConditionalGAN(BaseOverSampler):
     Trained on all classes, so that small ones share what all have in common; only classes that
     need rows get them. Numbers are standardised inside and what is generated is cut to the range
     seen; nominal columns, and any of two values, are one-hot groups through a Gumbel-softmax, of
-    which the largest counts.
+    which the largest counts. More than 64 numbers are generated as their first 64 principal
+    components: of 384 coordinates of sentence embeddings the networks did not learn in 500 steps
+    which class they were asked for, of 64 components they did.
 
     Parameters
     ----------
@@ -382,12 +385,23 @@ class _Coder:
             self.mean = numbers.mean(axis=0, dtype=np.float64)
             self.scale = numbers.std(axis=0, dtype=np.float64)
             self.scale[self.scale == 0] = 1.0
-        self.widths = [numbers.shape[1], *map(len, self.codes)]
+        self.axes = None
+        if numbers.shape[1] > COMPONENTS:
+            _, spread, axes = np.linalg.svd(self._standard(numbers), full_matrices=False)
+            kept = min(COMPONENTS, np.count_nonzero(spread > 1e-3 * spread[0]))
+            self.axes, self.spread = axes[:kept], spread[:kept] / np.sqrt(len(X))
+        width = numbers.shape[1] if self.axes is None else len(self.axes)
+        self.widths = [width, *map(len, self.codes)]
+
+    def _standard(self, numbers):
+        return (numbers - self.mean) / self.scale
 
     def encode(self, X):
         """Rows as the critic sees them, (N, sum of widths)."""
         numbers = X[:, ~self.nominal]
-        parts = [(numbers - self.mean) / self.scale] if numbers.size else []
+        parts = [self._standard(numbers)] if numbers.size else []
+        if self.axes is not None:
+            parts = [parts[0] @ self.axes.T / self.spread]
         for column, codes in zip(X.T[self.nominal], self.codes, strict=True):
             parts.append(column[:, None] == codes)
         return np.concatenate(parts, axis=1, dtype=np.float32)
@@ -396,6 +410,8 @@ class _Coder:
         """Rows with one column per feature, (N, d)."""
         numbers, *groups = np.split(rows, np.cumsum(self.widths)[:-1], axis=1)
         X = np.empty((len(rows), len(self.nominal)), dtype)
+        if self.axes is not None:
+            numbers = numbers * self.spread @ self.axes
         if numbers.shape[1]:
             X[:, ~self.nominal] = np.clip(numbers * self.scale + self.mean, self.low, self.high)
         for column, group, codes in zip(
