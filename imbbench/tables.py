@@ -584,6 +584,7 @@ def headline(runs, loops):
         "run_stages": len(loops),
         "utilisation": loops["cpu_seconds"].sum() / available,
         "cores": int(loops["cores"].max()),
+        "cpu_minutes": loops["cpu_seconds"].sum() / 60,
         "loop_minutes": loops["loop_seconds"].sum() / 60,
         "stage_minutes": loops["stage_seconds"].sum() / 60,
         "overhead_seconds_median": overhead.median(),
