@@ -221,8 +221,12 @@ def test_optimism_is_the_mean_difference_with_its_interval():
     ("above", "word"), [(0, "nil"), (1, "nil"), (2, "mixed"), (5, "mixed"), (6, "optimistic")]
 )
 def test_verdict_counts_the_intervals_above_zero(above, word):
-    part = pd.DataFrame({"low": [0.1] * above + [-0.1] * (10 - above)})
+    part = pd.DataFrame({"low": [0.1] * above + [-0.1] * (10 - above), "high": 0.2})
     assert leakage.verdict(part) == word
+
+
+def test_verdict_is_not_optimistic_where_as_many_intervals_lie_below():
+    assert leakage.verdict(pd.DataFrame({"low": [0.1, -0.2], "high": [0.2, -0.1]})) == "nil"
 
 
 def test_tables_and_sentences_are_made_of_the_numbers(summary):
