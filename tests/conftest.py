@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 # Set before numpy and torch start their threads: two workers share the machine.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -167,6 +168,14 @@ def write_study():
         (root / "params.yaml").write_text(json.dumps(params, indent=1), encoding="utf-8")
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def subnormal_numbers():
+    """A cell that ran in this process has set them to zero for its own sake."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_flush_denormal(False)
 
 
 @pytest.fixture
