@@ -42,7 +42,7 @@ class Protocol(BaseModel):
     splits: int | None = Field(None, ge=1, description="run the first so many splits only")
     validation: float = Field(0.2, gt=0, le=0.5)
     seed: int = 0
-    time_limit: float = Field(600, gt=0, description="seconds per cell")
+    time_limit: float = Field(600, gt=0, description="processor seconds per cell")
     encoder: str = ENCODER
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -244,12 +245,26 @@ def tokenize(texts, encoder=ENCODER):
     return np.load(path)
 
 
-def _tokenizer(folder):
+@contextmanager
+def _loading(folder):
+    """Say what to do where an encoder cannot be loaded."""
     # The library asks for a progress bar of notebooks that it never shows here.
     warnings.filterwarnings("ignore", message="IProgress not found")
-    from transformers import AutoTokenizer
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"encoder '{folder}' cannot be loaded: neither a folder with a model in safetensors, "
+            f"nor a model that Hugging Face gave ({str(error).splitlines()[0]}). Check the name "
+            "under protocol.encoder in params.yaml and the network, or give a local folder."
+        ) from error
 
-    return AutoTokenizer.from_pretrained(folder)
+
+def _tokenizer(folder):
+    with _loading(folder):
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(folder)
 
 
 def pretrained(folder, layers=None):
@@ -262,20 +277,21 @@ def pretrained(folder, layers=None):
     layers : int, optional
         Keep so many, counted from the bottom.
     """
-    warnings.filterwarnings("ignore", message="IProgress not found")
-    from transformers import AutoConfig, AutoModel
-    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+    with _loading(folder):
+        from transformers import AutoConfig, AutoModel
+        from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
-    disable_progress_bar()
-    set_verbosity_error()
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        disable_progress_bar()
+        set_verbosity_error()
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
     if layers is not None:
         if not 1 <= layers <= config.num_hidden_layers:
             raise ValueError(f"layers is {layers}, the encoder has {config.num_hidden_layers}")
         config.num_hidden_layers = layers
-    return AutoModel.from_pretrained(
-        folder, config=config, use_safetensors=True, trust_remote_code=False
-    )
+    with _loading(folder):
+        return AutoModel.from_pretrained(
+            folder, config=config, use_safetensors=True, trust_remote_code=False
+        )
 
 
 def _encode(texts, encoder, batch=64):

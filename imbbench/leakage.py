@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from imblearn.under_sampling import EditedNearestNeighbours, RandomUnderSampler
+from scipy.special import bdtrc
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer
 from sklearn.feature_selection import SelectKBest, chi2, f_classif
 from sklearn.metrics import average_precision_score
@@ -717,11 +718,13 @@ def verdict(part):
     Returns
     -------
     str
-        By the share of intervals above zero less the share below: optimistic from more than a
-        half on, nil up to a tenth.
+        By the number of intervals above zero less those below: nil where chance alone would give
+        as many in more than one case of twenty, else optimistic where it is more than half.
     """
-    share = (part["low"] > 0).mean() - (part["high"] < 0).mean()
-    return "optimistic" if share > 0.5 else "nil" if share <= 0.1 else "mixed"
+    above = int((part["low"] > 0).sum() - (part["high"] < 0).sum())
+    if above < 1 or bdtrc(above - 1, len(part), 0.025) > 0.05:
+        return "nil"
+    return "optimistic" if above > len(part) / 2 else "mixed"
 
 
 def conclusion(summary, control):

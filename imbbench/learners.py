@@ -213,6 +213,8 @@ class MLP(_Learner):
     pretrain : callable, optional
         ``pretrain(trunk, inputs, rng) -> rows``: trains the trunk in place before anything else,
         on the inputs without labels; returns the rows that went through it.
+    device : str, optional
+        Of torch, e.g. ``cuda:1``. Default: ``cuda`` where torch finds it, else ``cpu``.
     categorical : ndarray of bool, (d,), optional
     random_state : int, optional
 
@@ -247,6 +249,7 @@ class MLP(_Learner):
         head=None,
         stepper=None,
         pretrain=None,
+        device=None,
         categorical=None,
         random_state=None,
     ):
@@ -262,6 +265,7 @@ class MLP(_Learner):
         self.head = head
         self.stepper = stepper
         self.pretrain = pretrain
+        self.device = device
         self.categorical = categorical
         self.random_state = random_state
 
@@ -294,7 +298,7 @@ class MLP(_Learner):
         self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
         generator = np.random.default_rng(self.random_state)
         torch.manual_seed(generator.integers(2**31))
-        self.device_ = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device_ = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
         self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
@@ -511,7 +515,7 @@ class CNN(MLP):
     hidden : tuple of int
         Widths of the layers after them.
     epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
-pretrain, categorical, random_state
+pretrain, device, categorical, random_state
         As for :class:`MLP`.
 
     Notes
@@ -536,6 +540,7 @@ pretrain, categorical, random_state
         head=None,
         stepper=None,
         pretrain=None,
+        device=None,
         categorical=None,
         random_state=None,
     ):
@@ -552,6 +557,7 @@ pretrain, categorical, random_state
             head=head,
             stepper=stepper,
             pretrain=pretrain,
+            device=device,
             categorical=categorical,
             random_state=random_state,
         )
@@ -597,7 +603,7 @@ class MiniLMFinetune(MLP):
     freeze_embeddings : bool
         Keep the token embeddings as they are: most of the weights, none of the depth.
     epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
-pretrain, categorical, random_state
+pretrain, device, categorical, random_state
         As for :class:`MLP`.
     """
 
@@ -623,6 +629,7 @@ pretrain, categorical, random_state
         head=None,
         stepper=None,
         pretrain=None,
+        device=None,
         categorical=None,
         random_state=None,
     ):
@@ -638,6 +645,7 @@ pretrain, categorical, random_state
             head=head,
             stepper=stepper,
             pretrain=pretrain,
+            device=device,
             categorical=categorical,
             random_state=random_state,
         )

@@ -430,8 +430,8 @@ def study_conclusion(numbers, by_learner):
     running = numbers["running"]
     if running["stage_minutes"]:
         lines.append(
-            f"- Fitting and predicting took {running['cpu_minutes']:.0f} minutes of processor time; "
-            f"the {running['run_stages']} run stages, with whatever ran beside them on the "
+            f"- Fitting and predicting took {running['cpu_minutes']:.0f} minutes of processor "
+            f"time; the {running['run_stages']} run stages, with whatever ran beside them on the "
             f"{running['cores']} cores, add up to {running['stage_minutes']:.0f} minutes."
         )
     return "\n".join(lines)

@@ -176,23 +176,29 @@ def test_one_learner(cls):
 # Quotas of bins
 
 
+def quotas(sizes, weights, total, seed=0):
+    rng = np.random.RandomState(seed)
+    return _quotas(np.array(sizes), np.array(weights, float), total, rng)
+
+
 @given(
     st.lists(st.tuples(st.integers(0, 9), st.floats(0.01, 100)), min_size=1, max_size=6),
+    st.integers(0, 99),
     st.data(),
 )
-def test_quotas_add_up_and_fit(bins, data):
+def test_quotas_add_up_and_fit(bins, seed, data):
     sizes, weights = np.array(bins).T
     sizes = sizes.astype(int)
     total = data.draw(st.integers(0, sizes.sum()))
-    quotas = _quotas(sizes, weights, total)
-    assert quotas.sum() == total
-    assert (quotas >= 0).all()
-    assert (quotas <= sizes).all()
-    # Of two bins that could give more, the one with half the weight does not get more.
+    found = quotas(sizes, weights, total, seed)
+    assert found.sum() == total
+    assert (found >= 0).all()
+    assert (found <= sizes).all()
+    # A bin that could give more gives no less than one of smaller weight, but for rounding.
     for a in range(len(sizes)):
         for b in range(len(sizes)):
-            if weights[a] >= weights[b] and quotas[a] < sizes[a]:
-                assert quotas[a] >= quotas[b] - 1
+            if weights[a] >= weights[b] and found[a] < sizes[a]:
+                assert found[a] >= found[b] - 1
 
 
 @pytest.mark.parametrize(
@@ -200,13 +206,21 @@ def test_quotas_add_up_and_fit(bins, data):
     [
         ([100, 100, 100], [1, 1, 1], 30, [10, 10, 10]),
         ([100, 0, 100], [1, 9, 1], 30, [15, 0, 15]),  # an empty bin
-        ([100, 4, 100], [1, 1, 2], 30, [9, 4, 17]),  # a bin below its quota: 6 more, 2 and 4
+        ([100, 3, 100], [1, 1, 2], 30, [9, 3, 18]),  # a bin below its quota hands the rest on
+        ([1, 4, 100], [5, 3, 1], 30, [1, 4, 25]),  # the second only after the first has
         ([1, 2, 3], [5, 1, 1], 6, [1, 2, 3]),  # everything
-        ([9, 9, 9], [1, 3, 2], 2, [0, 1, 1]),  # fewer rows than bins
+        ([4, 4], [1, 1], 0, [0, 0]),
     ],
 )
 def test_quotas(sizes, weights, total, expected):
-    assert _quotas(np.array(sizes), np.array(weights, float), total).tolist() == expected
+    for seed in range(5):
+        assert quotas(sizes, weights, total, seed).tolist() == expected
+
+
+def test_no_bin_is_rounded_up_for_good():
+    """Three rows of five bins: each bin gives its share in the long run, the first no more."""
+    mean = np.mean([quotas([9] * 5, [1, 1, 1, 1, 2], 3, seed) for seed in range(2000)], axis=0)
+    np.testing.assert_allclose(mean, [0.5, 0.5, 0.5, 0.5, 1.0], atol=0.05)
 
 
 # Self-paced ensemble
@@ -214,7 +228,7 @@ def test_quotas(sizes, weights, total, expected):
 
 def drawn(hardness, size, angle, bins=5):
     rows = _self_paced_draw(np.array(hardness), size, angle, bins, np.random.RandomState(0))
-    assert len(rows) == size == len(set(rows))
+    assert len(rows) == size
     return np.bincount(
         np.minimum((np.array(hardness)[rows] * bins).astype(int), bins - 1), minlength=bins
     )
@@ -243,22 +257,28 @@ def test_half_way_alpha_is_one():
 
 def test_a_small_bin_hands_its_quota_on():
     hardness = np.concatenate([np.zeros(500), [0.5] * 3, np.ones(500)])
-    assert drawn(hardness, 90, np.pi / 2).tolist() == [44, 0, 3, 0, 43]
+    assert drawn(hardness, 91, np.pi / 2).tolist() == [44, 0, 3, 0, 44]
 
 
 @pytest.mark.parametrize("value", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("angle", [0.1, np.pi / 2])
 def test_constant_hardness_is_one_bin(value, angle):
-    rows = _self_paced_draw(np.full(100, value), 40, angle, 5, np.random.RandomState(0))
-    assert len(set(rows)) == 40
+    hardness = np.full(100, value) + np.resize([0, 1e-16], 100)  # sums in another order
+    rng = np.random.RandomState(0)
+    rows = np.concatenate([_self_paced_draw(hardness, 40, angle, 5, rng) for _ in range(50)])
+    hits = np.bincount(rows, minlength=100)
+    assert len(rows) == 2000
+    assert hits.min() > 4
+    assert abs(hits[::2].sum() - 1000) < 100
 
 
 def test_rows_of_a_bin_are_equally_likely():
     rng = np.random.RandomState(0)
     hits = np.zeros(20)
     for _ in range(2000):
-        hits[_self_paced_draw(np.repeat([0.0, 1.0], 10), 10, np.pi / 2, 5, rng)] += 1
-    np.testing.assert_allclose(hits / 2000, 0.5, atol=0.05)
+        rows = _self_paced_draw(np.repeat([0.0, 1.0], 10), 10, np.pi / 2, 5, rng)
+        hits += np.bincount(rows, minlength=20)
+    np.testing.assert_allclose(hits / 2000, 0.5, atol=0.06)
 
 
 def test_self_paced_sees_all_of_the_smallest_class_and_as_many_of_each_other(fits):
@@ -274,7 +294,6 @@ def test_self_paced_sees_all_of_the_smallest_class_and_as_many_of_each_other(fit
         assert np.bincount(labels).tolist() == [10, 10, 10]
         assert weight is None
         assert set(range(90, 100)) <= set(rows[:, 0])
-        assert len(set(rows[:, 0])) == 30
         assert (y[rows[:, 0].astype(int)] == labels).all()
 
 
@@ -320,8 +339,8 @@ def test_the_pool_shrinks_to_the_size_of_the_smallest_class(fits):
         pool = 640 / 2**i  # f = (10 / 640)^(1 / 6) = 1 / 2
         majority = rows[labels == 0][:, 0]
         assert majority.max() < pool
-        assert len(set(majority)) == 10
-    assert set(fits[6][0][:, 0]) == set(range(10)) | set(range(640, 650))
+        assert set(rows[labels == 1][:, 0]) == set(range(640, 650))
+    assert majority.max() < 10
 
 
 def test_the_pool_never_falls_below_the_smallest_class(fits):
@@ -338,15 +357,14 @@ def test_equal_classes():
 def test_ties_are_broken_at_random(fits):
     """With equal confidence the rows that stay are not those that come first."""
     X, y = numbered([400, 10])
-    kept = np.zeros(400)
+    kept = []
     for seed in range(60):
         fits.clear()
         BalanceCascade(Recorder(lambda X, i: 0 * X[:, 0]), 2, random_state=seed).fit(X, y)
-        rows = fits[1][0][:, 0]
-        kept[rows[rows < 400].astype(int)] += 1
-    halves = kept[:200].sum(), kept[200:].sum()
-    assert sum(halves) == 600
-    assert min(halves) > 240
+        rows, labels, _ = fits[1]
+        kept.extend(rows[labels == 0][:, 0])
+    assert len(kept) == 600
+    assert 240 < np.sum(np.array(kept) < 200) < 360
 
 
 def test_surest_is_meant_of_the_sum_over_rounds(fits):
@@ -354,7 +372,7 @@ def test_surest_is_meant_of_the_sum_over_rounds(fits):
     # The first learner is sure of rows 0-19; the second is a little more of 20-29.
     says = lambda X, i: np.where(X[:, 0] < 20, [0.0, 0.4, 0.5][i], [0.6, 0.3, 0.5][i])  # noqa: E731
     BalanceCascade(Recorder(says), 3, random_state=0).fit(X, y)
-    assert {20, 21, 22, 23, 24, 25, 26, 27, 28, 29} <= set(fits[2][0][:, 0])
+    assert set(fits[2][0][:, 0]) <= set(range(20, 40))
 
 
 def test_each_class_has_its_pool(fits):
@@ -365,8 +383,12 @@ def test_each_class_has_its_pool(fits):
 
     X, y = numbered([160, 40, 10])
     BalanceCascade(Three(), 3, random_state=0).fit(X, y)
-    rows = fits[2][0][:, 0]
-    assert set(rows) == set(range(10)) | set(range(160, 170)) | set(range(200, 210))
+    pools = [set(range(10)), set(range(160, 170)), set(range(200, 210))]
+    rows, labels, _ = fits[2]
+    for c, pool in enumerate(pools):
+        assert set(rows[labels == c][:, 0]) <= pool
+    first = fits[0][0][:, 0]
+    assert ((first > 10) & (first < 160)).any()
 
 
 # SMOTE inside

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from imbbench import features as module
-from imbbench.features import Prepared, embed, features, matrix, tfidf
+from imbbench.errors import StudyError
+from imbbench.features import Prepared, embed, features, matrix, tfidf, tokenize
 
 TRAIN = np.arange(8)
 
@@ -138,3 +139,20 @@ def test_encoder(encoder):
     np.testing.assert_allclose(_encode(texts[::-1], encoder)[::-1], vectors, atol=1e-5)
     np.testing.assert_allclose(_encode(texts, encoder, batch=1), vectors, atol=1e-5)
     assert len(np.unique(vectors.round(3), axis=0)) == 4
+
+
+def test_unknown_encoder(tmp_path, monkeypatch):
+    """No folder, and no network to ask for a model of that name."""
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    for load in (embed, tokenize):
+        with pytest.raises(StudyError, match=r"'no/such-model' cannot be loaded.*encoder in"):
+            load(["a text"], "no/such-model")
+
+
+def test_folder_without_a_model(tmp_path):
+    with pytest.raises(StudyError, match="cannot be loaded: neither a folder with a model"):
+        embed(["a text"], str(tmp_path))
+
+
+def refuse(*_, **__):
+    raise OSError("the network is down")

@@ -81,6 +81,15 @@ def sleeping(cell):
         pytest.fail("a strategy can swallow its time limit")
 
 
+def computing(cell):
+    started = time.process_time()
+    try:
+        while time.process_time() - started < 5:
+            pass
+    except Exception:
+        pytest.fail("a strategy can swallow its time limit")
+
+
 class Broken:
     def __init__(self, p):
         self.p = p
@@ -140,22 +149,26 @@ def test_only_the_first_splits(tried):
     assert tried(lambda cell: cell.fit(), split=0, splits=1)[0][0]["status"] == "ok"
 
 
-def test_a_time_limit_cannot_be_swallowed(study, tried):
-    study.protocol = study.protocol.model_copy(update={"time_limit": 0.3})
-    started = time.perf_counter()
-    rows, timing, _ = tried(sleeping)
-    assert time.perf_counter() - started < 3
+@pytest.mark.parametrize(("function", "limit"), [(computing, 0.3), (sleeping, 0.03)])
+def test_a_time_limit_cannot_be_swallowed(study, tried, function, limit):
+    """It counts processor time, and ten times as much of waiting."""
+    study.protocol = study.protocol.model_copy(update={"time_limit": limit})
+    started = time.process_time(), time.perf_counter()
+    rows, timing, _ = tried(function)
+    assert time.process_time() - started[0] < 3
+    assert time.perf_counter() - started[1] < 30
     assert rows[0]["status"] == "timed out"
-    assert rows[0]["reason"] == "longer than 0.3 s"
+    assert rows[0]["reason"] == f"longer than {limit:g} s of processor time"
     assert timing["fit_seconds"] >= 0.3
 
 
 @pytest.mark.parametrize("function", [lambda cell: cell.fit(), failing])
-def test_the_alarm_is_off_after_a_cell(tried, function):
-    before = signal.getsignal(signal.SIGALRM)
+def test_the_alarms_are_off_after_a_cell(tried, function):
+    before = signal.getsignal(signal.SIGALRM), signal.getsignal(signal.SIGPROF)
     tried(function)
     assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
-    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_PROF) == (0, 0)
+    assert (signal.getsignal(signal.SIGALRM), signal.getsignal(signal.SIGPROF)) == before
 
 
 def test_a_cell_that_fails_in_scoring_is_recorded(tried, monkeypatch):

@@ -1,7 +1,8 @@
 """Family ensemble: many learners, each on a training set of its own.
 
-Every entry costs 20 learners and is compared with a plain ensemble of 20. The classes follow
-scikit-learn and take any learner; imbalanced-learn's are used where it has the method as published.
+Every entry has 20 learners and is compared with a plain ensemble of 20; only MESA fits many more
+on the way to its 20. The classes follow scikit-learn and take any learner; imbalanced-learn's are
+used where it has the method as published.
 """
 
 from numbers import Integral
@@ -96,10 +97,11 @@ def _others(y):
     return np.flatnonzero(y == smallest), others, counts[smallest]
 
 
-def _quotas(sizes, weights, total):
+def _quotas(sizes, weights, total, rng):
     """Whole numbers of rows per bin, in proportion to weights and none above a bin's size.
 
-    What a bin cannot give is handed on to the others, in proportion to theirs.
+    What a bin cannot give is handed on to the others, in proportion to theirs. Which bins are
+    rounded up is drawn, so that few rows of many bins do not always come from the same ones.
     """
     quotas, open_ = np.zeros(len(sizes)), sizes > 0
     left = total
@@ -111,28 +113,24 @@ def _quotas(sizes, weights, total):
         quotas[over] = sizes[over]
         left -= sizes[over].sum()
         open_ &= ~over
-    taken = quotas.astype(int)
-    largest = np.argsort(taken - quotas, kind="stable")
-    taken[largest[: total - taken.sum()]] += 1
-    return taken
+    ends = np.cumsum(quotas)
+    ends[-1] = total  # the sum of floats may fall short of it
+    return np.diff(np.floor(ends + rng.random_sample()).astype(int), prepend=0)
 
 
 def _self_paced_draw(hardness, size, angle, bins, rng):
     """Positions of ``size`` rows, drawn from bins of equal width by the mean hardness of each."""
     low, high = hardness.min(), hardness.max()
-    if low == high:
-        return rng.choice(len(hardness), size, replace=False)
+    if high - low < 1e-9:
+        return rng.choice(len(hardness), size)
     bin_of = np.minimum(((hardness - low) * (bins / (high - low))).astype(int), bins - 1)
     sizes = np.bincount(bin_of, minlength=bins)
     mean = np.bincount(bin_of, hardness, minlength=bins) / np.maximum(sizes, 1)
     # 1 / (mean + tan(angle)) but for a factor, and finite where the tangent is not.
     weights = 1 / (mean * np.cos(angle) + np.sin(angle))
-    quotas = _quotas(sizes, weights, size)
-    # In random order within bins: the first of each bin are a draw without replacement.
-    order = rng.permutation(len(hardness))
-    order = order[np.argsort(bin_of[order], kind="stable")]
-    starts = np.cumsum(sizes) - sizes
-    return np.concatenate([order[s : s + q] for s, q in zip(starts, quotas, strict=True)])
+    quotas = _quotas(sizes, weights, size, rng)
+    members = [np.flatnonzero(bin_of == b) for b in range(bins)]
+    return np.concatenate([rng.choice(m, n) for m, n in zip(members, quotas, strict=True) if n])
 
 
 class SelfPacedEnsemble(_Ensemble):
@@ -161,9 +159,9 @@ class SelfPacedEnsemble(_Ensemble):
     References
     ----------
     Liu et al., Self-paced ensemble for highly imbalanced massive data classification, ICDE 2020.
-    Binary there; with several classes each is drawn down to the smallest. Rows are drawn without
-    replacement, what a bin cannot give is handed on to the others, and the first, random learner
-    stays in the mean.
+    Binary there; with several classes each is drawn down to the smallest. Rows are drawn with
+    replacement, as in the authors' library: the trees differ more. A bin gives no more than it
+    has rows and hands the rest on to the others. The first, random learner stays in the mean.
 
     Examples
     --------
@@ -193,7 +191,7 @@ class SelfPacedEnsemble(_Ensemble):
             rows = [minority]
             for part in parts.values():
                 if i == 0:
-                    drawn = rng.choice(len(part), size, replace=False)
+                    drawn = rng.choice(len(part), size)
                 else:
                     hardness = 1 - confidence[part] / i
                     angle = np.pi / 2 * i / (self.n_estimators - 1)
@@ -211,8 +209,8 @@ class BalanceCascade(_Ensemble):
 
     Each of the T learners sees the smallest class and as many random rows of every other class's
     pool. After each but the last, the rows of a pool that the learners so far are surest about
-    are dropped, so that the share (n_min / n_c)^(1 / (T - 1)) of it stays and the last learner
-    gets all that is left, n_min rows.
+    are dropped, so that the share (n_min / n_c)^(1 / (T - 1)) of it stays and n_min rows are left
+    for the last learner.
 
     Parameters
     ----------
@@ -232,7 +230,9 @@ class BalanceCascade(_Ensemble):
     ----------
     Liu, Wu, Zhou, Exploratory undersampling for class-imbalance learning, IEEE SMC-B 39, 2009.
     There each learner is an AdaBoost whose threshold gives the false-positive rate; dropping by
-    rank gives the same share, and equally sure rows are dropped at random. The learners'
+    rank gives the same share, and equally sure rows are dropped at random. Rows are drawn from a
+    pool with replacement, as in the library imbalanced-ensemble (whose pools shrink to the power
+    1 / T, not 1 / (T - 1) as published and here). The learners'
     probabilities are averaged. Binary there; with several classes each has its pool.
 
     Examples
@@ -256,7 +256,7 @@ class BalanceCascade(_Ensemble):
         full = {c: len(pool) for c, pool in pools.items()}
         confidence = np.zeros(len(y))
         for i in range(1, self.n_estimators + 1):
-            drawn = [rng.choice(pool, size, replace=False) for pool in pools.values()]
+            drawn = [rng.choice(pool, size) for pool in pools.values()]
             rows = np.concatenate([minority, *drawn])
             learner = self._grow(rng, X[rows], y[rows])
             if i == self.n_estimators:
