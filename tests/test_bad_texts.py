@@ -1,0 +1,99 @@
+"""Texts that nobody plans for, from the raw file to the metrics of every learner of texts."""
+
+import csv
+import hashlib
+import io
+import json
+
+import numpy as np
+import pytest
+
+from imbbench import config, run
+from imbbench.datasets import parse_dataset
+from imbbench.errors import StudyError
+from imbbench.prepare import prepare
+
+SETTINGS = {
+    "tfidf_logreg": {"C": 10.0},
+    "minilm_head": {"hidden": [], "epochs": 2, "batch_size": 8},
+    "minilm_finetune": {"layers": 1, "epochs": 1, "batch_size": 8, "max_length": 16},
+}
+ODD = [
+    *("", "   ", "\t", "\u200b", "\ufeff", "\u0301", "\x01\x02", "a\rb", "line\nbreak", "x\u2028y"),
+    *("0", "12345 67", "-1e999", "NA", "null", "nan", '"', ",", "=1+1", "#", "ok"),
+    *("€", "😀😀", "👩‍👩‍👧", "привет мир", "你好", "مرحبا", "a" * 3000, "call " * 3000),
+]
+PLAIN = [f"call now {i}" for i in range(12)] + [f"see you later {i}" for i in range(12)]
+# Of most kinds a few beside ordinary texts, of some all there are.
+KINDS = {
+    "odd": ODD + PLAIN,
+    "empty": [*PLAIN, ""],
+    "blank": PLAIN + [" " * i for i in range(12)],
+    "digits": [f"{i % 4} {i}" for i in range(24)],
+    "one token": [*(["free"] * 6), *(["lunch"] * 6), *"abcdefghijkl"],
+    "longer than the limit": [f"call {i} " + "now win prize " * 300 for i in range(24)],
+    "emoji and other scripts": [f"😀 {w} {i}" for i in range(8) for w in ("да", "你好", "سلام")],
+}
+
+
+@pytest.fixture
+def texts_study(tmp_path, monkeypatch, encoder):
+    """``texts_study(texts, labels)``: a study of those, prepared from a quoted CSV."""
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+
+    def make(texts, labels):
+        table = io.StringIO()
+        csv.writer(table, quoting=csv.QUOTE_ALL).writerows(
+            [("said", "kind"), *zip(texts, labels, strict=True)]
+        )
+        content = table.getvalue().encode()
+        raw = tmp_path / "raw"
+        raw.mkdir()
+        (raw / "data.csv").write_bytes(content)
+        entry = {
+            "source": {"path": "a.csv"},
+            "sha256": {"data": hashlib.sha256(content).hexdigest()},
+            "format": "csv",
+            "target": "kind",
+            "text": "said",
+            "modality": "text",
+            "licence": "none",
+            "why": "a test",
+        }
+        params = {
+            "families": ["reference"],
+            "protocol": {"folds": 3, "time_limit": 60, "encoder": encoder},
+            "learners": SETTINGS,
+            "strategies": {"reference": {"plain": {}}},
+            "datasets": {"odd": entry},
+        }
+        (tmp_path / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
+        prepare("odd", parse_dataset("odd", entry), raw, tmp_path / "data/prepared/odd", folds=3)
+        return config.load()
+
+    return make
+
+
+@pytest.mark.parametrize("learner", SETTINGS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_odd_texts_run_through(kind, learner, texts_study):
+    texts = KINDS[kind]
+    labels = ["many" if i % 3 else "few" for i in range(len(texts))]
+    study = texts_study(texts, labels)
+    prepared, _ = run._data("odd", study.protocol)
+    assert list(prepared.X) == texts
+    for split in range(3):
+        rows, _, _ = run.run_cell(study, run.Task("odd", "reference", learner, "plain", split))
+        assert [row["status"] for row in rows] == ["ok", "ok"], rows[0]["reason"]
+        assert np.isfinite([rows[0]["log_loss"], rows[0]["average_precision"]]).all()
+
+
+@pytest.mark.parametrize(
+    ("few", "different"),
+    [(["rare"], 1), (["rare"] * 5, 1), ([""] * 5, 1), (["rare", "rarer", "rare"], 2)],
+)
+def test_a_class_of_fewer_texts_than_folds_is_refused(few, different, texts_study, tmp_path):
+    problem = f"data set odd: class 'few' has {different} different rows, but 3 folds need one each"
+    with pytest.raises(StudyError, match=problem):
+        texts_study(PLAIN + few, ["many"] * len(PLAIN) + ["few"] * len(few))
+    assert not (tmp_path / "data").exists()
