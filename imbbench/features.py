@@ -253,9 +253,10 @@ def _loading(folder):
     try:
         yield
     except (OSError, ValueError) as error:
+        said = (str(error).splitlines() or [""])[0]
         raise StudyError(
             f"encoder '{folder}' cannot be loaded: neither a folder with a model in safetensors, "
-            f"nor a model that Hugging Face gave ({str(error).splitlines()[0]}). Check the name "
+            f"nor a model that Hugging Face gave ({said}). Check the name "
             "under protocol.encoder in params.yaml and the network, or give a local folder."
         ) from error
 
@@ -340,7 +341,13 @@ def features(kind, prepared, train, encoder=ENCODER):
     if kind == "pixels":
         values = pixels(prepared.X, train)
     elif kind == "tfidf":
-        values = tfidf(prepared.X, train)
+        try:
+            values = tfidf(prepared.X, train)
+        except ValueError:
+            raise StudyError(
+                f"data set {prepared.schema['name']}: no word is in two texts of the training "
+                "part, so TF-IDF has nothing to count; use a learner of embeddings or tokens"
+            ) from None
     elif kind == "tokens":
         values = tokenize(prepared.X, encoder)
     else:

@@ -97,3 +97,17 @@ def test_a_class_of_fewer_texts_than_folds_is_refused(few, different, texts_stud
     with pytest.raises(StudyError, match=problem):
         texts_study(PLAIN + few, ["many"] * len(PLAIN) + ["few"] * len(few))
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize("text", ["word{}", "{}", "😀"])
+def test_texts_without_a_common_word_give_a_reason(text, texts_study):
+    texts = [text.format(i) + " " * i for i in range(24)]
+    study = texts_study(texts, ["many", "many", "few"] * 8)
+    found = {}
+    for learner in SETTINGS:
+        rows, _, _ = run.run_cell(study, run.Task("odd", "reference", learner, "plain", 0))
+        found[learner] = rows[0]["status"], rows[0]["reason"]
+    assert found["minilm_head"] == found["minilm_finetune"] == ("ok", "")
+    status, reason = found["tfidf_logreg"]
+    assert status == "failed"
+    assert "data set odd: no word is in two texts of the training part" in reason
