@@ -251,7 +251,7 @@ def plot(table):
         for name in group:
             places[name], place = place, place + 1
         place += 0.6
-    figure, axes = _figure(1.2 + 0.25 * place, ncols=len(MEASURES), sharey=True)
+    figure, axes = _figure(1.2 + 0.22 * place, ncols=len(MEASURES), sharey=True)
     looks = dict(zip(table["dataset"].unique(), LOOKS, strict=False))
     for ax, (measure, name) in zip(axes[0], MEASURES.items(), strict=True):
         for dataset, (colour, marker) in looks.items():
@@ -263,14 +263,17 @@ def plot(table):
             at = [places[name] for name in part.index]
             ax.plot(part, at, marker, color=colour, ms=5, ls="", zorder=3)
         ax.set_title(name, fontsize=9)
-        low = min(0, np.nanmin(found[measure].to_numpy(float), initial=0))
-        high = np.nanmax(found[measure].to_numpy(float), initial=0.1)
-        ax.set_xlim(low - 0.06 * (high - low), 1.1 * high)
+        values = found[measure].to_numpy(float)
+        middle, half = np.nanmax(values) + np.nanmin(values), np.nanmax(values) - np.nanmin(values)
+        half = max(half, 0.05) * 1.2
+        ax.set_xlim((middle - half) / 2, (middle + half) / 2)
+        ax.locator_params(axis="x", nbins=3)
         ax.grid(axis="y", visible=False)
-    ax = axes[0, 0]
-    ax.set_yticks(list(places.values()), list(places))
-    ax.set_ylim(place - 0.2, -0.7)
-    ax.tick_params(axis="y", length=0)
+        ax.tick_params(axis="y", length=0)
+    scored = set(found.index.get_level_values("strategy"))
+    names = [name if name in scored else f"{name} (does not apply)" for name in places]
+    axes[0, 0].set_yticks(list(places.values()), names)
+    axes[0, 0].set_ylim(place - 0.2, -0.7)
     handles = [
         Line2D([], [], color=c, marker=m, ms=5, ls="", label=dataset)
         for dataset, (c, m) in looks.items()

@@ -161,7 +161,7 @@ def test_figure_names_every_strategy_and_measure(table):
     figure.canvas.draw()
     axes = figure.axes
     names = [label.get_text() for label in axes[0].get_yticklabels()]
-    assert names == ["copies", "eda", "generated_unilm", "back_translation", REAL]
+    assert names == ["copies", "eda", "generated_unilm", "back_translation (does not apply)", REAL]
     assert [ax.get_title("left") for ax in axes] == list(generated.MEASURES.values())
     assert figure.legends[0].get_texts()[0].get_text() == "texts"
 
