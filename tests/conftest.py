@@ -220,3 +220,52 @@ def encoder(tmp_path_factory):
     )
     BertModel(settings).save_pretrained(folder)
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def language_models(tmp_path_factory):
+    """By the key of params.yaml that names it: folders of random models that write words."""
+    import torch
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import (
+        LlamaConfig,
+        LlamaForCausalLM,
+        PreTrainedTokenizerFast,
+        T5Config,
+        T5ForConditionalGeneration,
+    )
+
+    names = {name: number for number, name in enumerate(["<pad>", "<unk>", "</s>", *WORDS])}
+    words = Tokenizer(models.WordLevel(names, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    special = {"pad_token": "<pad>", "unk_token": "<unk>", "eos_token": "</s>"}
+    size = {"vocab_size": len(names), "pad_token_id": 0, "eos_token_id": 2}
+    folder = tmp_path_factory.mktemp("language")
+    torch.manual_seed(0)
+    PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder / "causal")
+    LlamaForCausalLM(
+        LlamaConfig(
+            hidden_size=8,
+            intermediate_size=16,
+            num_hidden_layers=1,
+            num_attention_heads=2,
+            bos_token_id=2,
+            **size,
+        )
+    ).save_pretrained(folder / "causal")
+    words.post_processor = processors.TemplateProcessing("$A </s>", special_tokens=[("</s>", 2)])
+    for name in ("there", "back"):
+        PreTrainedTokenizerFast(tokenizer_object=words, **special).save_pretrained(folder / name)
+        T5ForConditionalGeneration(
+            T5Config(
+                d_model=8,
+                d_kv=4,
+                d_ff=16,
+                num_layers=1,
+                num_heads=2,
+                decoder_start_token_id=0,
+                **size,
+            )
+        ).save_pretrained(folder / name)
+    named = {"there": "there", "back": "back", "model": "causal"}
+    return {key: str(folder / name) for key, name in named.items()}
