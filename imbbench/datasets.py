@@ -129,7 +129,9 @@ class Dataset(BaseModel):
         Role -> checksum of the file's content: ``data``, or ``features`` and ``labels`` (the
         labels in a file of their own), or ``train`` and ``test`` (the set's own test set).
     format
-        How every file but ``labels`` (one label a line) is written.
+        How every file but ``labels`` (one label a line) is written. ``json``: an object of lists
+        of rows that are lists, of which ``train`` and ``test`` (the set's own test set) are read
+        and others left out.
     target
         The label's column.
     columns
@@ -150,6 +152,8 @@ class Dataset(BaseModel):
         for no bound; what no class claims belongs to the class whose bounds are both null.
     long_tail
         Make the training part of every split long-tailed, and its test part even.
+    splits
+        Run on the first so many splits only, where the data set is large.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -157,7 +161,7 @@ class Dataset(BaseModel):
     source: Source
     fallbacks: list[Source] = []
     sha256: dict[str, str]
-    format: Literal["csv", "tsv", "whitespace", "keel", "arff", "parquet"]
+    format: Literal["csv", "tsv", "whitespace", "keel", "arff", "parquet", "json"]
     target: str
     modality: Literal["tabular", "text", "image"]
     licence: str
@@ -174,6 +178,7 @@ class Dataset(BaseModel):
     classes: dict[str, str] = {}
     cut: dict[str, tuple[float | None, float | None]] = {}
     long_tail: LongTail | None = None
+    splits: int | None = Field(None, ge=1, strict=True)
 
     @model_validator(mode="after")
     def _agrees(self):
@@ -191,7 +196,9 @@ class Dataset(BaseModel):
                 )
         if (self.modality == "text") != (self.text is not None):
             raise ValueError("text names the column of texts; modality text needs it")
-        if self.long_tail and "test" in roles:
+        if self.format == "json" and (roles != {"data"} or not self.columns):
+            raise ValueError("format json is one file of role data, and needs columns")
+        if self.long_tail and ("test" in roles or self.format == "json"):
             raise ValueError("long_tail cuts test sets itself; this data set brings its own")
         return self
 

@@ -73,6 +73,8 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
     if tail := dataset.long_tail:
         check_long_tail(name, tail, counts, folds)
         schema["long_tail"] = tail.model_dump()
+    if dataset.splits:
+        schema["splits"] = dataset.splits
     labels_of = {}
     for group, label in zip(groups, labels, strict=True):
         labels_of.setdefault(group, set()).add(label)
@@ -95,7 +97,7 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
         "missing_values": sum(missing.values()),
         "missing_by_column": missing,
         "constant_columns": [c for c, values in columns.items() if len(set(values)) == 1],
-        "dropped_columns": dataset.drop,
+        "dropped_columns": [column or "(no name)" for column in dataset.drop],
         "source": str(dataset.source),
         "licence": dataset.licence,
         "citation": dataset.citation,
@@ -162,6 +164,8 @@ def read(name, dataset, raw_dir):
         frame[dataset.target] = [label.strip() for label in labels]
     else:
         frame, nominal = read_table(name, files["data"], dataset)
+        if dataset.format == "json":
+            part = list(frame.pop("_part"))
     return frame, nominal, part
 
 
@@ -181,7 +185,8 @@ def read_table(name, path, dataset):
         content = decoded(name, path)
         if not content.strip():
             raise StudyError(f"data set {name}: {path.name} is empty; it needs columns and rows")
-        read_format = {"keel": _read_keel, "arff": _read_arff}.get(dataset.format, _read_delimited)
+        readers = {"keel": _read_keel, "arff": _read_arff, "json": _read_json}
+        read_format = readers.get(dataset.format, _read_delimited)
         rows, columns, nominal = read_format(name, content, dataset)
         odd = next((i for i, row in enumerate(rows, 1) if len(row) != len(columns)), None)
         if odd:
@@ -195,10 +200,10 @@ def read_table(name, path, dataset):
             f"data set {name}: duplicate column names {', '.join(map(repr, repeated))}; "
             "give every column a name of its own"
         )
-    if "" in columns:
+    if "" in columns and "" not in dataset.drop:
         raise StudyError(
             f"data set {name}: column {columns.index('') + 1} has no name; name it, or leave it "
-            "out if it only numbers the rows"
+            'out if it only numbers the rows (drop: [""] in params.yaml)'
         )
     if not len(rows):
         raise StudyError(f"data set {name}: {path.name} has columns but no rows")
@@ -409,6 +414,20 @@ def _read_arff(name, content, _):
     nominal = {c for c, kind in loaded["attributes"] if kind not in ("REAL", "NUMERIC", "INTEGER")}
     rows = [[_spelled(value) for value in row] for row in loaded["data"]]
     return rows, columns, nominal
+
+
+def _read_json(name, content, dataset):
+    try:
+        tables = json.loads(content)
+        rows = [(row, side) for side in ("train", "test") for row in tables[side]]
+        if not all(isinstance(row, list) for row, _ in rows):
+            raise TypeError
+    except (ValueError, TypeError, KeyError) as error:
+        raise StudyError(
+            f"data set {name}: not a JSON object with lists of rows called train and test "
+            f"({type(error).__name__})"
+        ) from None
+    return [[*map(_spelled, row), side] for row, side in rows], [*dataset.columns, "_part"], None
 
 
 def _read_parquet(name, path):

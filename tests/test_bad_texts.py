@@ -4,15 +4,18 @@ import csv
 import hashlib
 import io
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from imbbench import config, run
+from imbbench import config, notebooks, run
 from imbbench.datasets import parse_dataset
 from imbbench.errors import StudyError
 from imbbench.prepare import prepare
 
+ROOT = Path(__file__).parents[1]
+CARD = "data/prepared/odd/card.json"
 SETTINGS = {
     "tfidf_logreg": {"C": 10.0},
     "minilm_head": {"hidden": [], "epochs": 2, "batch_size": 8},
@@ -38,10 +41,10 @@ KINDS = {
 
 @pytest.fixture
 def texts_study(tmp_path, monkeypatch, encoder):
-    """``texts_study(texts, labels)``: a study of those, prepared from a quoted CSV."""
+    """``texts_study(texts, labels, strategies)``: a study, prepared from a quoted CSV."""
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
 
-    def make(texts, labels):
+    def make(texts, labels, strategies=None):
         table = io.StringIO()
         csv.writer(table, quoting=csv.QUOTE_ALL).writerows(
             [("said", "kind"), *zip(texts, labels, strict=True)]
@@ -61,10 +64,10 @@ def texts_study(tmp_path, monkeypatch, encoder):
             "why": "a test",
         }
         params = {
-            "families": ["reference"],
+            "families": list(strategies or ["reference"]),
             "protocol": {"folds": 3, "time_limit": 60, "encoder": encoder},
             "learners": SETTINGS,
-            "strategies": {"reference": {"plain": {}}},
+            "strategies": strategies or {"reference": {"plain": {}}},
             "datasets": {"odd": entry},
         }
         (tmp_path / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
@@ -111,3 +114,32 @@ def test_texts_without_a_common_word_give_a_reason(text, texts_study):
     status, reason = found["tfidf_logreg"]
     assert status == "failed"
     assert "data set odd: no word is in two texts of the training part" in reason
+
+
+@pytest.mark.pipeline
+def test_nothing_that_is_rendered_shows_a_text(texts_study, tmp_path, monkeypatch, capfd):
+    """Neither do tables, logs, nor a notebook that failed."""
+    words = ["obscene", "indecent", "foul"]
+    texts = [f"{words[i % 3]} {words[i % 2]} {i}" for i in range(36)]
+    strategies = {"reference": {"plain": {}, "fixed_epochs": {}}}
+    texts_study(texts, ["many" if i % 3 else "few" for i in range(36)], strategies)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    shown = tmp_path / "results/rendered/odd"
+    family = ROOT / "notebooks/02_run_family.ipynb"
+    given = {"dataset": "odd", "family": "reference"}
+    notebooks.execute(family, shown / "reference.ipynb", given | {"save": True})
+    for source in ("01_data_card", "03_dataset_report"):
+        path = ROOT / "notebooks" / f"{source}.ipynb"
+        notebooks.execute(path, shown / f"{source}.ipynb", {"dataset": "odd"})
+    edited = json.loads((tmp_path / "params.yaml").read_text("utf-8"))
+    edited["protocol"]["encoder"] = str(tmp_path)
+    (tmp_path / "params.yaml").write_text(json.dumps(edited), "utf-8")
+    with pytest.raises(StudyError, match="cannot be loaded"):
+        notebooks.execute(family, shown / "none.ipynb", given)
+    pages = [*tmp_path.glob("results/**/*.*"), *tmp_path.glob("data/failed/*"), tmp_path / CARD]
+    written = {str(page): page.read_text("utf-8") for page in pages}
+    written |= dict(enumerate(capfd.readouterr()))
+    assert sum(name.endswith(".ipynb") for name in map(str, written)) == 4
+    assert "odd" in written[str(shown / "reference.ipynb")]
+    for name, content in written.items():
+        assert not [word for word in words if word in content], name

@@ -186,6 +186,54 @@ def test_own_test_set_orders_classes_by_its_training_part(tmp_path):
         run(tmp_path, files | {"train": b"1 a\n2 a\n3 b\n"}, **options)
 
 
+def test_json_holds_training_and_test_rows(tmp_path):
+    tables = {
+        "val": [["left out", "c"]],
+        "train": [["one, two", "a"], ["one, two", "b"], [" drei ", "b"], ["4", "b"], ["5", "a"]],
+        "test": [["one, two", "a"], ["sechs", "b"]],
+    }
+    options = {"format": "json", "columns": ["words", "y"], "modality": "text", "text": "words"}
+    card = run(tmp_path, json.dumps(tables).encode(), **options)
+    assert table(tmp_path) == (
+        'text,_label,_group,_part\n"one, two",a,0,train\n"one, two",b,0,train\n drei ,b,1,train\n'
+        '4,b,2,train\n5,a,3,train\n"one, two",a,0,test\nsechs,b,4,test\n'
+    )
+    assert schema(tmp_path)["own_test"]
+    assert (card["classes"], card["classes_test"]) == ({"b": 3, "a": 2}, {"a": 1, "b": 1})
+
+
+@pytest.mark.parametrize(
+    ("tables", "problem"),
+    [
+        ("{", "not a JSON object with lists of rows called train and test .JSONDecodeError"),
+        ([["a", "p"]], "not a JSON object .*TypeError"),
+        ({"train": [["a", "p"]]}, "not a JSON object .*KeyError"),
+        ({"train": ["ap"], "test": []}, "not a JSON object .*TypeError"),
+        ({"train": [["a", "p"]], "test": [["a", "p", "q"]]}, "row 2 has 4 fields, but there are 3"),
+        ({"train": [], "test": []}, "columns but no rows"),
+        ({"train": [["a", None], ["b", "q"]], "test": []}, "missing labels in 1 rows"),
+        ({"train": [["a", "p"]] * 2 + [["b", "q"]] * 2, "test": []}, "class 'p' has 1 different"),
+    ],
+)
+def test_json_that_is_none(tables, problem, tmp_path):
+    content = tables if isinstance(tables, str) else json.dumps(tables)
+    with pytest.raises(StudyError, match="toy: .*" + problem):
+        run(tmp_path, content.encode(), format="json", columns=["a", "y"])
+
+
+def test_a_column_without_name_may_be_dropped(tmp_path):
+    card = run(tmp_path, b",a,y\n0,1,p\n1,2,q\n2,3,p\n3,4,q\n", drop=[""])
+    assert table(tmp_path) == "a,_label,_group\n1,p,0\n2,q,1\n3,p,2\n4,q,3\n"
+    assert card["dropped_columns"] == ["(no name)"]
+
+
+def test_a_large_set_says_on_how_many_splits_it_is_run(tmp_path):
+    run(tmp_path, GOOD)
+    assert "splits" not in schema(tmp_path)
+    run(tmp_path, GOOD, splits=2)
+    assert schema(tmp_path)["splits"] == 2
+
+
 def test_long_tail_is_for_the_splits_and_the_card_counts_what_one_has(tmp_path):
     content = "a,y\n" + "".join(f"{i},{'zxy'[i % 3]}\n" for i in range(90))
     tail = {"train": 20, "imbalance": 9, "test": 5}
@@ -296,6 +344,28 @@ def test_canonical_numbers_round_trip_and_have_one_spelling(value):
     assert canonical(float(spelled)) == spelled
     if value == math.trunc(value) and abs(value) < 2**53:
         assert spelled == str(int(value))
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "problem"),
+    [
+        (b't,y\n"obscene,p\nobscene,q\n', {}, "line 3 cannot be read"),
+        (b"t,y\nobscene,obscene,p\n", {}, "row 1 has 3 fields"),
+        (b"t,y\nobscene,p\nobscene,\n", {}, "missing labels"),
+        (b"t,y\nobscene,p\nmore obscene,p\n", {}, "one class only"),
+        (b"t,y\nobscene,p\nmore obscene,q\n", {}, "class 'p' has 1 different rows"),
+        (b"t,y\nobscene,p\nobscene,q\n", {"classes": {"p": "a"}}, "label 'q' is not in classes"),
+        (b"t,y\nobscene,p\n", {"cut": {"a": [None, 1]}}, "not 'p'"),
+        (b"t,y,z\nobscene,p,obscene\n", {}, "a text data set has one feature"),
+        ("t,y\nobscene \u20ac,p\n".encode("cp1252"), {}, "not UTF-8"),
+        (b"t,y\nobscene\0,p\n", {}, "NUL bytes"),
+        (b'{"train": [["obscene"', {"format": "json", "columns": ["t", "y"]}, "not a JSON"),
+    ],
+)
+def test_a_refused_set_of_texts_shows_none(content, options, problem, tmp_path):
+    with pytest.raises(StudyError, match=problem) as error:
+        run(tmp_path, content, **{"modality": "text", "text": "t"} | options)
+    assert "obscene" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", ["1_000", "٣", "x", "", "1,5", "0x1"])

@@ -1,4 +1,5 @@
 import json
+import os
 import signal
 import time
 
@@ -147,6 +148,16 @@ def test_only_the_first_splits(tried):
     assert rows[0]["status"] == "not applicable"
     assert rows[0]["reason"] == "run on the first 1 splits only"
     assert tried(lambda cell: cell.fit(), split=0, splits=1)[0][0]["status"] == "ok"
+
+
+def test_a_large_data_set_says_on_how_many_splits(study, tried):
+    path = config.root() / "data/prepared/binary/schema.json"
+    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"splits": 2}), "utf-8")
+    os.utime(path.with_name("data.csv"), ns=(1, 1))  # what was read before is read again
+    for split, reason in enumerate(["", "", "binary is large: first 2 splits only"]):
+        rows, _, _ = tried(lambda cell: cell.fit(), split=split)
+        assert rows[0]["status"] == ("not applicable" if reason else "ok")
+        assert rows[0]["reason"] == reason
 
 
 @pytest.mark.parametrize(("function", "limit"), [(computing, 0.3), (sleeping, 0.03)])
