@@ -162,6 +162,7 @@ def check_family(study, family):
     from imbbench.learners import learner_class, parameters
     from imbbench.strategies import resolve
 
+    names = list(dict.fromkeys(name for f in study.families for name in study.family(f)))
     for name, settings in study.learners.items():
         known = [*parameters(learner_class(name)), *sorted(LEARNER_LIMITS)]
         unknown = sorted(set(settings or {}) - set(known))
@@ -170,7 +171,10 @@ def check_family(study, family):
                 f"params.yaml: learner '{name}' has the unknown key '{unknown[0]}'. "
                 f"Known: {', '.join(known)}."
             )
-    names = list(dict.fromkeys(name for f in study.families for name in study.family(f)))
+        for strategy in (settings or {}).get("strategies", []):
+            if strategy not in names:
+                where = f"(strategies of learner '{name}')"
+                raise StudyError(_unknown("strategy", strategy, names, where))
     for name, entry in study.family(family).items():
         resolve(family, name, entry)
         learners, splits = entry.get("learners", []), entry.get("splits", 1)

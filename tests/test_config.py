@@ -93,6 +93,7 @@ def test_what_loading_refuses(load, place, value, message):
         ("learners.svm", {}, "Unknown learner 'svm'. Known: logreg, tree"),
         ("learners.logreg", {"c": 1}, "learner 'logreg' has the unknown key 'c'. Known: C"),
         ("learners.mlp", {"loss": "focal"}, "learner 'mlp' has the unknown key 'loss'"),
+        ("learners.mlp", {"strategies": ["plain", "flat"]}, "no strategy 'flat'.*of learner 'mlp'"),
         ("strategies.weighting.inverse", {}, "'inverse' of family 'weighting' is not defined"),
         ("strategies.weighting.heavy", {"table": [1], "x": 1}, "unknown key 'x'. Known: .*control"),
         (
