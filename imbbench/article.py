@@ -35,9 +35,12 @@ from imbbench.tables import t_interval
 LEARNER = "minilm_finetune"
 CLASSES = ["ham", "spam"]
 WEIGHTS = (0.576, 3.784)  # the article's inverse frequencies
+# Not the article's: a last layer of zeros, to tell the bias from the zero weights beneath it.
+ZERO = "zero start"
 ARMS = {
     "baseline": ("reference", "fixed_epochs", {}),
     "bias initialisation": ("prior", "bias_init", {}),
+    ZERO: ("prior", "zero_init", {}),
     "down-sampling + up-weighting": ("undersampling", "by 2", {"downsample_upweight": 2}),
     "up-sampling + down-weighting": ("oversampling", "by 2", {"upsample_downweight": 2}),
     "focal": ("loss", "focal", {"loss": "FocalLoss", "gamma": 2.0}),
@@ -394,7 +397,7 @@ def _of(runs, split, arm):
 
 
 def first_losses(runs):
-    """First loss of the baseline and of the arm that starts at the prior, per split.
+    """First loss of the baseline and of the arms whose last layer starts at zero, per split.
 
     Parameters
     ----------
@@ -404,15 +407,16 @@ def first_losses(runs):
     Returns
     -------
     DataFrame
-        ``split``, ``arm``, ``first loss`` and ``expected`` (nats): ln 2 for a head that knows
-        nothing, and is not quite zero, and the entropy of the classes.
+        ``split``, ``arm``, ``first loss`` and ``expected`` (nats): the entropy of the classes if
+        the bias starts at the prior, else that of equal classes; the baseline's last layer starts
+        near zero only.
     """
     rows = []
     for split in SPLITS:
-        for arm in ("baseline", "bias initialisation"):
+        for arm in ("baseline", ZERO, "bias initialisation"):
             part = _of(runs, split, arm)
             share = part[COUNTS[:2]].iloc[0].to_numpy(float)
-            share = np.array([0.5, 0.5]) if arm == "baseline" else share / share.sum()
+            share = share / share.sum() if arm == "bias initialisation" else np.array([0.5, 0.5])
             row = {"split": split, "arm": arm, "first loss": _plus_minus(part["first_loss"], ".4f")}
             rows.append(row | {"expected": f"{-(share * np.log(share)).sum():.4f}"})
     return pd.DataFrame(rows)
@@ -610,6 +614,10 @@ CLAIMS = {
         "starting the bias at the log prior improves all metrics",
         _better("bias initialisation", OF_LABELS),
     ),
+    "A1b": (
+        "the same with zero weights beneath either bias: what the bias alone does",
+        _better("bias initialisation", OF_LABELS, other=ZERO),
+    ),
     "A2": (
         "a compensating weight keeps the probabilities true",
         [
@@ -656,6 +664,10 @@ CLAIMS = {
             *_better("bias initialisation", ["log_odds"]),
             *_better("focal", ["log_odds"], -1),
         ],
+    ),
+    "A9b": (
+        "on an obvious spam, the bias alone raises the confidence",
+        _better("bias initialisation", ["log_odds"], other=ZERO),
     ),
 }  # fmt: skip
 
@@ -708,8 +720,12 @@ def _verdict(judged, seeds):
 def verdicts(runs):
     """Supported, contradicted or undecided, for every claim on both splits.
 
-    The rules were laid down before the first fit. A claim is a list of statements. A statement
-    says that a metric of one arm is higher (or lower) than that of another on the same seeds:
+    The rules were laid down before the first fit. A1b and A9b were added when the first fit of the
+    bias arm showed less confidence than the baseline's, and before any of the arm they compare it
+    with: the bias arm's weights start at zero as well, which is a change of its own.
+
+    A claim is a list of statements. A statement says that a metric of one arm is higher (or lower)
+    than that of another on the same seeds:
 
     - it holds if the 95 % t interval of the mean difference lies above zero (in its direction);
     - it fails if the interval ends below the smallest difference that counts: half a test message
