@@ -28,6 +28,7 @@ from imbbench.errors import StudyError
 from imbbench.features import cache_file, load_prepared, tokenize
 from imbbench.files import write_whole
 from imbbench.plots import PALETTE, STYLE, _figure
+from imbbench.prose import _value
 from imbbench.protocol import seed_for
 from imbbench.strategies import NotApplicable, resolve, undersampling
 from imbbench.tables import t_interval
@@ -386,7 +387,7 @@ def arms():
     """
     rows = []
     for arm, (family, name, entry) in ARMS.items():
-        text = ", ".join(f"{key}: {value}" for key, value in entry.items()) or name
+        text = ", ".join(f"{key}: {_value(value)}" for key, value in entry.items()) or name
         where = f"{text}, on the rows of `down-sampling`" if arm in BALANCED else text
         rows.append({"arm": arm, "family": family, "strategy": where})
     return pd.DataFrame(rows)

@@ -306,6 +306,12 @@ def test_report_has_the_interval_of_the_mean(runs):
     assert not alone["recall"].str.contains("±").any()
 
 
+def test_arms_are_named_as_in_the_study():
+    table = article.arms().set_index("arm")["strategy"]
+    assert table["baseline"] == "fixed_epochs" and table["focal"] == "loss: FocalLoss, gamma: 2.0"
+    assert table["spam weight 10"] == "table: ham: 0.576, spam: 10"
+
+
 def test_differences_are_paired_by_seed(runs):
     mixed = runs.sample(frac=1, random_state=0)
     table = article.differences(mixed, ["f1_spam"]).set_index(["split", "arm"])
