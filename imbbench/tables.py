@@ -369,8 +369,21 @@ def class_differences(runs, shown, rule="argmax"):
     return means.reindex([name for name in shown if name in means.index])
 
 
+def _descended(runs):
+    """Names of ``plain``, the strategies compared with it, those compared with these, and so on."""
+    pairs = runs[["strategy", "control"]].drop_duplicates()
+    found, size = {"plain"}, 0
+    while len(found) > size:
+        size = len(found)
+        found |= set(pairs.loc[pairs["control"].isin(found), "strategy"])
+    return found
+
+
 def relative_ranks(runs, metrics=COMPARED):
     """Rank of each strategy among those scored on the same data set, learner, split and rule.
+
+    Strategies whose control, or its control and so on, is not ``plain`` have no rank: they saw
+    fewer labels, and are compared with their control only.
 
     Parameters
     ----------
@@ -381,10 +394,11 @@ def relative_ranks(runs, metrics=COMPARED):
     Returns
     -------
     DataFrame
-        One row per scored row of :func:`both_rules`; ranks run from 0 (best) to 100 (worst),
-        ties share their mean, and where one strategy is alone the rank is NaN.
+        One row per ranked row of :func:`both_rules`; ranks run from 0 (best) to 100 (worst), ties
+        share their mean, and where one strategy is alone the rank is NaN.
     """
     rows = both_rules(runs)
+    rows = rows[rows["strategy"].isin(_descended(runs))]
     ranks = rows[[*PLACE, "rule", *NAMES]].copy()
     place = [rows[name] for name in (*PLACE, "rule")]
     for name in metrics:

@@ -10,6 +10,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
+
+# Time depends on what else the machine does; it is measured in benchmarks.
+settings.register_profile("imbbench", deadline=None)
+settings.load_profile("imbbench")
 
 WORDS = [
     "call",

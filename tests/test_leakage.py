@@ -47,7 +47,7 @@ def without_signal(seed):
     return frame(found).xs("balanced_accuracy", level="metric")
 
 
-@settings(max_examples=3, deadline=None)
+@settings(max_examples=3)
 @given(st.integers(0, 10**6))
 def test_resampling_first_finds_signal_where_there_is_none(seed):
     table = without_signal(seed).loc[LEAKING]
@@ -124,7 +124,7 @@ def test_scaling_first_changes_no_tree():
     assert row["wrong"] == pytest.approx(row["right"], abs=1e-9)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(st.integers(0, 10**6), st.sampled_from([0.0, 0.8]))
 def test_choosing_on_the_test_fold_is_never_worse(seed, signal):
     data = made_up(n=80, minority=16, signal=signal, seed=seed)

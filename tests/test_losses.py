@@ -216,7 +216,6 @@ def test_balanced_sigmoid_start_bias(entry):
 COUNTS = st.lists(st.integers(1, 100_000), min_size=2, max_size=12)
 
 
-@settings(deadline=None)
 @given(COUNTS)
 def test_the_start_is_flat_for_the_loss_it_is_meant_for(counts):
     """With the right start the bias has no gradient over the whole training distribution."""
@@ -314,7 +313,7 @@ IDENTITIES = {
 
 
 @pytest.mark.parametrize("name", IDENTITIES)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(problem=problems())
 def test_identity(name, problem):
     counts, logits, target = problem
@@ -324,7 +323,6 @@ def test_identity(name, problem):
     assert_same(one, other, logits, target, atol)
 
 
-@settings(deadline=None)
 @given(COUNTS)
 def test_effective_numbers_go_from_uniform_to_inverse_frequency(counts):
     np.testing.assert_allclose(effective_number_weights(counts, 0.0), 1.0)
@@ -334,7 +332,7 @@ def test_effective_numbers_go_from_uniform_to_inverse_frequency(counts):
 
 
 @given(problems(), st.integers(1, 30))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_ghmc_is_the_unweighted_mean_over_bins(problem, bins):
     _, logits, target = problem
     terms = F.binary_cross_entropy_with_logits(
@@ -347,7 +345,6 @@ def test_ghmc_is_the_unweighted_mean_over_bins(problem, bins):
     torch.testing.assert_close(GHMCLoss(bins)(logits, target), expected, rtol=1e-9, atol=1e-9)
 
 
-@settings(deadline=None)
 @given(st.floats(-3, 1.5), st.integers(1, 10_000), st.integers(1, 10_000))
 def test_binary_logit_adjustment_is_bce_with_an_offset(tau, n_0, n_1):
     logits, target = batch("B2")
@@ -359,7 +356,7 @@ def test_binary_logit_adjustment_is_bce_with_an_offset(tau, n_0, n_1):
 
 
 @given(problems(), st.floats(0.01, 1.0))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_ohem_keeps_the_rounded_share_of_largest_losses(problem, keep):
     _, logits, target = problem
     each = F.cross_entropy(logits, target, reduction="none").sort(descending=True).values
@@ -409,7 +406,7 @@ def textbook_ldam(counts, max_margin, scale, weight):
     return loss
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(problems(spreads=(0.1, 1.0, 3.0)), st.floats(0.2, 4.0), st.floats(0.0, 1.0))
 def test_losses_are_their_textbook_formulas(problem, gamma, alpha):
     """Written out naively, which does for tame logits, for any number of classes."""

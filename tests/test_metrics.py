@@ -31,7 +31,7 @@ def scored(draw, least=2, most=5, all_classes=True):
     return y, p, rng.integers(0, n_classes, n)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scored())
 def test_label_metrics_equal_scikit_learns(drawn):
     y, _, labels = drawn
@@ -69,7 +69,7 @@ def test_a_class_that_is_never_predicted():
     assert found["mcc"] == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scored(least=3))
 def test_scores_of_several_classes_equal_scikit_learns(drawn):
     y, p, _ = drawn
@@ -84,7 +84,7 @@ def test_scores_of_several_classes_equal_scikit_learns(drawn):
         assert found[name] == pytest.approx(expected), name
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scored(most=2))
 def test_scores_of_two_classes_are_of_the_minority(drawn):
     y, p, _ = drawn
@@ -114,7 +114,7 @@ def naive_ece(y, p):
     return total
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scored())
 def test_ece_equals_a_naive_loop(drawn):
     y, p, _ = drawn
@@ -133,7 +133,7 @@ def test_a_certain_error_has_a_finite_log_loss():
     assert found["brier"] == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scored())
 def test_reliability_sums_add_up_over_parts(drawn):
     y, p, _ = drawn
@@ -144,7 +144,7 @@ def test_reliability_sums_add_up_over_parts(drawn):
     assert whole[2].sum() == np.sum(p.argmax(axis=1) == y)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scored())
 def test_precision_at_recall_is_the_best_from_there_on(drawn):
     y, p, _ = drawn
@@ -159,7 +159,7 @@ def test_precision_at_recall_is_the_best_from_there_on(drawn):
     np.testing.assert_allclose(precision_at_recall(y, p), np.mean(curves, axis=0), atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scored(least=3, all_classes=False))
 def test_absent_classes_are_left_out_of_ranking(drawn):
     y, p, _ = drawn

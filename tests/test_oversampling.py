@@ -333,7 +333,7 @@ def tables(draw):
     return X, rng.permutation(np.repeat(labels, counts)), np.array(kinds) == "code"
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(data=tables(), seed=st.integers(0, 1000))
 def test_generated_rows_are_of_the_classes_that_need_them(data, seed):
     X, y, categorical = data

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import log_softmax, logit, softmax
 
@@ -110,7 +110,6 @@ def test_correct_undersampling(entry):
 COUNTS = st.lists(st.integers(1, 10_000), min_size=2, max_size=12)
 
 
-@settings(deadline=None)
 @given(COUNTS, st.floats(-1, 2), st.integers(0, 2**32 - 1), st.sampled_from([1.0, 300.0]))
 def test_recalibration_is_the_softmax_of_adjusted_logits(counts, lam, seed, spread):
     logits = np.random.default_rng(seed).normal(scale=spread, size=(5, len(counts)))

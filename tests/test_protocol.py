@@ -37,7 +37,7 @@ def test_seeds_are_stable_and_differ():
     assert 0 <= seed_for() < 2**32
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(labelled_groups(), st.integers(2, 5), st.integers(1, 2))
 def test_splits_partition_rows_and_keep_groups_whole(drawn, folds, repeats):
     y, groups = drawn
@@ -54,7 +54,7 @@ def test_splits_partition_rows_and_keep_groups_whole(drawn, folds, repeats):
         assert sorted(np.concatenate(tests)) == list(range(len(y)))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(6, 80), min_size=2, max_size=5), st.integers(0, 2**32 - 1))
 def test_folds_are_stratified(counts, seed):
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
@@ -65,7 +65,7 @@ def test_folds_are_stratified(counts, seed):
             assert abs(np.sum(y[val] == c) - held / 5) < 1 or np.sum(y[val] == c) == 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(labelled_groups())
 def test_folds_are_stratified_by_groups(drawn):
     y, groups = drawn
@@ -82,7 +82,7 @@ def test_folds_are_stratified_by_groups(drawn):
                 assert abs(np.sum(inside & alike) - np.sum(alike) / 3) < 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(2, 30), min_size=2, max_size=6), st.integers(0, 2**32 - 1))
 def test_validation_has_every_class_where_training_can_spare_one(counts, seed):
     y = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(counts)), counts))
@@ -163,7 +163,7 @@ def scored(draw, n_classes, grid=20):
     return p / p.sum(axis=1, keepdims=True), y
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scored(2))
 def test_two_classes_are_tuned_to_the_optimum(drawn):
     p, y = drawn
@@ -173,7 +173,7 @@ def test_two_classes_are_tuned_to_the_optimum(drawn):
     assert counted(macro_f1, y, found, 2) == pytest.approx(best, abs=1e-9)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(scored(2))
 def test_any_objective_is_tuned_to_the_optimum(drawn):
     def hits_minus_alarms(hits, predicted, support):
@@ -186,7 +186,7 @@ def test_any_objective_is_tuned_to_the_optimum(drawn):
     assert counted(hits_minus_alarms, y, found, 2) == pytest.approx(best)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(3, 5).flatmap(scored))
 def test_several_classes_are_never_worse_than_argmax_and_locally_optimal(drawn):
     p, y = drawn
@@ -200,7 +200,7 @@ def test_several_classes_are_never_worse_than_argmax_and_locally_optimal(drawn):
             assert counted(macro_f1, y, decide(p, moved), n_classes) <= value + 1e-9
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(2, 4).flatmap(scored))
 def test_offsets_are_zero_where_argmax_cannot_be_improved(drawn):
     p, _ = drawn

@@ -253,7 +253,7 @@ def test_info_nce_by_hand():
     assert float(info_nce(alike, alike, 0.05)) == pytest.approx(np.log(7), abs=1e-5)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 6), st.integers(0, 6), st.integers(0, 10))
 def test_corruption_replaces_whole_features_by_values_that_occur(nominal, numeric, seed):
     rng = np.random.default_rng(seed)

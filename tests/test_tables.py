@@ -188,6 +188,13 @@ def test_ranks_go_from_0_to_100_and_share_ties():
     assert np.isnan(ranks.loc[("hgb", "a"), "macro_f1"])
 
 
+def test_what_saw_fewer_labels_has_no_rank():
+    names = {"plain": "", "a": "plain", "b": "a", "few": "", "guessed": "few"}
+    rows = [row("d", "tree", "loss", n, control=c, macro_f1=0.5) for n, c in names.items()]
+    ranks = tables.relative_ranks(pd.DataFrame(rows))
+    assert set(ranks["strategy"]) == {"plain", "a", "b"}
+
+
 def test_leaderboard_counts_unscored_cells_and_never_scores_them():
     runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
     failed = pd.DataFrame(

@@ -303,7 +303,7 @@ def test_checks_of_imbalanced_learn(estimator, check):
     check(estimator)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     counts=st.lists(st.integers(1, 60), min_size=2, max_size=5),
     ratio=st.floats(1, 5),
