@@ -119,7 +119,8 @@ def test_texts_without_a_common_word_give_a_reason(text, texts_study):
 @pytest.mark.pipeline
 def test_nothing_that_is_rendered_shows_a_text(texts_study, tmp_path, monkeypatch, capfd):
     """Neither do tables, logs, nor a notebook that failed."""
-    words = ["obscene", "indecent", "foul"]
+    # Long, because pictures are written in letters too.
+    words = ["obscenity", "indecencies", "disgusting"]
     texts = [f"{words[i % 3]} {words[i % 2]} {i}" for i in range(36)]
     strategies = {"reference": {"plain": {}, "fixed_epochs": {}}}
     texts_study(texts, ["many" if i % 3 else "few" for i in range(36)], strategies)
