@@ -78,7 +78,7 @@ def test_a_cell_that_takes_too_long_is_stopped_and_the_stage_goes_on(folder):
     run(folder, sys.executable, "-m", "imbbench", "run", "fars", "undersampling")
     rows = pd.read_csv(folder / "results/runs/fars/undersampling.csv").set_index("strategy")
     assert rows.loc["condensed_nn", "status"] == "timed out"
-    assert rows.loc["condensed_nn", "reason"] == f"longer than {TIME_LIMIT} s"
+    assert rows.loc["condensed_nn", "reason"] == f"longer than {TIME_LIMIT} s of processor time"
     for strategy in ("random_1_1", "random_1_10"):
         assert set(rows.loc[strategy, "status"]) == {"ok"}  # of both decision rules
     cells = pd.read_csv(folder / "results/timings/fars/undersampling.csv").set_index("strategy")
