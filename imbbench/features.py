@@ -19,6 +19,7 @@ ENCODER_SHA256 = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 }
 MAX_LENGTH = 256
+COMPONENTS = 32
 
 
 @dataclass(frozen=True)
@@ -169,6 +170,24 @@ def tfidf(texts, train):
     )
     vectorizer.fit([texts[i] for i in train])
     return vectorizer.transform(texts)
+
+
+def components(vectors, train):
+    """The first principal components of the training part.
+
+    Parameters
+    ----------
+    vectors : ndarray, (N, d)
+    train : ndarray of int
+
+    Returns
+    -------
+    ndarray, (N, COMPONENTS), or less if the training part has fewer rows or the vectors are shorter
+    """
+    from sklearn.decomposition import PCA
+
+    n = min(COMPONENTS, vectors.shape[1], len(train))
+    return PCA(n, svd_solver="covariance_eigh").fit(vectors[train]).transform(vectors)
 
 
 def encoder_folder(encoder=ENCODER):
@@ -324,7 +343,7 @@ def features(kind, prepared, train, encoder=ENCODER):
 
     Parameters
     ----------
-    kind : {"matrix", "pixels", "tfidf", "embedding", "tokens"}
+    kind : {"matrix", "pixels", "tfidf", "embedding", "components", "tokens"}
     prepared : Prepared
     train : ndarray of int
         Training part; nothing is learnt from other rows.
@@ -350,6 +369,8 @@ def features(kind, prepared, train, encoder=ENCODER):
             ) from None
     elif kind == "tokens":
         values = tokenize(prepared.X, encoder)
+    elif kind == "components":
+        values = components(embed(prepared.X, encoder), train)
     else:
         values = embed(prepared.X, encoder)
     return values, np.zeros(values.shape[1], dtype=bool)

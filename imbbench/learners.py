@@ -102,6 +102,9 @@ class TfidfLogReg(LogReg):
 class Tree(_Coded):
     """Decision tree, the weak learner of the study and the base of its ensembles.
 
+    Of texts it sees the principal components of the embeddings: it cuts one coordinate at a time,
+    and those of an encoder mean little alone.
+
     Parameters
     ----------
     max_depth : int or None
@@ -110,7 +113,7 @@ class Tree(_Coded):
     random_state : int, optional
     """
 
-    features = {"tabular": "matrix", "text": "embedding", "image": "matrix"}
+    features = {"tabular": "matrix", "text": "components", "image": "matrix"}
 
     def __init__(self, max_depth=None, min_samples_leaf=1, categorical=None, random_state=None):
         self.max_depth = max_depth

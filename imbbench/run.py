@@ -20,13 +20,22 @@ from sklearn.pipeline import make_pipeline
 
 from imbbench import config, metrics, protocol
 from imbbench.errors import StudyError
-from imbbench.features import cache_file, embed, features, load_prepared, tfidf, tokenize
+from imbbench.features import (
+    cache_file,
+    components,
+    embed,
+    features,
+    load_prepared,
+    tfidf,
+    tokenize,
+)
 from imbbench.files import write_whole
 from imbbench.learners import learner_class, one_hot
 from imbbench.strategies import NotApplicable, resolve
 
 DIGITS = 6
 PER_CLASS = ["precision", "recall", "f1"]
+ENCODERS = {"embedding": embed, "components": embed, "tokens": tokenize}  # by kind of features
 KEY = ["dataset", "modality", "learner", "family", "strategy", "control", "split", "rule"]
 
 
@@ -106,7 +115,11 @@ class Cell:
         if kind == "tfidf":
             both = [*prepared.X, *texts]
             return tfidf(both, cuts[self._task.split][0])[len(prepared.X) :]
-        return {"embedding": embed, "tokens": tokenize}[kind](texts, self._study.protocol.encoder)
+        encoder = self._study.protocol.encoder
+        if kind == "components":
+            both = np.concatenate([embed(prepared.X, encoder), embed(texts, encoder)])
+            return components(both, cuts[self._task.split][0])[len(prepared.X) :]
+        return ENCODERS[kind](texts, encoder)
 
     def make(self, seed=None, **settings):
         """An unfitted learner with the study's settings for it."""
@@ -523,16 +536,15 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         ``cells``, ``cores``, ``encode_seconds`` (sentence embeddings, once per data set),
         ``loop_seconds``, ``cpu_seconds``.
     """
-    encoders = {"embedding": embed, "tokens": tokenize}
     texts = {
         (task.dataset, kind)
         for task in todo
         for kind in learner_class(task.learner).features.values()
-        if kind in encoders and _data(task.dataset, study.protocol)[0].schema["modality"] == "text"
+        if kind in ENCODERS and _data(task.dataset, study.protocol)[0].schema["modality"] == "text"
     }
     started = time.perf_counter()
     for dataset, kind in sorted(texts):
-        encoders[kind](_data(dataset, study.protocol)[0].X, study.protocol.encoder)
+        ENCODERS[kind](_data(dataset, study.protocol)[0].X, study.protocol.encoder)
     encoding = time.perf_counter() - started
 
     jobs = jobs or os.cpu_count()

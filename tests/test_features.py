@@ -1,10 +1,19 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import pdist
 
 from imbbench import features as module
 from imbbench.errors import StudyError
-from imbbench.features import Prepared, embed, features, matrix, tfidf, tokenize
+from imbbench.features import (
+    Prepared,
+    components,
+    embed,
+    features,
+    matrix,
+    tfidf,
+    tokenize,
+)
 
 TRAIN = np.arange(8)
 
@@ -124,8 +133,25 @@ def test_features_by_kind(counting, table):
     values, nominal = features("embedding", prepared, np.arange(5))
     assert values.shape == (6, 2)
     assert nominal.tolist() == [False, False]
+    values, nominal = features("components", prepared, np.arange(5))
+    assert values.shape == (6, 2)
     values, nominal = features("tfidf", prepared, np.arange(5))
     assert values.shape[1] == len(nominal)
+
+
+def test_components_are_those_of_the_training_part():
+    """All are kept here: distances stay, and no other row moves them."""
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(12, 4)) * [9, 3, 2, 1]
+    found = components(vectors, TRAIN)
+    np.testing.assert_allclose(pdist(found), pdist(vectors))
+    np.testing.assert_allclose(found[TRAIN].mean(axis=0), 0, atol=1e-12)
+    assert (np.diff(found[TRAIN].var(axis=0)) < 0).all()
+    other = vectors.copy()
+    other[np.setdiff1d(np.arange(12), TRAIN)] += 5
+    np.testing.assert_array_equal(components(other, TRAIN)[TRAIN], found[TRAIN])
+    assert components(vectors, TRAIN[:3]).shape == (12, 3)
+    assert components(rng.normal(size=(50, 40)), np.arange(40)).shape == (50, 32)
 
 
 def test_encoder(encoder):
