@@ -868,18 +868,3 @@ def conclusion(runs, table):
         ]
         lines.append(f"- Claims on {split}: {'; '.join(words)}.")
     return "\n".join(lines)
-
-
-def save(runs, path):
-    """Write the runs, whole or not at all.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    path : path-like
-        Relative to the study's folder.
-    """
-    write_whole(
-        config.root() / path, lambda part: runs.to_csv(part, index=False, lineterminator="\n")
-    )

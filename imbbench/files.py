@@ -29,3 +29,15 @@ def write_whole(path, content):
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)
+
+
+def write_table(table, path):
+    """Write a table as CSV, whole or not at all: the same bytes on every system.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Without its index.
+    path : path-like
+    """
+    write_whole(path, lambda part: table.to_csv(part, index=False, lineterminator="\n"))

@@ -12,7 +12,6 @@ from matplotlib.lines import Line2D
 
 from imbbench import config, run
 from imbbench.features import embed
-from imbbench.files import write_whole
 from imbbench.plots import INK, PALETTE, STYLE, _figure
 from imbbench.prose import markdown
 from imbbench.strategies import NotApplicable, resolve
@@ -388,18 +387,3 @@ def _ranged(found, measure, form=".3f"):
     values = found.xs(REAL, level="strategy")[measure]
     ends = [f"{value:{form}}" for value in (values.min(), values.max())]
     return " to ".join(dict.fromkeys(ends))
-
-
-def save(table, path):
-    """Write the table, whole or not at all.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`compare`.
-    path : path-like
-        Relative to the study's folder.
-    """
-    write_whole(
-        config.root() / path, lambda part: table.to_csv(part, index=False, lineterminator="\n")
-    )

@@ -24,7 +24,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from imbbench import config, plots
 from imbbench.errors import StudyError
 from imbbench.features import load_prepared, matrix
-from imbbench.files import write_whole
+from imbbench.files import write_table
 from imbbench.learners import HistGradientBoosting, LogReg, Tree, one_hot
 from imbbench.metrics import label_metrics
 from imbbench.plots import PALETTE, STYLE
@@ -796,6 +796,4 @@ def save(summary, control, path):
     both = pd.concat([summary.assign(labels="real"), control.assign(labels="shuffled")])
     values = ["wrong", "right", "optimism", "low", "high"]
     both[values] = both[values].round(4) + 0.0
-    write_whole(
-        config.root() / path, lambda part: both.to_csv(part, index=False, lineterminator="\n")
-    )
+    write_table(both, config.root() / path)

@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from imbbench import config
-from imbbench.files import write_whole
+from imbbench.files import write_table
 from imbbench.plots import PALETTE, STYLE, _figure
 
 METRICS = {
@@ -490,7 +490,4 @@ def save(table, path):
     path : path-like
         Relative to the study's folder.
     """
-    table = table.assign(reproduced=table["row"].map(verdicts(table)))
-    write_whole(
-        config.root() / path, lambda part: table.to_csv(part, index=False, lineterminator="\n")
-    )
+    write_table(table.assign(reproduced=table["row"].map(verdicts(table))), config.root() / path)

@@ -617,10 +617,9 @@ def _rounded(value):
 
 def save_study(runs, loops, results):
     """Write ``tables/leaderboard.csv`` and ``study.json`` below ``results``."""
-    from imbbench.files import write_whole
+    from imbbench.files import write_table, write_whole
 
     folder = config.root() / results
-    board = leaderboard(runs).round(4).to_csv(index=False, lineterminator="\n")
-    write_whole(folder / "tables" / "leaderboard.csv", board)
+    write_table(leaderboard(runs).round(4), folder / "tables" / "leaderboard.csv")
     numbers = json.dumps(headline(runs, loops), indent=1) + "\n"
     write_whole(folder / "study.json", numbers)

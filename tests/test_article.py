@@ -279,16 +279,6 @@ def test_a_study_without_the_learner_is_refused(study, monkeypatch):
         article.compute("messages", 1)
 
 
-def test_saved_runs_have_the_same_bytes(computed, study, folder):
-    names = ["results/tables/one.csv", "results/tables/two.csv"]
-    for name in names:
-        article.save(computed[0], name)
-    one, two = ((folder / name).read_bytes() for name in names)
-    assert one == two and b"\r" not in one
-    read = pd.read_csv(folder / names[0])
-    pd.testing.assert_frame_equal(read, computed[0], check_dtype=False)
-
-
 # --------------------------------------------------------------------------- tables and figures
 
 

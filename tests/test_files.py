@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from imbbench import files
@@ -26,3 +27,9 @@ def test_a_failure_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="disk full"):
         files.write_whole(tmp_path / "a", b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]
+
+
+def test_a_table_has_the_same_bytes_everywhere(tmp_path):
+    table = pd.DataFrame({"a": [0.1, None], "b": ["x, y", "ü"]})
+    files.write_table(table, tmp_path / "tables" / "a.csv")
+    assert (tmp_path / "tables" / "a.csv").read_bytes() == 'a,b\n0.1,"x, y"\n,ü\n'.encode()
