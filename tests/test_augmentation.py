@@ -118,7 +118,6 @@ def test_balanced_or_other_data_do_not_apply(make_cell):
         ("a", {"copies": True}, "ratio"),
         ("a", {"copies": 1, "per_class": 0}, "per_class"),
         ("a", {"edit": "rhyme"}, "unknown edit"),
-        ("a", {"edit": "swap", "alpha": 0}, "alpha"),
         ("back_translation", {"there": "", "back": "b"}, "translation models"),
         ("generated_llm", {"examples": 0}, "examples"),
         ("generated_llm", {"model": 3}, "language model"),
@@ -282,6 +281,13 @@ def test_nothing_that_passes_is_not_applicable(make_cell, monkeypatch):
     monkeypatch.setattr(augmentation, "verdicts", lambda texts, y, new, labels: ["copy"] * len(new))
     with pytest.raises(NotApplicable, match="none of"):
         fit(make_cell, "generated_unilm")
+
+
+def test_more_texts_than_time_allows_are_not_written(make_cell, monkeypatch):
+    monkeypatch.setattr(augmentation, "MOST_WRITTEN", 1)
+    for name in ("generated_unilm", "generated_llm", "generated_similar"):
+        with pytest.raises(NotApplicable, match="texts would have to be written, more"):
+            fit(make_cell, name, **make_cell.entries[name])
 
 
 def test_the_first_that_passes_takes_the_place():

@@ -39,6 +39,7 @@ LANGUAGE_MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 LANGUAGE_MODEL_ARCHIVE = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 LANGUAGE_MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
 NEAR_COPY = 0.9  # cosine of letter triples from which a text counts as a near-copy
+MOST_WRITTEN = 1000  # rows to add; writing takes up to a second for each
 SURPLUS = 1.5  # texts written for one that is wanted
 NUCLEUS = 0.95
 CANDIDATES = 2  # similar texts written for one that is wanted
@@ -266,16 +267,14 @@ def edit_text(text, kind, neighbours, generator, alpha=0.1):
     return text if edited == words else " ".join(edited)
 
 
-def _check_edit(kind, ratio=1, per_class=None, alpha=0.1):
+def _check_edit(kind, ratio=1, per_class=None):
     if kind not in (*EDITS, "any"):
         raise ValueError(f"unknown edit {kind!r}; known: {', '.join(EDITS)}, any")
     _check(ratio, per_class)
-    if isinstance(alpha, bool) or not isinstance(alpha, Real) or not 0 < alpha <= 1:
-        raise ValueError(f"alpha is a share of the words, above 0 and at most 1, not {alpha!r}")
 
 
 @strategy(by_key=True, check=_check_edit)
-def edit(cell, kind, ratio=1, per_class=None, alpha=0.1):
+def edit(cell, kind, ratio=1, per_class=None):
     """Easy augmentation by one kind of edit, or by ``any`` of the four for each text."""
     texts = cell.texts
     rows = _rows(cell, ratio, per_class)
@@ -287,7 +286,7 @@ def edit(cell, kind, ratio=1, per_class=None, alpha=0.1):
     edited = []
     for i in rows:
         chosen = str(generator.choice(list(EDITS))) if kind == "any" else kind
-        edited.append(edit_text(texts[i], chosen, near, generator, alpha))
+        edited.append(edit_text(texts[i], chosen, near, generator))
     return _fit(cell, _frame(edited, cell.y, rows, "edited"))
 
 
@@ -380,6 +379,8 @@ def _written(cell, rows, propose, settings):
     to add the one that the text is for, -1 for any of its class. Of several for one place the
     first that passes is added.
     """
+    many = f"{len(rows)} texts would have to be written, more than {MOST_WRITTEN}"
+    cell.need(len(rows) <= MOST_WRITTEN, f"{many}; a smaller per_class makes it possible")
     texts = cell.texts
     key = [settings, cell.seed, texts, cell.y.tolist(), rows.tolist(), cell.classes]
     key += [Path(__file__).read_text("utf-8"), _sources(), version("transformers")]
