@@ -283,6 +283,20 @@ def test_nothing_that_passes_is_not_applicable(make_cell, monkeypatch):
         fit(make_cell, "generated_unilm")
 
 
+def test_a_writer_sees_every_pair_once_beside_others_of_its_length(encoder):
+    sources, targets = [[1] * (n % 7) for n in range(50)], [[2] * (n % 31) for n in range(50)]
+    writer = augmentation.PrefixWriter(encoder, 1, batch_size=8)
+    batches = [writer._batches(sources, targets, np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    same, again, other = ([rows.tolist() for rows in found] for found in batches)
+    assert same == again != other
+    for found in (same, other):
+        assert sorted(np.concatenate(found)) == list(range(50))
+        assert sorted(len(rows) for rows in found) == [2, 8, 8, 8, 8, 8, 8]
+        lengths = [[len(sources[i]) + len(targets[i]) for i in rows] for rows in found]
+        spread = np.ptp(np.concatenate(lengths))
+        assert np.mean([np.ptp(part) for part in lengths]) < 12 < spread
+
+
 def test_more_texts_than_time_allows_are_not_written(make_cell, monkeypatch):
     monkeypatch.setattr(augmentation, "MOST_WRITTEN", 1)
     for name in ("generated_unilm", "generated_llm", "generated_similar"):

