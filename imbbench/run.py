@@ -29,7 +29,7 @@ from imbbench.features import (
     tfidf,
     tokenize,
 )
-from imbbench.files import write_whole
+from imbbench.files import write_table, write_whole
 from imbbench.learners import learner_class, one_hot
 from imbbench.strategies import NotApplicable, resolve
 
@@ -412,7 +412,8 @@ def _fit_predict(study, task, entry, data, reuse):
     if only and task.learner not in only:
         raise NotApplicable(f"run with {', '.join(only)} only")
     if splits and task.split >= splits:
-        raise NotApplicable(f"run on the first {splits} splits only")
+        first = "first split" if splits == 1 else f"first {splits} splits"
+        raise NotApplicable(f"run on the {first} only")
     limits = study.learners[task.learner] or {}
     if task.strategy not in limits.get("strategies", [task.strategy]):
         raise NotApplicable(f"{task.learner} is costly: run with the strategies listed for it only")
@@ -467,8 +468,9 @@ def _flat(found):
 def tasks(study, dataset, family):
     """All cells of a family on a data set, in the order in which they should start.
 
-    The longest first, by the committed timings where there are any: the last cells to end are
-    then short ones. The order changes no result.
+    The longest first, by the committed processor times where there are any: the last cells to end
+    are then short ones, and what one learner's cell has memoised is there for another's. The order
+    changes no result.
     """
     prepared, cuts = _data(dataset, study.protocol)
     modality = prepared.schema["modality"]
@@ -476,7 +478,7 @@ def tasks(study, dataset, family):
     known = config.root() / study.results(dataset) / "timings" / dataset / f"{family}.csv"
     seconds = {}
     if known.is_file():
-        table = pd.read_csv(known).groupby(["learner", "strategy"])["fit_seconds"].mean()
+        table = pd.read_csv(known).groupby(["learner", "strategy"])["cpu_seconds"].mean()
         seconds = table.to_dict()
 
     def expected(task):
@@ -705,15 +707,11 @@ def save(outcome, results, dataset, family):
         ``results`` or ``results/web``.
     dataset, family : str
     """
-
-    def csv(table):
-        return lambda part: table.to_csv(part, index=False, lineterminator="\n")
-
     results = config.root() / results
     name = Path(dataset) / f"{family}.csv"
-    write_whole(results / "runs" / name, csv(outcome.runs))
-    write_whole(results / "curves" / name, csv(outcome.curves))
-    write_whole(results / "timings" / name, csv(outcome.timings.round(DIGITS)))
+    write_table(outcome.runs, results / "runs" / name)
+    write_table(outcome.curves, results / "curves" / name)
+    write_table(outcome.timings.round(DIGITS), results / "timings" / name)
     loop = json.dumps({k: round(v, 3) for k, v in outcome.loop.items()}, indent=1) + "\n"
     path = results / "timings" / name.with_suffix(".json")
     write_whole(path, loop)

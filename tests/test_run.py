@@ -146,7 +146,7 @@ def test_a_long_reason_is_cut(tried):
 def test_only_the_first_splits(tried):
     rows, _, _ = tried(lambda cell: cell.fit(), split=1, splits=1)
     assert rows[0]["status"] == "not applicable"
-    assert rows[0]["reason"] == "run on the first 1 splits only"
+    assert rows[0]["reason"] == "run on the first split only"
     assert tried(lambda cell: cell.fit(), split=0, splits=1)[0][0]["status"] == "ok"
 
 
@@ -216,7 +216,7 @@ def test_tasks_with_known_times_start_with_the_longest(study):
     folder = config.root() / "results" / "timings" / "four"
     folder.mkdir(parents=True)
     table = pd.DataFrame(
-        {"learner": ["tree"], "strategy": ["inverse_frequency"], "fit_seconds": [9.0]}
+        {"learner": ["tree"], "strategy": ["inverse_frequency"], "cpu_seconds": [9.0]}
     )
     table.to_csv(folder / "weighting.csv", index=False)
     first = run.tasks(study, "four", "weighting")[:3]
