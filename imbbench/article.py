@@ -150,13 +150,14 @@ def _seed(study, dataset, split, seed):
     return seed_for(study.protocol.seed, dataset, "article", split, seed)
 
 
-def facts(dataset, seeds):
+def facts(dataset, seeds, splits=tuple(SPLITS)):
     """What the splits are, a column each.
 
     Parameters
     ----------
     dataset : str
     seeds : int
+    splits : list of {"85/15", "de-duplicated"}
 
     Returns
     -------
@@ -167,7 +168,7 @@ def facts(dataset, seeds):
 
     study, data = config.load(), load(dataset)
     columns = {}
-    for split in SPLITS:
+    for split in splits:
         cuts = [cut(data, split, _seed(study, dataset, split, seed)) for seed in range(seeds)]
         train, test = (np.bincount(data.y[rows], minlength=2) for rows in cuts[0])
         twins = [int(np.isin(data.groups[b], data.groups[a]).sum()) for a, b in cuts]
@@ -198,7 +199,7 @@ def weights_sentence(table):
     """
     article = "{" + f"ham {WEIGHTS[0]}, spam {WEIGHTS[1]}" + "}"
     found = table.set_index("quantity").loc["inverse-frequency weights: ham / spam"]
-    same = [split for split in SPLITS if found[split] == " / ".join(map(str, WEIGHTS))]
+    same = [split for split in found.index if found[split] == " / ".join(map(str, WEIGHTS))]
     return (
         f"The article's weights {article} are met on {' and '.join(same)}."
         if same
@@ -293,8 +294,8 @@ def _scores(y, found):
     return row | {"first_loss": float(found["first_loss"])}
 
 
-def compute(dataset, seeds, jobs=None, progress=print):
-    """Fit and score every arm with every seed on both splits.
+def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
+    """Fit and score every arm with every seed.
 
     Fits run side by side, one thread each. What a fit has found is kept in the local memo, so that
     a run that was stopped goes on where it was.
@@ -303,6 +304,7 @@ def compute(dataset, seeds, jobs=None, progress=print):
     ----------
     dataset : str
     seeds : int
+    splits : list of {"85/15", "de-duplicated"}
     jobs : int, optional
         Default: the number of cores.
     progress : callable
@@ -329,14 +331,17 @@ def compute(dataset, seeds, jobs=None, progress=print):
         raise StudyError(f"params.yaml has no learner {LEARNER}, which the article's arms train")
     if seeds < 1:
         raise StudyError(f"seeds is {seeds}: one is the least")
+    unknown = [str(split) for split in splits if split not in SPLITS]
+    if unknown or not splits:
+        raise StudyError(f"unknown split '{', '.join(unknown)}'. Known: {', '.join(SPLITS)}.")
     tokenize(data.X, study.protocol.encoder)
     tokenize(TEXTS, study.protocol.encoder)
-    every = [(split, seed, arm) for seed in range(seeds) for split in SPLITS for arm in ARMS]
+    every = [(split, seed, arm) for seed in range(seeds) for split in splits for arm in ARMS]
     todo = [fit for fit in every if not _memo(study, dataset, *fit).is_file()]
     if todo:
         _compute(study, dataset, todo, jobs or os.cpu_count(), progress)
     rows, results = [], []
-    for split, seed, arm in sorted(every, key=lambda fit: (list(SPLITS).index(fit[0]), fit[1])):
+    for split, seed, arm in sorted(every, key=lambda fit: (splits.index(fit[0]), fit[1])):
         train, test = cut(data, split, _seed(study, dataset, split, seed))
         y = data.y[test]
         with np.load(_memo(study, dataset, split, seed, arm)) as found:
@@ -397,6 +402,10 @@ def _of(runs, split, arm):
     return runs[(runs["split"] == split) & (runs["arm"] == arm)].set_index("seed").sort_index()
 
 
+def _splits(runs):
+    return runs["split"].unique()
+
+
 def first_losses(runs):
     """First loss of the baseline and of the arms whose last layer starts at zero, per split.
 
@@ -413,7 +422,7 @@ def first_losses(runs):
         near zero only.
     """
     rows = []
-    for split in SPLITS:
+    for split in _splits(runs):
         for arm in ("baseline", ZERO, "bias initialisation"):
             part = _of(runs, split, arm)
             share = part[COUNTS[:2]].iloc[0].to_numpy(float)
@@ -470,7 +479,7 @@ def differences(runs, names):
         ``split``, ``arm``, ``metric``, ``mean`` and its 95 % interval ``low``, ``high``.
     """
     rows = []
-    for split in SPLITS:
+    for split in _splits(runs):
         baseline = _of(runs, split, "baseline")
         for arm in list(ARMS)[1:]:
             gained = _of(runs, split, arm)
@@ -492,13 +501,14 @@ def plot(runs):
     """
     shown = ["precision_spam", "recall_spam", "f1_spam"]
     table, others = differences(runs, shown), list(ARMS)[1:]
+    drawn = {split: SPLITS[split] for split in _splits(runs)}
     figure, axes = _figure(0.9 + 0.33 * len(others), ncols=len(shown), sharey=True)
     for ax, name in zip(axes[0], shown, strict=True):
         ax.axvline(0, color="#606060", lw=0.9, zorder=1)
-        for k, (split, (colour, marker)) in enumerate(SPLITS.items()):
+        for k, (split, (colour, marker)) in enumerate(drawn.items()):
             part = table[(table["metric"] == name) & (table["split"] == split)]
             part = part.set_index("arm").loc[others, ["mean", "low", "high"]] * 100
-            places = np.arange(len(others)) + 0.28 * (k - 0.5)
+            places = np.arange(len(others)) + 0.28 * (k - (len(drawn) - 1) / 2)
             ax.hlines(places, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
             ax.plot(part["mean"], places, marker, color=colour, ms=4, zorder=3)
         ax.set_xlabel(WORDS[name])
@@ -508,7 +518,7 @@ def plot(runs):
     axes[0, 0].tick_params(axis="y", length=0)
     figure.supxlabel("minus the baseline's, percentage points", fontsize=9)
     handles = [Line2D([], [], color=c, marker=m, lw=1.4, ms=4, label=split)
-               for split, (c, m) in SPLITS.items()]  # fmt: skip
+               for split, (c, m) in drawn.items()]  # fmt: skip
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
 
@@ -719,7 +729,7 @@ def _verdict(judged, seeds):
 
 
 def verdicts(runs):
-    """Supported, contradicted or undecided, for every claim on both splits.
+    """Supported, contradicted or undecided, for every claim on every split.
 
     The rules were laid down before the first fit. A1b and A9b were added when the first fit of the
     bias arm showed less confidence than the baseline's, and before any of the arm they compare it
@@ -760,7 +770,7 @@ def verdicts(runs):
     """
     rows, seeds = [], runs["seed"].nunique()
     for claim, (text, statements) in CLAIMS.items():
-        for split in SPLITS:
+        for split in _splits(runs):
             judged = [_judged(runs, split, statement) for statement in statements]
             found = [_holds(*numbers, seeds, len(judged)) for numbers in judged]
             verdict = _verdict(judged, seeds)
@@ -827,7 +837,7 @@ def statements(runs):
     for claim, (_, said) in CLAIMS.items():
         for statement in said:
             row = {"claim": claim, "statement": str(statement)}
-            for split in SPLITS:
+            for split in _splits(runs):
                 held = words[_holds(*_judged(runs, split, statement), seeds, len(said))]
                 mean, *ends = t_interval(_difference(runs, split, statement)[0])
                 ends = "" if np.isnan(ends).any() else f" [{ends[0]:+.4f}, {ends[1]:+.4f}]"
@@ -847,7 +857,7 @@ def conclusion(runs, table):
         Of :func:`verdicts`.
     """
     lines = []
-    for split in SPLITS:
+    for split in _splits(runs):
         mean, low, high = t_interval(_of(runs, split, "baseline")["f1_spam"])
         seeds = runs["seed"].nunique()
         interval = "" if np.isnan(low) else f" [{low:.4f}, {high:.4f}]"

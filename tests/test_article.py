@@ -279,6 +279,12 @@ def test_a_study_without_the_learner_is_refused(study, monkeypatch):
         article.compute("messages", 1)
 
 
+@pytest.mark.parametrize("splits", [[], ["85/15", "80/20"]])
+def test_unknown_splits_are_refused(study, splits):
+    with pytest.raises(StudyError, match=r"unknown split.*Known: 85/15, de-duplicated"):
+        article.compute("messages", 1, splits)
+
+
 # --------------------------------------------------------------------------- tables and figures
 
 
@@ -319,6 +325,24 @@ def test_figures_are_labelled(computed):
     assert set(curves["learner"]) == set(article.SPLITS)
     panels = plots.reliability(curves, ARMS[:3]).axes
     assert [ax.get_title(loc="left") for ax in panels] == ["85/15", "de-duplicated"]
+
+
+def test_one_split_alone(computed, study, folder):
+    runs, curves = article.compute("messages", 3, ["de-duplicated"], progress=print)
+    both = computed[0][computed[0]["split"] == "de-duplicated"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(runs, both)
+    table = article.facts("messages", 3, ["de-duplicated"])
+    assert list(table) == ["quantity", "de-duplicated"]
+    assert article.weights_sentence(table)
+    assert list(article.verdict_table(article.verdicts(runs))) == [
+        "claim",
+        "statement",
+        "de-duplicated",
+    ]
+    assert "85/15" not in article.conclusion(runs, article.verdicts(runs))
+    legend = article.plot(runs).legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["de-duplicated"]
+    assert len(plots.reliability(curves, ARMS[:3]).axes) == 1
 
 
 def test_first_losses_stand_beside_what_is_expected(runs):
