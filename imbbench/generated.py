@@ -266,7 +266,7 @@ def plot(table):
         middle, half = np.nanmax(values) + np.nanmin(values), np.nanmax(values) - np.nanmin(values)
         half = max(half, 0.05) * 1.2
         ax.set_xlim((middle - half) / 2, (middle + half) / 2)
-        ax.locator_params(axis="x", nbins=2)
+        ax.locator_params(axis="x", nbins=2, steps=[1, 2, 4, 5, 10])
         ax.grid(axis="y", visible=False)
         ax.tick_params(axis="y", length=0)
     scored = set(found.index.get_level_values("strategy"))
