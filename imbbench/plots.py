@@ -331,7 +331,8 @@ def effects(table, xlabel, series="rule", looks=RULES, names=RULE_NAMES, columns
     ----------
     table : DataFrame
         Of :func:`imbbench.tables.effects`: ``family``, ``label``, ``mean``, ``low``, ``high`` and
-        the column that ``series`` names. In the order to draw. A hollow dot has no interval.
+        the column that ``series`` names. In the order to draw. A hollow dot has no interval, an
+        arrowhead at the edge says that one goes on.
     xlabel : str
     series : str
     looks : dict
@@ -349,12 +350,12 @@ def effects(table, xlabel, series="rule", looks=RULES, names=RULE_NAMES, columns
     # One strategy with a huge interval must not flatten all others: it may leave the axis.
     ends = []
     for side, sign in (("low", -1), ("high", 1)):
-        means, outer = (sign * table["mean"]).max(), (sign * table[side]).quantile(0.9)
+        means, outer = (sign * table["mean"]).max(), (sign * table[side]).max()
         ends.append(max(means, min(np.nan_to_num(outer), 2 * abs(table["mean"]).max())))
-    left, right = np.maximum(ends, max(0.15 * max(ends), 1e-3))
+    left, right = 1.06 * np.maximum(ends, max(0.15 * max(ends), 1e-3))
     for ax, panel in zip(axes.flat, panels, strict=True):
+        ax.set_xlim(-left, right)
         _effects_panel(ax, table, panel, series, looks)
-        ax.set_xlim(-1.06 * left, 1.06 * right)
     figure.supxlabel(xlabel, fontsize=9)
     handles = [
         Line2D([], [], color=c, marker=m, lw=1.4, ms=5, label=names[k])
@@ -392,6 +393,13 @@ def _effects_panel(ax, table, panel, series, looks):
         part = table[(table[series] == key) & table["label"].isin(places)]
         y = part["label"].map(places).to_numpy(float) + (k - (len(looks) - 1) / 2) * step
         ax.hlines(y, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
+        left, right = ax.get_xlim()
+        inset = (right - left) / 100
+        for beyond, edge, arrow in (
+            (part["low"] < left, left + inset, "<"),
+            (part["high"] > right, right - inset, ">"),
+        ):
+            ax.plot(np.full(beyond.sum(), edge), y[beyond.to_numpy()], arrow, color=colour, ms=4)
         alone = part["low"].isna().to_numpy()
         x = part["mean"].to_numpy()
         ax.plot(x[~alone], y[~alone], marker, color=colour, ms=4, zorder=3)

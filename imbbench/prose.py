@@ -385,22 +385,25 @@ def study_conclusion(numbers, by_learner):
         Of :func:`imbbench.tables.learner_effects`.
     """
     argmax, tuned, tuning = numbers["argmax"], numbers["tuned"], numbers["plain_tuned_minus_argmax"]
-    worse = numbers["calibration"]
+    worse, statuses = numbers["calibration"], numbers["cells_by_status"]
     interval = (
         "" if tuning["low"] is None else f" [{_signed(tuning['low'])}, {_signed(tuning['high'])}]"
     )
     lines = [
-        f"{numbers['cells_by_status'].get('ok', 0)} of {numbers['cells']} cells have a score, on "
-        f"{numbers['datasets']} data sets with {numbers['learners']} learners. Of "
-        f"{numbers['strategies']} strategies {numbers['strategies_on_three_data_sets']} were "
+        f"{statuses.get('ok', 0)} of {numbers['cells']} cells have a score, on "
+        f"{numbers['datasets']} data sets with {numbers['learners']} learners; "
+        f"{statuses.get('not applicable', 0)} do not apply or were left out for their cost, and "
+        f"{statuses.get('failed', 0) + statuses.get('timed out', 0)} failed, each with its reason. "
+        f"Of {numbers['strategies']} strategies {numbers['strategies_on_three_data_sets']} were "
         "scored on three or more data sets; the sentences are about those.\n",
-        f"- **At the default decision**, {argmax['improve_clearly']} of {argmax['strategies']} "
-        f"strategies improve macro-F1 over their control with an interval above zero and "
-        f"{argmax['harm_clearly']} harm it; the mean difference is "
+        f"- **At the default decision**, macro-F1 is improved over the control by "
+        f"{argmax['improve_clearly']} of {argmax['strategies']} strategies with an interval above "
+        f"zero and harmed by {argmax['harm_clearly']}; the mean difference is "
         f"{_signed(argmax['mean_difference'])}, the largest {_signed(argmax['best_difference'])} "
         f"(`{argmax['best']}`).",
-        f"- **When the control may tune its decision too**, {tuned['improve_clearly']} of "
-        f"{tuned['strategies']} improve and {tuned['harm_clearly']} harm; the mean difference is "
+        f"- **When the control may tune its decision too**, macro-F1 is improved by "
+        f"{tuned['improve_clearly']} of {tuned['strategies']} and harmed by "
+        f"{tuned['harm_clearly']}; the mean difference is "
         f"{_signed(tuned['mean_difference'])}, the largest {_signed(tuned['best_difference'])} "
         f"(`{tuned['best']}`).",
         f"- **Tuning the decision of the untreated learner** alone changes macro-F1 by "
@@ -414,7 +417,7 @@ def study_conclusion(numbers, by_learner):
         mean = part.set_index(["learner", "rule"])["mean"]
         if ends.nunique() == 2:
             words = [
-                f"`{name}` by {_signed(mean[name, 'argmax'])} at argmax and "
+                f"`{name}`, by {_signed(mean[name, 'argmax'])} at argmax and "
                 f"{_signed(mean[name, 'tuned'])} at the tuned rule"
                 for name in ends
             ]

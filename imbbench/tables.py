@@ -513,14 +513,16 @@ def ranks_by_dataset(runs):
     Returns
     -------
     ranks : DataFrame
-        Index: labels; columns: data sets.
+        Index: labels of the strategies that have a rank; columns: data sets.
     families : list of str
         Of each row.
     """
     parts = {name: leaderboard(part) for name, part in runs.groupby("dataset", sort=False)}
     table = pd.DataFrame({name: part.set_index("label")["rank"] for name, part in parts.items()})
-    _, families = order = rank_table(leaderboard(runs))
-    return table.reindex(order[0].index), families
+    order, families = rank_table(leaderboard(runs))
+    table = table.reindex(order.index)
+    there = table.notna().any(axis=1)
+    return table[there], [family for family, kept in zip(families, there, strict=True) if kept]
 
 
 def fit_times(timings):

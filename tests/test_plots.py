@@ -129,6 +129,18 @@ def test_one_huge_interval_does_not_flatten_the_others():
     table.loc[table["label"] == "strategy_0", ["low", "high"]] = [-50, 50]
     (axes,) = plots.effects(table, "x").axes
     assert axes.get_xlim()[1] < 2
+    heads = [line for line in axes.lines if line.get_marker() in ("<", ">")]
+    assert {len(line.get_xdata()) for line in heads} == {1}
+    low, high = axes.get_xlim()
+    assert all(low < line.get_xdata()[0] < high for line in heads)
+
+
+def test_an_interval_that_the_axis_holds_is_drawn_whole():
+    table = many(30)
+    (axes,) = plots.effects(table, "x").axes
+    low, high = axes.get_xlim()
+    assert low < table["low"].min() and table["high"].max() < high
+    assert not any(len(line.get_xdata()) for line in axes.lines if line.get_marker() in ("<", ">"))
 
 
 def test_names_lose_the_family_under_its_heading():
