@@ -79,6 +79,8 @@ def _read(study, kind, datasets, families):
 
 def label(table, named=None):
     """``table`` with the column ``label``: of :func:`labels`, or the strategy's bare name."""
+    # pandas warns of tables that were put together column by column, as those of many classes are.
+    table = table.copy()
     if named is None:
         return table.assign(label=table.get("strategy"))
     pairs = zip(table["family"], table["strategy"], strict=True)

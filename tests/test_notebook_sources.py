@@ -10,8 +10,9 @@ import pytest
 
 from imbbench.notebooks import PROGRESS
 
-FOLDER = Path(__file__).parents[1] / "notebooks"
-PATHS = sorted(FOLDER.glob("*.ipynb"))
+ROOT = Path(__file__).parents[1]
+PATHS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+RENDERED = sorted(ROOT.glob("results/**/*.ipynb"))
 every = pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 
 
@@ -22,6 +23,13 @@ def code(notebook):
 def test_notebooks_are_numbered_without_gaps():
     numbers = [int(path.stem.split("_")[0]) for path in PATHS]
     assert numbers == list(range(1, len(PATHS) + 1))
+
+
+@pytest.mark.parametrize("path", RENDERED, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_what_is_rendered_is_without_warnings(path):
+    """A warning names a folder of the machine that made it."""
+    outputs = [out for cell in code(nbformat.read(path, 4)) for out in cell.outputs]
+    assert not [out.text for out in outputs if out.get("name") == "stderr"]
 
 
 @every
@@ -85,7 +93,7 @@ def study(tmp_path, monkeypatch):
 
 def run_cells(stem, **parameters):
     """Run a source's code cells here, without a kernel; returns the variables."""
-    (path,) = FOLDER.glob(f"{stem}*.ipynb")
+    (path,) = (ROOT / "notebooks").glob(f"{stem}*.ipynb")
     space = {}
     for cell in code(nbformat.read(path, as_version=4)):
         if PROGRESS not in cell.metadata.get("tags", []):

@@ -1,4 +1,5 @@
 import json
+import warnings
 
 import made_up
 import numpy as np
@@ -70,6 +71,17 @@ def test_labels_name_the_family_where_a_name_is_used_twice(root):
     assert labels["weighting", "inverse_sqrt"] == "inverse_sqrt (weighting)"
     assert labels["posthoc", "inverse_sqrt"] == "inverse_sqrt (posthoc)"
     assert labels["reference", "plain"] == "plain"
+
+
+def test_a_table_of_many_classes_is_labelled_without_a_warning():
+    table = pd.DataFrame({"family": ["loss"], "strategy": ["focal"]})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(200):
+            table[f"recall_{i}"] = 0.5
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tables.label(table)["label"].tolist() == ["focal"]
 
 
 def test_difference_to_the_control_of_the_same_learner_split_and_rule():
