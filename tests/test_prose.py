@@ -191,6 +191,27 @@ def test_summary_reads_the_committed_tables(tmp_path, monkeypatch):
     assert f"{numbers['tuned']['mean_difference']:+.3f}" in said
 
 
+def test_the_answer_counts_what_has_no_score():
+    rows = [
+        row(name, "mlp", family, strategy, split, rule, control)
+        for name in "def"
+        for rule in ("argmax", "tuned")
+        for family, strategy, control in (("reference", "plain", ""), ("loss", "focal", "plain"))
+        for split in (0, 1)
+    ]
+    rows += [
+        row("d", "mlp", "loss", "ldam", split, "", status=status, reason="why")
+        for split, status in enumerate(["not applicable"] * 3 + ["failed"] * 2 + ["timed out"])
+    ]
+    runs = pd.DataFrame(rows)
+    loops = pd.DataFrame(
+        {name: [1.0] for name in ("cells", "cores", "loop_seconds", "cpu_seconds", "stage_seconds")}
+    ).assign(overhead_seconds=1.0)
+    said = prose.study_conclusion(tables.headline(runs, loops), tables.learner_effects(runs))
+    assert said.startswith("12 of 18 cells have a score")
+    assert "; 3 do not apply or were left out for their cost, and 3 failed" in said
+
+
 def test_the_leaderboard_marks_what_is_a_control():
     runs = pd.DataFrame(
         [

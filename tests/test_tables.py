@@ -84,6 +84,26 @@ def test_a_table_of_many_classes_is_labelled_without_a_warning():
         assert tables.label(table)["label"].tolist() == ["focal"]
 
 
+def test_the_map_of_ranks_leaves_out_what_has_no_rank():
+    strategies = (
+        ("reference", "plain", ""),
+        ("loss", "focal", "plain"),
+        ("semi_supervised", "labelled_only", ""),
+        ("semi_supervised", "pseudo_labels_1", "labelled_only"),
+    )
+    runs = pd.DataFrame(
+        [
+            row(name, "mlp", family, strategy, split, control=control, macro_f1=0.5 + split / 10)
+            for name in "de"
+            for family, strategy, control in strategies
+            for split in (0, 1)
+        ]
+    )
+    ranks, families = tables.ranks_by_dataset(runs)
+    assert dict(zip(ranks.index, families, strict=True)) == {"focal": "loss", "plain": "reference"}
+    assert ranks.notna().all(axis=None)
+
+
 def test_difference_to_the_control_of_the_same_learner_split_and_rule():
     runs = pd.DataFrame(
         [
