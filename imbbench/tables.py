@@ -74,7 +74,8 @@ def _read(study, kind, datasets, families):
         except pd.errors.EmptyDataError:  # no cell of the family applies, so there is no curve
             continue
         found.append(label(table.assign(dataset=dataset, family=family), named))
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
+    # The copy joins what pandas keeps apart, and warns of, where data sets differ in classes.
+    return pd.concat(found, ignore_index=True).copy() if found else pd.DataFrame()
 
 
 def label(table, named=None):

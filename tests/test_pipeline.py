@@ -1,6 +1,7 @@
 """The pipeline end to end: real DVC and papermill on a tiny data set."""
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
@@ -188,6 +189,30 @@ def test_bad_input_stops_before_any_fitting(project):
     assert done.returncode != 0
     assert "nonsense" in done.stdout and "Known there" in done.stdout
     assert results(folder) == before
+
+
+def test_a_web_data_set_has_a_pipeline_of_its_own_and_joins_the_study_there(project):
+    folder, _ = project
+    run(folder, *REPRO)
+    digest = table(folder / "data/local/far.csv", seed=2, shift=1.0)
+
+    def register(params):
+        far = dict(params["datasets"]["first"], source={"path": "data/local/far.csv"})
+        params["web_datasets"] = {"far": far | {"sha256": {"data": digest}}}
+
+    edit_params(folder, register)
+    before = results(folder)
+    assert ran(run(folder, *REPRO).stdout) == []
+    output = run(folder, *REPRO, "web/dvc.yaml:study").stdout
+    assert {name for name in ran(output) if name != "web/dvc.yaml:study"} == {
+        f"web/dvc.yaml:{stage}"
+        for stage in ("fetch@far", "prepare@far", "run@far-reference", "run@far-weighting")
+    }
+    here = json.loads((folder / "results/study.json").read_text())
+    everywhere = json.loads((folder / "results/web/study.json").read_text())
+    assert everywhere["datasets"] == here["datasets"] + 1
+    assert results(folder) == before
+    assert ran(run(folder, *REPRO, "web/dvc.yaml:study").stdout) == []
 
 
 def test_the_web_pipeline_is_separate():

@@ -84,6 +84,18 @@ def test_a_table_of_many_classes_is_labelled_without_a_warning():
         assert tables.label(table)["label"].tolist() == ["focal"]
 
 
+def test_few_classes_and_many_are_read_together_without_a_warning(root):
+    per_class = [f"{kind}_{c}" for kind in ("precision", "recall", "f1") for c in range(70)]
+    for path in (root / "results/runs/two").glob("*.csv"):
+        narrow = pd.read_csv(path)
+        others = [name for name in narrow if name not in per_class]
+        narrow.reindex(columns=[*others, *per_class], fill_value=0.5).to_csv(path, index=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        runs = tables.load_runs(config.load())
+        assert len(tables.both_rules(runs)) > len(runs) / 2
+
+
 def test_the_map_of_ranks_leaves_out_what_has_no_rank():
     strategies = (
         ("reference", "plain", ""),
