@@ -303,7 +303,8 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
     runs : DataFrame
         Of one data set.
     count : int
-        Strategies per learner, those with the largest macro-F1 at the tuned rule.
+        Strategies per learner: of those that have a control, the ones with the largest macro-F1
+        at the tuned rule.
     metrics : iterable of str
 
     Returns
@@ -315,7 +316,9 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
     found = found[found["family"] != "reference"]
     rows = both_rules(runs)
     order = rows[(rows["rule"] == "tuned") & (rows["family"] != "reference")]
-    order = order.groupby(["learner", "label"])[MAIN].mean().rename("order").reset_index()
+    order = order.groupby(["learner", "label"])[MAIN].mean().rename("order")
+    controls = found.groupby(["learner", "label"])["control"].first()
+    order = order[order.index.isin(controls.index)].reset_index()
     order = order.sort_values(["learner", "order"], ascending=[True, False], kind="stable")
     kept = order.groupby("learner").head(count).set_index(["learner", "label"]).index
     columns, plain = {}, {}
@@ -328,7 +331,6 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
             columns[title] = _best_in_bold(mean, sd, metric in LOWER, signed=True)
             part = rows[(rows["strategy"] == "plain") & (rows["rule"] == rule)]
             plain[title] = part.groupby("learner")[metric].mean().map("{:.3f}".format)
-    controls = found.groupby(["learner", "label"])["control"].first()
     table = pd.DataFrame(columns).reindex(kept)
     table.insert(0, "minus", "`" + controls.reindex(kept) + "`")
     table = table.reset_index().assign(kind=1)
@@ -393,7 +395,8 @@ def study_conclusion(numbers, by_learner):
         f"{statuses.get('ok', 0)} of {numbers['cells']} cells have a score, on "
         f"{numbers['datasets']} data sets with {numbers['learners']} learners; "
         f"{statuses.get('not applicable', 0)} do not apply or were left out for their cost, and "
-        f"{statuses.get('failed', 0) + statuses.get('timed out', 0)} failed, each with its reason. "
+        f"{statuses.get('failed', 0) + statuses.get('timed out', 0)} failed or timed out, each "
+        "with its reason. "
         f"Of {numbers['strategies']} strategies {numbers['strategies_on_three_data_sets']} were "
         "scored on three or more data sets; the sentences are about those.\n",
         f"- **At the default decision**, macro-F1 is improved over the control by "

@@ -55,6 +55,10 @@ def test_differences_mark_improvements_only():
             for name, f1 in (("a", 0.4), ("b", 0.6))
             for rule in ("argmax", "tuned")
         ]
+        + [
+            row("d", "tree", "loss", "without_control", rule=rule, control="", macro_f1=0.9)
+            for rule in ("argmax", "tuned")
+        ]
     )
     table = prose.difference_table(runs, metrics=["macro_f1", "brier"])
     assert table["strategy"].tolist() == ["`plain` itself", "`b`", "`a`"]
@@ -209,7 +213,7 @@ def test_the_answer_counts_what_has_no_score():
     ).assign(overhead_seconds=1.0)
     said = prose.study_conclusion(tables.headline(runs, loops), tables.learner_effects(runs))
     assert said.startswith("12 of 18 cells have a score")
-    assert "; 3 do not apply or were left out for their cost, and 3 failed" in said
+    assert "; 3 do not apply or were left out for their cost, and 3 failed or timed out, each" in said
 
 
 def test_the_leaderboard_marks_what_is_a_control():
