@@ -213,7 +213,7 @@ def test_the_answer_counts_what_has_no_score():
     ).assign(overhead_seconds=1.0)
     said = prose.study_conclusion(tables.headline(runs, loops), tables.learner_effects(runs))
     assert said.startswith("12 of 18 cells have a score")
-    assert "; 3 do not apply or were left out for their cost, and 3 failed or timed out, each" in said
+    assert "; 3 do not apply or were left out for their cost, and 3 failed or timed out" in said
 
 
 def test_the_leaderboard_marks_what_is_a_control():
