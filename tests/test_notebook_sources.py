@@ -26,10 +26,12 @@ def test_notebooks_are_numbered_without_gaps():
 
 
 @pytest.mark.parametrize("path", RENDERED, ids=lambda path: f"{path.parent.name}-{path.stem}")
-def test_what_is_rendered_is_without_warnings(path):
+def test_what_is_rendered_has_no_warning_and_no_nan(path):
     """A warning names a folder of the machine that made it."""
     outputs = [out for cell in code(nbformat.read(path, 4)) for out in cell.outputs]
     assert not [out.text for out in outputs if out.get("name") == "stderr"]
+    shown = [out.get("data", {}).get("text/markdown", "") for out in outputs]
+    assert not [line for line in "\n".join(shown).splitlines() if re.search(r"\bnan\b", line)]
 
 
 @every
