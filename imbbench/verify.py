@@ -6,8 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from imbbench import config, metrics, run
+from imbbench import config
+from imbbench.bench import metrics
+from imbbench.bench.cell import Task
+from imbbench.bench.pool import compute, hardware
+from imbbench.bench.rows import DIGITS, PER_CLASS
 from imbbench.errors import StudyError
+from imbbench.paths import root
 
 FALSE_ALARM = 1e-6
 CELL = ["dataset", "learner", "family", "strategy", "split"]
@@ -47,7 +52,7 @@ def tolerances(runs, smallest_test_class, comparisons):
 
 
 def _values(table):
-    per_class = tuple(f"{name}_" for name in run.PER_CLASS)
+    per_class = tuple(f"{name}_" for name in PER_CLASS)
     return [c for c in table.columns if c in metrics.SCORES or c.startswith(per_class)]
 
 
@@ -55,7 +60,7 @@ def _read(study, kind):
     """All committed tables of one kind that are there, by data set."""
     tables = {}
     for dataset in study.datasets:
-        folder = config.root() / "results" / kind / dataset
+        folder = root() / "results" / kind / dataset
         files = [folder / f"{family}.csv" for family in study.families]
         found = [
             pd.read_csv(file, keep_default_na=False, na_values=[""])
@@ -100,14 +105,14 @@ def verify(cells=20, seed=0, progress=print):
     turn = pool.groupby(["dataset", "learner"]).cumcount()
     sample = pool.assign(turn=turn).sort_values("turn", kind="stable").head(cells)
     todo = [
-        run.Task(row.dataset, row.family, row.learner, row.strategy, int(row.split))
+        Task(row.dataset, row.family, row.learner, row.strategy, int(row.split))
         for row in sample.itertuples()
     ]
     progress(f"Refitting {len(todo)} of {len(pool)} committed cells (seed {seed}).")
     others = everything.set_index(CELL).drop(sample.set_index(CELL).index).reset_index()
-    results, _ = run.compute(study, todo, reuse=False, progress=progress)
+    results, _ = compute(study, todo, reuse=False, progress=progress)
 
-    here, wrong, exact = run.hardware(), [], 0
+    here, wrong, exact = hardware(), [], 0
     committed = everything.set_index([*CELL, "rule"]).sort_index()
     comparisons = sum(len(rows) for _, rows, _, _ in results) * len(_values(everything))
     for task, rows, timing, _ in results:
@@ -129,7 +134,7 @@ def verify(cells=20, seed=0, progress=print):
             for value in _values(scored[task.dataset]):
                 if value not in row:
                     continue
-                new, was = round(float(row[value]), run.DIGITS), float(old[value])
+                new, was = round(float(row[value]), DIGITS), float(old[value])
                 if np.isnan(new) and np.isnan(was):
                     continue
                 limit = 0.0 if same else float(allowed.loc[(task.learner, row["rule"]), value])
@@ -150,6 +155,6 @@ def verify(cells=20, seed=0, progress=print):
 
 
 def _smallest_test_class(dataset, study):
-    schema = config.root() / "data" / "prepared" / dataset / "schema.json"
+    schema = root() / "data" / "prepared" / dataset / "schema.json"
     counts = json.loads(schema.read_text(encoding="utf-8"))["class_counts"]
     return max(1.0, min(counts) / study.protocol.folds)

@@ -12,6 +12,8 @@ import pandas as pd
 import pytest
 from hypothesis import settings
 
+from imbbench import config
+
 # Time depends on what else the machine does; it is measured in benchmarks.
 settings.register_profile("imbbench", deadline=None)
 settings.load_profile("imbbench")
@@ -186,7 +188,6 @@ def subnormal_numbers():
 @pytest.fixture
 def study(tmp_path, monkeypatch, write_study):
     """A study of few strategies without texts' encoder; ``IMBBENCH_ROOT`` points to it."""
-    from imbbench import config
 
     strategies = {
         "reference": {"plain": {}, "dummy": {"learners": ["tree"]}},

@@ -1,12 +1,12 @@
-"""Result tables that were drawn, not run, in the shape that ``imbbench.run.save`` writes."""
+"""Result tables that were drawn, not run, in the shape that ``imbbench.bench.rows.save`` writes."""
 
 import json
 
 import numpy as np
 import pandas as pd
 
-from imbbench import run
-from imbbench.metrics import BINS, RECALLS, SCORES
+from imbbench.bench.metrics import BINS, RECALLS, SCORES
+from imbbench.bench.rows import Outcome, save
 
 STRATEGIES = {
     "reference": {"plain": {}, "dummy": {"learners": ["tree"]}},
@@ -107,10 +107,10 @@ def write_results(root, datasets, results="results"):
         for family in STRATEGIES:
             part = runs[runs["family"] == family]
             loop = {"cells": len(part), "cores": 2, "loop_seconds": 10.0, "cpu_seconds": 18.0}
-            outcome = run.Outcome(
+            outcome = Outcome(
                 part.drop(columns="label"), draw_timings(part), draw_curves(part), loop
             )
-            run.save(outcome, results, dataset, family)
+            save(outcome, results, dataset, family)
             path = root / results / "timings" / dataset / f"{family}.json"
             path.write_text(
                 json.dumps({**loop, "stage_seconds": 16.0, "encode_seconds": 1.0}), encoding="utf-8"

@@ -5,12 +5,12 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from imbbench import sources
-from imbbench.add import add_dataset
-from imbbench.datasets import parse_dataset
+from imbbench.bench.prepared import load_prepared
+from imbbench.data.add import add_dataset
+from imbbench.data.datasets import parse_dataset
+from imbbench.data.prepare import prepare
+from imbbench.data.sources import fetch
 from imbbench.errors import StudyError
-from imbbench.features import load_prepared
-from imbbench.prepare import prepare
 
 PARAMS = """\
 # The study.
@@ -80,7 +80,7 @@ def test_what_was_added_can_be_fetched_prepared_and_loaded(params):
     (params.parent / "churn.csv").write_text(GOOD)
     add_dataset("churn.csv", "churned", licence="mine", why="my data")
     dataset = parse_dataset("churn", entry(params, "churn"))
-    sources.fetch("churn", dataset, "raw")
+    fetch("churn", dataset, "raw")
     card = prepare("churn", dataset, "raw", "prepared")
     assert card["classes"] == {"no": 30, "yes": 10}
     assert (card["licence"], card["why"]) == ("mine", "my data")

@@ -7,10 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbbench import article, config, notebooks, plots, run
+from imbbench import config, notebooks
+from imbbench.analysis import plots
+from imbbench.bench.cell import Cell
+from imbbench.bench.encoder import tokenize
+from imbbench.bench.prepared import Prepared
+from imbbench.chapters import sms_spam as article
 from imbbench.errors import StudyError
-from imbbench.features import Prepared, tokenize
-from imbbench.losses import FocalLoss
+from imbbench.strategies.loss.focal import FocalLoss
 
 NOTEBOOK = conftest.__file__.rsplit("/", 2)[0] + "/notebooks/08_sms_spam.ipynb"
 ARMS = list(article.ARMS)
@@ -114,7 +118,7 @@ def asked(study, part, monkeypatch):
         cell.make(**{k: v for k, v in options.items() if k in ("bias", "draw", "loss")})
         return cell.X if X is None else X, cell.y if y is None else y, options
 
-    monkeypatch.setattr(run.Cell, "fit", fit)
+    monkeypatch.setattr(Cell, "fit", fit)
     return lambda arm: article._fit(study, *part, arm, 7)
 
 

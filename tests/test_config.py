@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from imbbench import config
+from imbbench.bench.check import check
 from imbbench.errors import StudyError
+from imbbench.paths import root
 
 VALID = {
     "families": ["reference", "weighting"],
@@ -58,12 +60,12 @@ def test_valid(load):
     assert study.protocol.validation == 0.2
     assert study.family("weighting") == {"inverse_frequency": {}, "heavy": {"table": [1, 10]}}
     assert study.dataset("toy").modality == "tabular"
-    config.check(study)
+    check(study)
 
 
 def test_the_projects_own_study():
     study = config.load(Path(__file__).parents[1] / "params.yaml")
-    config.check(study)
+    check(study)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_what_loading_refuses(load, place, value, message):
 def test_what_checking_refuses(load, place, value, message):
     study = load(change(place, value))
     with pytest.raises(StudyError, match=message):
-        config.check(study)
+        check(study)
 
 
 @pytest.mark.parametrize("text", ["families: [a", "families: []\nfamilies: []\n", "", "- a\n"])
@@ -153,9 +155,9 @@ def test_root(tmp_path, monkeypatch):
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
-    assert config.root() == tmp_path
+    assert root() == tmp_path
     monkeypatch.setenv("IMBBENCH_ROOT", str(inner))
-    assert config.root() == inner
+    assert root() == inner
     with pytest.raises(StudyError, match=r"params\.yaml does not exist"):
         config.load()
 
@@ -164,4 +166,4 @@ def test_no_study_here(tmp_path, monkeypatch):
     monkeypatch.delenv("IMBBENCH_ROOT", raising=False)
     monkeypatch.chdir(tmp_path)
     with pytest.raises(StudyError, match="go to the study's folder first"):
-        config.root()
+        root()

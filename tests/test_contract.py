@@ -15,9 +15,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbbench import config, features, metrics, run
-from imbbench.learners import LEARNERS, learner_class
-from imbbench.strategies import definitions, resolve
+from imbbench import config
+from imbbench.bench import cell as cell_module
+from imbbench.bench import encoder as encoder_module
+from imbbench.bench import metrics
+from imbbench.bench import prepared as prepared_module
+from imbbench.bench.cell import Task, run_cell
+from imbbench.bench.check import check
+from imbbench.bench.registry import LEARNERS, definitions, learner_class, resolve
+from imbbench.bench.rows import PER_CLASS
 
 STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
 MODALITY = {
@@ -56,7 +62,7 @@ def applicable(dataset, family, strategy):
 
 
 CELLS = [
-    run.Task(dataset, family, learner, strategy, 0)
+    Task(dataset, family, learner, strategy, 0)
     for dataset in MODALITY
     for family, strategy in ENTRIES
     for learner in applicable(dataset, family, strategy)
@@ -78,7 +84,7 @@ def study(tmp_path_factory, write_study, encoder, language_models):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMBBENCH_ROOT", str(root))
         # In a batch the last bits of a text's embedding depend on its neighbours.
-        patch.setattr(features, "_encode", functools.partial(features._encode, batch=1))
+        patch.setattr(encoder_module, "_encode", functools.partial(encoder_module._encode, batch=1))
         yield config.load()
 
 
@@ -100,7 +106,7 @@ def observed(monkeypatch):
 
         return watched, own_rule
 
-    monkeypatch.setattr(run, "resolve", spy)
+    monkeypatch.setattr(cell_module, "resolve", spy)
     return seen
 
 
@@ -123,7 +129,7 @@ def poison(prepared, rows):
 @pytest.fixture(scope="module")
 def poisoned(study):
     """Caches that hold the data with poisoned test rows of split 0, cut as before."""
-    read, cut = run._data_of.__wrapped__, run._split_of.__wrapped__
+    read, cut = prepared_module._cached_data.__wrapped__, cell_module._cached_split.__wrapped__
 
     @functools.cache
     def data_of(dataset, protocol, stamp):
@@ -135,7 +141,7 @@ def poisoned(study):
 
 @pytest.mark.parametrize("task", CELLS, ids=lambda t: "-".join(dataclasses.astuple(t)[:4]))
 def test_cell(study, observed, poisoned, monkeypatch, task):
-    rows, timing, curve = run.run_cell(study, task)
+    rows, timing, curve = run_cell(study, task)
     status, reason = rows[0]["status"], rows[0]["reason"]
     if (task.strategy, task.dataset, task.learner) in FAILS:
         assert status == "failed", "it no longer fails: take it off the list"
@@ -151,11 +157,12 @@ def test_cell(study, observed, poisoned, monkeypatch, task):
 
     own_rule = resolve(task.family, task.strategy, study.family(task.family)[task.strategy])[1]
     assert [row["rule"] for row in rows] == (["own"] if own_rule else ["argmax", "tuned"])
-    n_classes = len(run._data(task.dataset, study.protocol)[0].schema["classes"])
+    schema = prepared_module.data_of(task.dataset, study.protocol)[0].schema
+    n_classes = len(schema["classes"])
     for row in rows:
         for name, (low, high) in RANGES.items():
             assert low - 1e-9 <= row[name] <= high + 1e-9, name
-        for name in run.PER_CLASS:
+        for name in PER_CLASS:
             assert all(0 <= row[f"{name}_{c}"] <= 1 for c in range(n_classes))
     validation = observed["validation"]
     assert validation.shape[1] == n_classes
@@ -165,29 +172,29 @@ def test_cell(study, observed, poisoned, monkeypatch, task):
 
     # Again, with nonsense in the test rows and nothing memoised: the same model.
     data_of, split_of = poisoned
-    monkeypatch.setattr(run, "_data_of", data_of)
-    monkeypatch.setattr(run, "_split_of", split_of)
-    monkeypatch.setattr(run, "_content", lambda dataset: f"{dataset} poisoned")
+    monkeypatch.setattr(prepared_module, "_cached_data", data_of)
+    monkeypatch.setattr(cell_module, "_cached_split", split_of)
+    monkeypatch.setattr(cell_module, "content_of", lambda dataset: f"{dataset} poisoned")
     observed.clear()
-    run.run_cell(study, task)
+    run_cell(study, task)
     np.testing.assert_array_equal(validation, observed["validation"])
 
 
 def test_poison_is_felt(study, observed, poisoned, monkeypatch):
     """A preprocessing that learns from all rows does not pass :func:`test_cell`."""
-    task = run.Task("mixed", "reference", "logreg", "plain", 0)
-    run.run_cell(study, task)
+    task = Task("mixed", "reference", "logreg", "plain", 0)
+    run_cell(study, task)
     honest = observed["validation"]
     data_of, _ = poisoned
-    everything = run.features
+    everything = cell_module.features
 
     def leaky(kind, prepared, train, encoder):
         return everything(kind, prepared, np.arange(len(prepared.y)), encoder)
 
-    monkeypatch.setattr(run, "_data_of", data_of)
-    monkeypatch.setattr(run, "_split_of", run._split_of.__wrapped__)
-    monkeypatch.setattr(run, "features", leaky)
-    run.run_cell(study, task, reuse=False)
+    monkeypatch.setattr(prepared_module, "_cached_data", data_of)
+    monkeypatch.setattr(cell_module, "_cached_split", cell_module._cached_split.__wrapped__)
+    monkeypatch.setattr(cell_module, "features", leaky)
+    run_cell(study, task, reuse=False)
     assert np.abs(honest - observed["validation"]).max() > 1e-6
 
 
@@ -198,11 +205,11 @@ def test_a_cell_gives_the_same_rows_twice_and_every_strategy_runs_somewhere(
     for dataset in MODALITY:
         for learner in applicable(dataset, family, strategy):
             split = min(STUDY.family(family)[strategy].get("splits", 2), 2) - 1
-            task = run.Task(dataset, family, learner, strategy, split)
-            rows, _, curve = run.run_cell(study, task)
+            task = Task(dataset, family, learner, strategy, split)
+            rows, _, curve = run_cell(study, task)
             if rows[0]["status"] != "ok":
                 continue
-            again, _, same = run.run_cell(study, task, reuse=False)
+            again, _, same = run_cell(study, task, reuse=False)
             pd.testing.assert_frame_equal(pd.DataFrame(rows), pd.DataFrame(again))
             for name in curve:
                 np.testing.assert_array_equal(curve[name], same[name])
@@ -244,7 +251,7 @@ def test_every_learner_and_family_is_reachable():
 
 
 def test_the_study_is_sound():
-    config.check(STUDY)
+    check(STUDY)
 
 
 def test_strategy_names_are_plain_words():

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from imbbench.datasets import parse_dataset
+from imbbench.bench.prepared import load_prepared
+from imbbench.data.datasets import parse_dataset
+from imbbench.data.prepare import prepare
 from imbbench.errors import StudyError
-from imbbench.features import load_prepared
-from imbbench.prepare import prepare
 
 ENTRY = {
     "source": {"path": "a.csv"},

@@ -14,18 +14,23 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from imbbench import run
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.registry import NotApplicable, definitions, resolve
 from imbbench.errors import StudyError
-from imbbench.strategies import NotApplicable, definitions, ensemble, resolve
 from imbbench.strategies.ensemble import (
-    AdaCost,
-    BalanceCascade,
-    SelfPacedEnsemble,
-    SMOTEBagging,
-    SMOTEBoost,
-    _quotas,
-    _self_paced_draw,
+    ada_cost,
+    easy_ensemble,
+    over_bagging,
+    rus_boost,
+    smote_bagging,
+    smote_boost,
+    under_bagging,
 )
+from imbbench.strategies.ensemble.ada_cost import AdaCost
+from imbbench.strategies.ensemble.balance_cascade import BalanceCascade
+from imbbench.strategies.ensemble.self_paced import SelfPacedEnsemble, _quotas, _self_paced_draw
+from imbbench.strategies.ensemble.smote_bagging import SMOTEBagging
+from imbbench.strategies.ensemble.smote_boost import SMOTEBoost
 
 CLASSES = [SelfPacedEnsemble, BalanceCascade, SMOTEBagging, SMOTEBoost, AdaCost]
 BOOSTING = [SMOTEBoost, AdaCost]
@@ -577,17 +582,17 @@ def test_ada_cost_takes_two_classes():
 @pytest.fixture
 def make(study):
     def cell(dataset="binary"):
-        return run.Cell(study, run.Task(dataset, "ensemble", "tree", "tried", 0))
+        return Cell(study, Task(dataset, "ensemble", "tree", "tried", 0))
 
     return cell
 
 
-@pytest.mark.parametrize("strategy", [ensemble.under_bagging, ensemble.over_bagging])
+@pytest.mark.parametrize("strategy", [under_bagging, over_bagging])
 def test_bootstraps_of_equal_size(make, monkeypatch, fits, strategy):
     cell = make("four")
     monkeypatch.setattr(cell, "make", lambda **_: Recorder())
     strategy(cell, n_estimators=3)
-    c = 3 if strategy is ensemble.under_bagging else 0
+    c = 3 if strategy is under_bagging else 0
     for rows, labels, _ in fits:
         assert np.bincount(labels).tolist() == [cell.class_counts[c]] * 4
         # With replacement: of a class drawn at its own size some rows are missing.
@@ -597,7 +602,7 @@ def test_bootstraps_of_equal_size(make, monkeypatch, fits, strategy):
 
 
 def test_easy_ensemble_has_twenty_trees(make):
-    model = ensemble.easy_ensemble(make())
+    model = easy_ensemble(make())
     assert len(model.estimators_) == 4
     for bag in model.estimators_:
         assert bag[-1].n_estimators == 5
@@ -606,12 +611,12 @@ def test_easy_ensemble_has_twenty_trees(make):
 
 def test_boosted_trees_are_shallow(make):
     cell = make()
-    for strategy in (ensemble.smote_boost, ensemble.rus_boost, ensemble.ada_cost):
+    for strategy in (smote_boost, rus_boost, ada_cost):
         model = strategy(cell)
         assert all(tree.max_depth == 3 for tree in model.estimators_)
 
 
-@pytest.mark.parametrize("strategy", [ensemble.smote_bagging, ensemble.smote_boost])
+@pytest.mark.parametrize("strategy", [smote_bagging, smote_boost])
 def test_what_smote_needs_is_the_reason(make, strategy):
     cell = make()
     with pytest.raises(NotApplicable, match=r"rows, SMOTE needs more than 99 neighbours"):
@@ -620,7 +625,7 @@ def test_what_smote_needs_is_the_reason(make, strategy):
 
 def test_ada_cost_does_not_apply_to_several_classes(make):
     with pytest.raises(NotApplicable, match="defined for two classes"):
-        ensemble.ada_cost(make("four"))
+        ada_cost(make("four"))
 
 
 def test_sizes_are_checked_before_anything_is_fitted():

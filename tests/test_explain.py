@@ -1,5 +1,3 @@
-import doctest
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,15 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 
-from imbbench import explain
-from imbbench.losses import (
-    BalancedSoftmaxLoss,
-    FocalLoss,
-    GHMCLoss,
-    LDAMLoss,
-    OHEMLoss,
-    SigmoidFocalLoss,
-)
+from imbbench.chapters import losses_explained as explain
+from imbbench.strategies.loss.focal import FocalLoss, SigmoidFocalLoss
+from imbbench.strategies.loss.ghm import GHMCLoss
+from imbbench.strategies.loss.ldam import LDAMLoss
+from imbbench.strategies.loss.logit_adjusted import BalancedSoftmaxLoss
+from imbbench.strategies.loss.ohem import OHEMLoss
 
 COUNTS = [90, 10]
 MARGINS = np.array([-4.0, -1.0, 0.0, 0.5, 3.0])
@@ -28,11 +23,6 @@ def odds_batch(odds):
     """Samples of class 0 whose two one-vs-rest terms have the log-odds ``odds`` of being right."""
     odds = torch.tensor(odds, dtype=torch.float64)
     return torch.stack([odds, -odds], dim=1), torch.zeros(len(odds), dtype=torch.int64)
-
-
-def test_examples():
-    result = doctest.testmod(explain)
-    assert result.attempted > 0 and result.failed == 0
 
 
 @pytest.mark.parametrize("counts", [[10, 90], [5, 4, 3], [9, 0]])

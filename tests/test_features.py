@@ -3,17 +3,11 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from imbbench import features as module
+from imbbench.bench import encoder as encoder_module
+from imbbench.bench.encoder import embed, tokenize
+from imbbench.bench.features import components, features, matrix, tfidf
+from imbbench.bench.prepared import Prepared
 from imbbench.errors import StudyError
-from imbbench.features import (
-    Prepared,
-    components,
-    embed,
-    features,
-    matrix,
-    tfidf,
-    tokenize,
-)
 
 TRAIN = np.arange(8)
 
@@ -109,7 +103,7 @@ def counting(tmp_path, monkeypatch):
         return np.array([[len(t), sum(map(ord, t))] for t in texts], dtype=np.float32)
 
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
-    monkeypatch.setattr(module, "_encode", encode)
+    monkeypatch.setattr(encoder_module, "_encode", encode)
     return calls
 
 
@@ -156,7 +150,7 @@ def test_components_are_those_of_the_training_part():
 
 def test_encoder(encoder):
     """Row order and padding do not matter, and a coordinate's mean square is one."""
-    from imbbench.features import _encode
+    from imbbench.bench.encoder import _encode
 
     texts = ["call now", "free prize text claim now call me", "ok", "see you later at home"]
     vectors = _encode(texts, encoder)

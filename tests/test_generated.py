@@ -4,10 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from imbbench import config, generated, run
-from imbbench.features import embed
-from imbbench.generated import REAL, Added, distinct
-from imbbench.strategies import augmentation, resolve
+from imbbench import config
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.encoder import embed
+from imbbench.bench.prepared import data_of
+from imbbench.bench.registry import resolve
+from imbbench.chapters import generated_text as generated
+from imbbench.chapters.generated_text import REAL, Added, distinct
+from imbbench.strategies import augmentation as augmentation_family
 
 ENTRIES = {
     "copies": {"copies": 1},
@@ -38,9 +42,9 @@ def table(added):
 def test_texts_are_those_of_the_studys_cells_and_not_written_again(prepared, monkeypatch):
     study, model = config.load(), None
     for name in ("eda", "generated_unilm"):
-        cell = run.Cell(study, run.Task("texts", "augmentation", "tfidf_logreg", name, 0))
+        cell = Cell(study, Task("texts", "augmentation", "tfidf_logreg", name, 0))
         model = resolve("augmentation", name, ENTRIES[name])[0](cell)
-    monkeypatch.setattr(augmentation, "PrefixWriter", None)
+    monkeypatch.setattr(augmentation_family, "PrefixWriter", None)
     found = generated.collect("texts")
     pd.testing.assert_frame_equal(found.frames["generated_unilm"], model.added_)
     assert list(found.frames) == ["copies", "eda", "generated_unilm"]
@@ -48,7 +52,7 @@ def test_texts_are_those_of_the_studys_cells_and_not_written_again(prepared, mon
 
 
 def test_parts_are_those_of_the_split(added):
-    read, cuts = run._data("texts", config.load().protocol)
+    read, cuts = data_of("texts", config.load().protocol)
     train, val, test = cuts[0]
     assert added.texts == [read.X[i] for i in train]
     assert added.real == [read.X[i] for i in val]

@@ -4,9 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbbench import config, leakage, protocol
+from imbbench import config
+from imbbench.bench import protocol
+from imbbench.bench.features import tfidf
+from imbbench.bench.prepared import Prepared
+from imbbench.chapters import right_and_wrong as leakage
 from imbbench.errors import StudyError
-from imbbench.features import Prepared, tfidf
 
 TEXTS = ["free money now", "call me now", "free call £5", "see you", "money £5 free", "me you see"]
 

@@ -9,21 +9,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from imbbench import config
+from imbbench.bench.counts import log_prior_bias
+from imbbench.bench.encoder import pretrained, tokenize
+from imbbench.bench.learners import LogReg
+from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, _alike
+from imbbench.bench.objectives import WeightedCrossEntropy
+from imbbench.bench.registry import INTERNAL, LEARNERS, learner_class, parameters
+from imbbench.bench.sentence_encoder import SentenceEncoder
 from imbbench.errors import StudyError
-from imbbench.features import pretrained, tokenize
-from imbbench.learners import (
-    CNN,
-    INTERNAL,
-    LEARNERS,
-    MLP,
-    LogReg,
-    MiniLMFinetune,
-    _alike,
-    learner_class,
-    parameters,
-)
-from imbbench.losses import GHMCLoss, LDAMLoss, WeightedCrossEntropy, log_prior_bias
-from imbbench.schedules import SentenceEncoder
+from imbbench.strategies.loss.ghm import GHMCLoss
+from imbbench.strategies.loss.ldam import LDAMLoss
 
 STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
 # Learners of arrays; others take texts or images and are tested with their own data.

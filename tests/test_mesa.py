@@ -16,17 +16,17 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from imbbench import run
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.errors import StudyError
-from imbbench.strategies import NotApplicable, resolve
-from imbbench.strategies.ensemble import (
+from imbbench.strategies.ensemble import mesa
+from imbbench.strategies.ensemble.mesa import (
     MESA,
     _draw,
     _error_histogram,
     _GrowingEnsemble,
     _log_weights,
     _SoftActorCritic,
-    mesa,
 )
 
 QUICK = {"n_estimators": 4, "random_steps": 5, "update_steps": 5}
@@ -513,7 +513,7 @@ def test_data_that_make_no_sense(data):
 @pytest.fixture
 def make(study):
     def cell(dataset):
-        return run.Cell(study, run.Task(dataset, "ensemble", "tree", "mesa", 0))
+        return Cell(study, Task(dataset, "ensemble", "tree", "mesa", 0))
 
     return cell
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from imblearn.metrics import geometric_mean_score
 from sklearn import metrics as sk
 
-from imbbench.metrics import (
+from imbbench.bench.metrics import (
     BINS,
     RECALLS,
     label_metrics,

@@ -13,12 +13,20 @@ from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
 from imblearn.utils.estimator_checks import parametrize_with_checks
 from scipy.sparse import csr_matrix, issparse
 
-from imbbench import config, run
+from imbbench import config
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.learners import one_hot
+from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.errors import StudyError
-from imbbench.learners import one_hot
-from imbbench.strategies import NotApplicable, resolve
-from imbbench.strategies import oversampling as family
-from imbbench.strategies.oversampling import ConditionalGAN
+from imbbench.strategies.oversampling import (
+    gan,
+    random,
+    sampler,
+    smote,
+    smote_then,
+    upsample_downweight,
+)
+from imbbench.strategies.oversampling.gan import ConditionalGAN
 
 ENTRIES = config.load(Path(__file__).parents[1] / "params.yaml").family("oversampling")
 ENTRIES["gan"] = ENTRIES["gan"] | {"steps": 3, "minimum": 5}
@@ -47,7 +55,7 @@ def make(study):
 
     def cell(dataset="binary", learner=None):
         learner = learner or LEARNER.get(dataset, "tree")
-        return run.Cell(study, run.Task(dataset, "reference", learner, "tried", 0))
+        return Cell(study, Task(dataset, "reference", learner, "tried", 0))
 
     return cell
 
@@ -168,13 +176,13 @@ def test_values_that_make_no_sense_are_refused(name, entry, message):
 
 def test_balanced_classes_need_no_rows(make):
     with pytest.raises(NotApplicable, match="no class is less than 1/100 of the largest"):
-        family.random(make(), 100)
+        random(make(), 100)
 
 
 @pytest.mark.parametrize("ratio", [1, 2])
 def test_random_copies_reach_the_ratio(make, caught, ratio):
     cell = make("four")
-    got = caught(family.random, cell, ratio)
+    got = caught(random, cell, ratio)
     least = round(cell.class_counts[0] / ratio)
     assert np.bincount(got["y"]).tolist() == np.maximum(cell.class_counts, least).tolist()
     assert table(got["X"], got["y"]).keys() == table(cell.X, cell.y).keys()
@@ -184,13 +192,13 @@ def test_random_copies_reach_the_ratio(make, caught, ratio):
 @pytest.mark.parametrize("dataset", ["binary", "mixed", "four"])
 def test_upsampling_and_downweighting_is_plain_for_a_learner_without_batches(make, dataset, factor):
     cell = make(dataset, "logreg")
-    found = family.upsample_downweight(cell, factor).predict_proba(cell.X_val)
+    found = upsample_downweight(cell, factor).predict_proba(cell.X_val)
     np.testing.assert_allclose(found, cell.fit().predict_proba(cell.X_val), atol=2e-4)
 
 
 def test_upsampling_and_downweighting_keep_the_weighted_counts(make, caught):
     cell = make("four")
-    got = caught(family.upsample_downweight, cell, 3)
+    got = caught(upsample_downweight, cell, 3)
     assert np.bincount(got["y"])[0] == cell.class_counts[0]
     assert np.bincount(got["y"]).max() == cell.class_counts[0]
     weighted = np.bincount(got["y"], weights=got["sample_weight"])
@@ -203,7 +211,7 @@ def test_upsampling_and_downweighting_keep_the_weighted_counts(make, caught):
 @pytest.mark.parametrize("ratio", [1, 1.5, 2])
 def test_smote_interpolates_numbers_up_to_the_ratio(make, caught, ratio):
     cell = make("four")
-    got = caught(family.smote, cell, ratio=ratio)
+    got = caught(smote, cell, ratio=ratio)
     least = round(cell.class_counts[0] / ratio)
     assert np.bincount(got["y"]).tolist() == np.maximum(cell.class_counts, least).tolist()
     for c in (1, 2, 3):
@@ -215,14 +223,14 @@ def test_smote_interpolates_numbers_up_to_the_ratio(make, caught, ratio):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda cell: family.smote(cell, k_neighbors=50), "SMOTE needs more than 50 neighbours"),
+        (lambda cell: smote(cell, k_neighbors=50), "SMOTE needs more than 50 neighbours"),
         (
-            lambda cell: family.smote_then(cell, TomekLinks, k_neighbors=50),
+            lambda cell: smote_then(cell, TomekLinks, k_neighbors=50),
             "SMOTE needs more than 50",
         ),
-        (lambda cell: family.sampler(cell, ADASYN, n_neighbors=50), "ADASYN needs more than 50"),
-        (lambda cell: family.sampler(cell, SVMSMOTE, k_neighbors=50), "SVMSMOTE needs more"),
-        (lambda cell: family.gan(cell, minimum=50), "training rows, the GAN needs 50"),
+        (lambda cell: sampler(cell, ADASYN, n_neighbors=50), "ADASYN needs more than 50"),
+        (lambda cell: sampler(cell, SVMSMOTE, k_neighbors=50), "SVMSMOTE needs more"),
+        (lambda cell: gan(cell, minimum=50), "training rows, the GAN needs 50"),
     ],
 )
 def test_small_classes_do_not_apply(make, call, message):
@@ -233,10 +241,10 @@ def test_small_classes_do_not_apply(make, call, message):
 @pytest.mark.parametrize(
     "call",
     [
-        family.smote,
-        lambda cell: family.smote_then(cell, TomekLinks),
-        lambda cell: family.sampler(cell, ADASYN),
-        family.gan,
+        smote,
+        lambda cell: smote_then(cell, TomekLinks),
+        lambda cell: sampler(cell, ADASYN),
+        gan,
     ],
 )
 def test_token_numbers_do_not_apply(make, call):
@@ -250,7 +258,7 @@ def test_token_numbers_do_not_apply(make, call):
 def test_mixed_rows_take_all_codes_of_one_row_of_their_class(make, caught, cls):
     cell = make("mixed")
     extra = {"cluster_balance_threshold": 0.0} if cls is KMeansSMOTE else {}
-    got = caught(family.sampler, cell, cls, **extra)
+    got = caught(sampler, cell, cls, **extra)
     new = got["X"][len(cell.y) :]
     codes = {tuple(row) for row in cell.X[cell.y == 1][:, cell.categorical]}
     assert {tuple(row) for row in new[:, cell.categorical]} <= codes
@@ -263,23 +271,23 @@ def test_a_sampler_that_adds_nothing_does_not_apply(make):
     cell = make()
     cell.X = cell.X + 100 * cell.y[:, None]  # no row is near the border
     with pytest.raises(NotApplicable, match="BorderlineSMOTE finds no row to start from"):
-        family.sampler(cell, BorderlineSMOTE)
+        sampler(cell, BorderlineSMOTE)
     with pytest.raises(RuntimeError, match="belong to the majority"):
-        family.sampler(cell, ADASYN)
+        sampler(cell, ADASYN)
 
 
 @pytest.mark.parametrize("cls", [EditedNearestNeighbours, TomekLinks])
 @pytest.mark.parametrize("dataset", ["binary", "mixed", "nominal", "four", "texts"])
 def test_cleaning_is_that_of_the_library_on_what_smote_gives(make, caught, dataset, cls):
     cell = make(dataset)
-    grown = caught(family.smote, cell)
+    grown = caught(smote, cell)
     X = dense(grown["X"])
     if cell.categorical.any():
         X = one_hot(cell.categorical).fit_transform(X)
     cleaner = cls(sampling_strategy="all")
     cleaner.fit_resample(X, grown["y"])
     rows = cleaner.sample_indices_
-    got = caught(family.smote_then, cell, cls)
+    got = caught(smote_then, cell, cls)
     np.testing.assert_array_equal(dense(got["X"]), dense(grown["X"])[rows])
     np.testing.assert_array_equal(got["y"], grown["y"][rows])
 
@@ -289,7 +297,7 @@ def test_numbers_are_cleaned_as_by_the_librarys_own_pair(make, caught):
 
     cell = make("four")
     for cls, pair in ((EditedNearestNeighbours, SMOTEENN), (TomekLinks, SMOTETomek)):
-        got = caught(family.smote_then, cell, cls)
+        got = caught(smote_then, cell, cls)
         X, y = pair(random_state=cell.seed).fit_resample(cell.X, cell.y)
         assert table(got["X"], got["y"]) == table(X, y)
 
@@ -299,7 +307,7 @@ def test_cleaning_that_loses_a_class_fails(make):
     cell.X = np.zeros_like(cell.X)
     cell.X[:, 0] = np.arange(len(cell.y)) % 2  # no neighbour knows anything
     with pytest.raises(ValueError, match="cleaning leaves no row of class"):
-        family.smote_then(cell, EditedNearestNeighbours)
+        smote_then(cell, EditedNearestNeighbours)
 
 
 # The GAN

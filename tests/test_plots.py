@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imbbench import plots, tables
+from imbbench.analysis import plots, tables
 
 
 def texts(axes, which="y"):

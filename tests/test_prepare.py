@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imbbench import protocol
+from imbbench.bench import protocol
+from imbbench.bench.prepared import load_prepared
 from imbbench.config import Protocol
-from imbbench.datasets import parse_dataset
+from imbbench.data.datasets import parse_dataset
+from imbbench.data.prepare import canonical, number, prepare
 from imbbench.errors import StudyError
-from imbbench.features import load_prepared
-from imbbench.prepare import canonical, number, prepare
 
 PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
 

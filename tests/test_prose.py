@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 from made_up import row
 
-from imbbench import config, prose, tables
+from imbbench import config
+from imbbench.analysis import prose, tables
 from imbbench.errors import StudyError
 
 

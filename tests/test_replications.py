@@ -4,8 +4,8 @@ import pytest
 from sklearn import model_selection
 from sklearn.model_selection import StratifiedKFold
 
-from imbbench import replications
-from imbbench.replications import METRICS, PUBLISHED
+from imbbench.chapters import replications
+from imbbench.chapters.replications import METRICS, PUBLISHED
 
 
 def test_the_problem_is_the_handbooks():

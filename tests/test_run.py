@@ -9,9 +9,16 @@ import pandas as pd
 import pytest
 from joblib.externals.loky import get_reusable_executor
 
-from imbbench import config, metrics, run
+from imbbench import config
+from imbbench.bench import metrics, protocol
+from imbbench.bench.cell import Cell, Task, run_cell, split_of
+from imbbench.bench.prepared import data_of
+from imbbench.bench.registry import strategy
+from imbbench.bench.rows import DIGITS, KEY, save
+from imbbench.bench.run import run_family, tasks
 from imbbench.errors import StudyError
-from imbbench.strategies import reference, strategy
+from imbbench.paths import root
+from imbbench.strategies import reference, weighting
 
 
 @pytest.fixture
@@ -21,7 +28,7 @@ def tried(study, monkeypatch):
     def go(function, dataset="binary", learner="logreg", split=0, **entry):
         monkeypatch.setattr(reference, "tried", strategy(function), raising=False)
         study.strategies["reference"]["tried"] = entry
-        return run.run_cell(study, run.Task(dataset, "reference", learner, "tried", split))
+        return run_cell(study, Task(dataset, "reference", learner, "tried", split))
 
     return go
 
@@ -30,7 +37,7 @@ def test_a_cell_that_works(tried):
     rows, timing, curve = tried(lambda cell: cell.fit())
     assert [row["rule"] for row in rows] == ["argmax", "tuned"]
     for row in rows:
-        assert list(row)[: len(run.KEY)] == run.KEY
+        assert list(row)[: len(KEY)] == KEY
         assert row["dataset"] == "binary"
         assert row["modality"] == "tabular"
         assert row["control"] == "plain"
@@ -47,10 +54,10 @@ def test_a_cell_that_works(tried):
 
 def test_rows_hold_the_metrics_of_the_test_fold(study, tried):
     rows, _, _ = tried(lambda cell: cell.fit(), "four")
-    prepared, cuts = run._data("four", study.protocol)
+    prepared, cuts = data_of("four", study.protocol)
     _, _, test = cuts[0]
-    cell = run.Cell(study, run.Task("four", "reference", "logreg", "tried", 0))
-    X_test = run._split(study, "four", "logreg", 0).X_test
+    cell = Cell(study, Task("four", "reference", "logreg", "tried", 0))
+    X_test = split_of(study, "four", "logreg", 0).X_test
     p = cell.fit().predict_proba(X_test)
     found = metrics.label_metrics(prepared.y[test], p.argmax(axis=1), 4)
     assert rows[0]["macro_f1"] == found["macro_f1"]
@@ -60,10 +67,8 @@ def test_rows_hold_the_metrics_of_the_test_fold(study, tried):
 
 def test_the_tuned_rule_uses_the_validation_part_alone(tried, monkeypatch):
     seen = []
-    tune = run.protocol.tune_offsets
-    monkeypatch.setattr(
-        run.protocol, "tune_offsets", lambda p, y: seen.append((p, y)) or tune(p, y)
-    )
+    tune = protocol.tune_offsets
+    monkeypatch.setattr(protocol, "tune_offsets", lambda p, y: seen.append((p, y)) or tune(p, y))
     cells = []
     tried(lambda cell: cells.append(cell) or cell.fit())
     (((p, y),), (cell,)) = seen, cells
@@ -151,7 +156,7 @@ def test_only_the_first_splits(tried):
 
 
 def test_a_large_data_set_says_on_how_many_splits(study, tried):
-    path = config.root() / "data/prepared/binary/schema.json"
+    path = root() / "data/prepared/binary/schema.json"
     path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"splits": 2}), "utf-8")
     os.utime(path.with_name("data.csv"), ns=(1, 1))  # what was read before is read again
     for split, reason in enumerate(["", "", "binary is large: first 2 splits only"]):
@@ -186,7 +191,7 @@ def test_a_cell_that_fails_in_scoring_is_recorded(tried, monkeypatch):
     def scores(y, p):
         raise ZeroDivisionError("scores")
 
-    monkeypatch.setattr(run.metrics, "score_metrics", scores)
+    monkeypatch.setattr(metrics, "score_metrics", scores)
     rows, timing, _ = tried(lambda cell: cell.fit())
     assert rows[0]["reason"] == "ZeroDivisionError: scores"
     assert 0 <= timing["cpu_seconds"] < 60
@@ -198,35 +203,35 @@ def test_control(tried):
 
 
 def test_plain_has_no_control(study):
-    rows, _, _ = run.run_cell(study, run.Task("binary", "reference", "tree", "plain", 0))
+    rows, _, _ = run_cell(study, Task("binary", "reference", "tree", "plain", 0))
     assert rows[0]["control"] == ""
 
 
 def test_tasks_cover_the_learners_of_the_modality(study):
-    found = run.tasks(study, "texts", "weighting")
+    found = tasks(study, "texts", "weighting")
     assert {task.learner for task in found} == {"tree", "tfidf_logreg", "minilm_head"}
-    found = run.tasks(study, "four", "weighting")
+    found = tasks(study, "four", "weighting")
     assert len(found) == len(set(found)) == 4 * 3 * 2
     assert found[0].learner == "mlp"
     study.protocol = study.protocol.model_copy(update={"splits": 2})
-    assert {task.split for task in run.tasks(study, "four", "weighting")} == {0, 1}
+    assert {task.split for task in tasks(study, "four", "weighting")} == {0, 1}
 
 
 def test_tasks_with_known_times_start_with_the_longest(study):
-    folder = config.root() / "results" / "timings" / "four"
+    folder = root() / "results" / "timings" / "four"
     folder.mkdir(parents=True)
     table = pd.DataFrame(
         {"learner": ["tree"], "strategy": ["inverse_frequency"], "cpu_seconds": [9.0]}
     )
     table.to_csv(folder / "weighting.csv", index=False)
-    first = run.tasks(study, "four", "weighting")[:3]
+    first = tasks(study, "four", "weighting")[:3]
     assert {(t.learner, t.strategy) for t in first} == {("tree", "inverse_frequency")}
 
 
 def test_data_that_are_not_prepared(study):
     study.datasets["later"] = study.datasets["binary"]
     with pytest.raises(StudyError, match=r"'later' is not prepared .*dvc repro prepare@later"):
-        run.tasks(study, "later", "weighting")
+        tasks(study, "later", "weighting")
 
 
 @pytest.fixture
@@ -240,7 +245,7 @@ def workers():
 @pytest.fixture
 def outcome(study, workers):
     lines = []
-    found = run.run_family("mixed", "weighting", progress=lines.append, jobs=2)
+    found = run_family("mixed", "weighting", progress=lines.append, jobs=2)
     return found, lines
 
 
@@ -248,13 +253,13 @@ def test_a_family_in_real_workers(study, outcome):
     found, lines = outcome
     table = found.runs
     per_class = [f"{name}_{c}" for name in ("precision", "recall", "f1") for c in (0, 1)]
-    assert list(table) == [*run.KEY, "status", "reason", *metrics.SCORES, *per_class]
+    assert list(table) == [*KEY, "status", "reason", *metrics.SCORES, *per_class]
     assert len(table) == 4 * 2 * 3 * 2
     assert (table["status"] == "ok").all()
     order = ["learner", "strategy", "split", "rule"]
     pd.testing.assert_frame_equal(table, table.sort_values(order, ignore_index=True))
     values = table[metrics.SCORES]
-    pd.testing.assert_frame_equal(values, values.round(run.DIGITS))
+    pd.testing.assert_frame_equal(values, values.round(DIGITS))
     assert not np.signbit(values[values == 0].stack()).any()
 
     assert len(lines) == len(found.timings) == found.loop["cells"] == 24
@@ -268,15 +273,15 @@ def test_a_family_in_real_workers(study, outcome):
     assert (rows == 114).all()  # every row is tested once
 
     # The workers compute what this process does.
-    task = run.Task("mixed", "weighting", "mlp", "table_3", 1)
-    rows, _, _ = run.run_cell(study, task)
+    task = Task("mixed", "weighting", "mlp", "table_3", 1)
+    rows, _, _ = run_cell(study, task)
     same = table.query("learner == 'mlp' and strategy == 'table_3' and split == 1")
     for (_, row), expected in zip(same.iterrows(), rows, strict=True):
         assert row["rule"] == expected["rule"]
-        assert row["log_loss"] == round(expected["log_loss"], run.DIGITS)
+        assert row["log_loss"] == round(expected["log_loss"], DIGITS)
 
-    run.save(found, "results", "mixed", "weighting")
-    results = config.root() / "results"
+    save(found, "results", "mixed", "weighting")
+    results = root() / "results"
     files = sorted(str(p.relative_to(results)) for p in results.rglob("*") if p.is_file())
     assert files == [
         "curves/mixed/weighting.csv",
@@ -313,13 +318,12 @@ def in_process(monkeypatch):
 
 
 def test_a_strategy_that_fails_does_not_stop_the_others(study, in_process, monkeypatch):
-    from imbbench.strategies import weighting
 
     fail = strategy(lambda cell: 1 / (cell.learner != "tree"))
     monkeypatch.setattr(weighting, "inverse_frequency", fail)
     monkeypatch.setattr(config, "load", lambda: study)
     lines = []
-    found = run.run_family("binary", "weighting", splits=1, progress=lines.append, jobs=1)
+    found = run_family("binary", "weighting", splits=1, progress=lines.append, jobs=1)
     status = found.runs.groupby(["learner", "strategy"])["status"].agg(set)
     assert status["tree", "inverse_frequency"] == {"failed"}
     assert status["tree", "table_3"] == {"not applicable"}  # its classes are others
@@ -329,7 +333,7 @@ def test_a_strategy_that_fails_does_not_stop_the_others(study, in_process, monke
     assert found.runs[metrics.SCORES].isna().all(axis=None)
     assert sum("(failed)" in line for line in lines) == 4
     assert found.curves.empty
-    run.save(found, "results", "binary", "weighting")
+    save(found, "results", "binary", "weighting")
 
 
 @pytest.mark.parametrize(
@@ -341,18 +345,18 @@ def test_a_strategy_that_fails_does_not_stop_the_others(study, in_process, monke
 )
 def test_unknown_names(study, dataset, family, message):
     with pytest.raises(StudyError, match=message):
-        run.run_family(dataset, family)
+        run_family(dataset, family)
 
 
 def test_wrong_parameters_are_found_before_anything_is_fitted(study, monkeypatch):
     study.strategies["weighting"]["table_3"] = {"tabel": [1, 2]}
     monkeypatch.setattr(config, "load", lambda: study)
     with pytest.raises(StudyError, match="strategy 'table_3' of family 'weighting'"):
-        run.run_family("mixed", "weighting")
+        run_family("mixed", "weighting")
 
 
 def test_nothing_to_run(study, monkeypatch):
     study.strategies["weighting"] = {}
     monkeypatch.setattr(config, "load", lambda: study)
     with pytest.raises(StudyError, match="'weighting' has nothing to run on data set 'mixed'"):
-        run.run_family("mixed", "weighting")
+        run_family("mixed", "weighting")

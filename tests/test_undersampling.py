@@ -19,11 +19,18 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
-from imbbench import config, run
+from imbbench import config
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.errors import StudyError
-from imbbench.strategies import NotApplicable, resolve
-from imbbench.strategies import undersampling as family
-from imbbench.strategies.undersampling import IterativePreClassification
+from imbbench.strategies.undersampling import (
+    downsample_upweight,
+    iterative_preclassification,
+    random,
+    random_same_size,
+    sampler,
+)
+from imbbench.strategies.undersampling.preclassification import IterativePreClassification
 
 ENTRIES = config.load(Path(__file__).parents[1] / "params.yaml").family("undersampling")
 LEARNER = {"texts": "tfidf_logreg"}  # the others: tree
@@ -35,7 +42,7 @@ def make(study):
 
     def cell(dataset="binary", learner=None, strategy="tried"):
         learner = learner or LEARNER.get(dataset, "tree")
-        return run.Cell(study, run.Task(dataset, "reference", learner, strategy, 0))
+        return Cell(study, Task(dataset, "reference", learner, strategy, 0))
 
     return cell
 
@@ -164,15 +171,15 @@ def test_wrong_mining_is_refused_before_anything_is_fitted(name, entry, message)
 def test_random_counts(make, caught, dataset):
     cell = make(dataset)
     counts = cell.class_counts
-    got = caught(family.random, cell, 1)
+    got = caught(random, cell, 1)
     assert np.bincount(got["y"]).tolist() == [counts.min()] * len(counts)
-    got = caught(family.random, cell, 2)
+    got = caught(random, cell, 2)
     assert np.bincount(got["y"]).tolist() == np.minimum(counts, 2 * counts.min()).tolist()
     assert set(got) == {"X", "y"}
 
 
 def test_balanced_classes_leave_nothing_to_drop(make):
-    for strategy in (family.random, family.iterative_preclassification, family.random_same_size):
+    for strategy in (random, iterative_preclassification, random_same_size):
         with pytest.raises(NotApplicable, match="no class is more than 100 times the smallest"):
             strategy(make(), 100)
 
@@ -181,7 +188,7 @@ def test_balanced_classes_leave_nothing_to_drop(make):
 @pytest.mark.parametrize("dataset", ["binary", "four"])
 def test_downsampling_and_upweighting_keep_the_weighted_counts(make, caught, dataset, factor):
     cell = make(dataset)
-    got = caught(family.downsample_upweight, cell, factor)
+    got = caught(downsample_upweight, cell, factor)
     weighted = np.bincount(got["y"], weights=got["sample_weight"])
     np.testing.assert_allclose(weighted, cell.class_counts)
     counts = np.bincount(got["y"])
@@ -191,7 +198,7 @@ def test_downsampling_and_upweighting_keep_the_weighted_counts(make, caught, dat
 
 def test_downsampling_draws_anew_in_every_epoch(make, caught):
     cell = make(learner="mlp")
-    draw = caught(family.downsample_upweight, cell, 2)["draw"]
+    draw = caught(downsample_upweight, cell, 2)["draw"]
     rng = np.random.default_rng(0)
     (one, weights), (other, _) = draw(cell.y, 0.0, rng), draw(cell.y, 0.5, rng)
     assert len(set(one)) == len(one)
@@ -208,7 +215,7 @@ def test_a_sampler_keeps_what_the_library_keeps_in_the_space_of_the_cell(
     make, caught, dataset, cls
 ):
     cell = make(dataset)
-    got = caught(family.sampler, cell, cls)
+    got = caught(sampler, cell, cls)
     library = cls()
     library.fit_resample(cell.space, cell.y)
     rows = np.sort(library.sample_indices_)
@@ -218,7 +225,7 @@ def test_a_sampler_keeps_what_the_library_keeps_in_the_space_of_the_cell(
 @pytest.mark.parametrize("dataset", ["binary", "four", "texts"])
 def test_cluster_centroids_are_the_rows_of_hard_voting(make, caught, dataset):
     cell = make(dataset)
-    got = caught(family.sampler, cell, ClusterCentroids)
+    got = caught(sampler, cell, ClusterCentroids)
     library = ClusterCentroids(voting="hard", random_state=cell.seed)
     expected = table(*library.fit_resample(cell.X, cell.y))
     assert set(table(got["X"], got["y"])) == set(expected)
@@ -228,14 +235,14 @@ def test_cluster_centroids_are_the_rows_of_hard_voting(make, caught, dataset):
 
 def test_cluster_centroids_of_categories_are_real_rows(make, caught):
     cell = make("nominal")
-    got = caught(family.sampler, cell, ClusterCentroids)
+    got = caught(sampler, cell, ClusterCentroids)
     assert table(got["X"], got["y"]) <= table(cell.X, cell.y)
     assert 1 < np.bincount(got["y"])[0] <= cell.class_counts[1]
 
 
 def test_a_share_is_of_the_smallest_class_with_many_classes_too(make, caught):
     cell = make("four")
-    got = caught(family.sampler, cell, NearMiss, sampling_strategy=0.5)
+    got = caught(sampler, cell, NearMiss, sampling_strategy=0.5)
     expected = np.minimum(cell.class_counts, 2 * cell.class_counts.min())
     assert np.bincount(got["y"]).tolist() == expected.tolist()
 
@@ -249,7 +256,7 @@ def test_a_share_is_of_the_smallest_class_with_many_classes_too(make, caught):
 )
 def test_a_small_class_has_too_few_neighbours(make, cls, settings, reason):
     with pytest.raises(NotApplicable, match=reason):
-        family.sampler(make(), cls, **settings)
+        sampler(make(), cls, **settings)
 
 
 def test_a_class_that_would_be_lost_is_named(make):
@@ -261,7 +268,7 @@ def test_a_class_that_would_be_lost_is_named(make):
     places[second] = 0.5 + np.arange(len(second))
     cell.X = places[:, None]
     with pytest.raises(NotApplicable, match="would leave no row of class 'c'"):
-        family.sampler(cell, EditedNearestNeighbours)
+        sampler(cell, EditedNearestNeighbours)
 
 
 # Hard negative mining
@@ -409,9 +416,9 @@ def test_mining_needs_probabilities_and_two_classes():
 )
 def test_the_control_draws_as_many_rows_as_were_mined(make, caught, dataset, learner):
     cell = make(dataset, learner, "iterative_preclassification")
-    mined = caught(family.iterative_preclassification, cell)
+    mined = caught(iterative_preclassification, cell)
     other = make(dataset, learner, "random_same_size")
-    drawn = caught(family.random_same_size, other)
+    drawn = caught(random_same_size, other)
     assert cell.seed != other.seed
     assert np.bincount(mined["y"]).tolist() == np.bincount(drawn["y"]).tolist()
     assert table(mined["X"], mined["y"]) != table(drawn["X"], drawn["y"])
@@ -427,7 +434,7 @@ def test_the_learner_itself_mines(make, monkeypatch):
         "fit_resample",
         lambda self, X, y: (seen.append(self), fit(self, X, y))[1],
     )
-    family.iterative_preclassification(cell, max_rounds=2)
+    iterative_preclassification(cell, max_rounds=2)
     (miner,) = seen
     assert miner.estimator.random_state == cell.common_seed
     assert {type(model) for model in miner.estimators_} == {type(cell.make())}

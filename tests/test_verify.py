@@ -4,7 +4,9 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from imbbench import run, verify
+from imbbench import verify
+from imbbench.bench.rows import save
+from imbbench.bench.run import run_family
 from imbbench.errors import StudyError
 
 
@@ -19,13 +21,13 @@ def results(study, tmp_path):
     with open(tmp_path / "params.yaml", "w") as file:
         YAML(typ="safe").dump(params, file)
     for family in ("reference", "weighting"):
-        save(family)
+        save_family(family)
     return tmp_path / "results"
 
 
-def save(family):
-    outcome = run.run_family("binary", family, progress=lambda line: None, jobs=1)
-    run.save(outcome, "results", "binary", family)
+def save_family(family):
+    outcome = run_family("binary", family, progress=lambda line: None, jobs=1)
+    save(outcome, "results", "binary", family)
 
 
 def edit(path, column, value, rows=slice(None)):
@@ -100,7 +102,7 @@ def test_a_cell_that_fails_now_is_named(results, monkeypatch):
         rows = [{"status": "failed", "reason": "RuntimeError: broken"}]
         return [(task, rows, {"status": "failed"}, None) for task in todo], {}
 
-    monkeypatch.setattr(run, "compute", compute)
+    monkeypatch.setattr(verify, "compute", compute)
     code, text = verified(1)
     assert code == 1
     assert "failed here: RuntimeError: broken" in text

@@ -19,10 +19,14 @@ import sklearn
 from scipy import stats
 from sklearn.tree import DecisionTreeClassifier
 
-from imbbench import config, run
-from imbbench.learners import one_hot
-from imbbench.metrics import score_metrics
-from imbbench.strategies.ensemble import BalanceCascade, SelfPacedEnsemble
+from imbbench import config
+from imbbench.bench.cell import split_of
+from imbbench.bench.learners import one_hot
+from imbbench.bench.metrics import score_metrics
+from imbbench.bench.prepared import data_of
+from imbbench.paths import root
+from imbbench.strategies.ensemble.balance_cascade import BalanceCascade
+from imbbench.strategies.ensemble.self_paced import SelfPacedEnsemble
 
 PINNED = [
     "imbalanced-ensemble==0.2.3",
@@ -62,7 +66,7 @@ for line in sys.stdin:
 
 def library_python():
     """The interpreter of the library's environment, which is built when it is not there."""
-    folder = config.root() / "build" / "imbalanced-ensemble-venv"
+    folder = root() / "build" / "imbalanced-ensemble-venv"
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     done = folder / "installed.txt"
     if not done.is_file() or done.read_text("utf-8") != "\n".join(PINNED):
@@ -101,8 +105,8 @@ def splits():
     for name, entry in study.datasets.items():
         if entry["modality"] != "tabular":
             continue
-        for number in range(len(run._data(name, study.protocol)[1])):
-            cut = run._split(study, name, "tree", number)
+        for number in range(len(data_of(name, study.protocol)[1])):
+            cut = split_of(study, name, "tree", number)
             X, y, _, _, nominal = cut.seen
             X_test = cut.X_test
             if nominal.any():

@@ -15,16 +15,18 @@ import pytest
 import torch
 from scipy import stats
 
-from imbbench import config, run
-from imbbench.features import encoder_folder, tokenize
-from imbbench.learners import MiniLMFinetune, _low_precision
-from imbbench.metrics import score_metrics
+from imbbench import config
+from imbbench.bench.encoder import encoder_folder, tokenize
+from imbbench.bench.metrics import score_metrics
+from imbbench.bench.neural import MiniLMFinetune
+from imbbench.bench.prepared import data_of
+from imbbench.bench.sentence_encoder import in_low_precision
 
 DATASET, BATCH, LENGTH = "sms_spam_4862", 32, 64
 SEEDS = 3
 # Settings of ours, and the largest share of the Trainer's wall time; without one only reported.
 SETTINGS = {
-    "six layers": ({"layers": 6}, 1 / 4 if _low_precision("auto") else 1 / 2),
+    "six layers": ({"layers": 6}, 1 / 4 if in_low_precision("auto") else 1 / 2),
     "six layers, float32": ({"layers": 6, "precision": "float32"}, 1 / 2),
     "as in the study": ({}, None),
 }
@@ -40,7 +42,7 @@ def two_threads():
 
 def parts(study):
     """Texts and classes of the training and the validation part."""
-    prepared, cuts = run._data(DATASET, study.protocol)
+    prepared, cuts = data_of(DATASET, study.protocol)
     return [([prepared.X[i] for i in rows], prepared.y[rows]) for rows in cuts[0][:2]]
 
 

@@ -9,18 +9,14 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from imbbench.losses import (
-    BalancedSoftmaxLoss,
-    ClassBalancedLoss,
-    FocalLoss,
-    GHMCLoss,
-    LDAMLoss,
-    LogitAdjustedLoss,
-    OHEMLoss,
-    SigmoidFocalLoss,
-    WeightedCrossEntropy,
-    inverse_frequency_weights,
-)
+from imbbench.bench.counts import inverse_frequency_weights
+from imbbench.bench.objectives import WeightedCrossEntropy
+from imbbench.strategies.loss.class_balanced import ClassBalancedLoss
+from imbbench.strategies.loss.focal import FocalLoss, SigmoidFocalLoss
+from imbbench.strategies.loss.ghm import GHMCLoss
+from imbbench.strategies.loss.ldam import LDAMLoss
+from imbbench.strategies.loss.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
+from imbbench.strategies.loss.ohem import OHEMLoss
 
 ROUNDS = 200
 # The largest ratio allowed at a size, for softmax losses and for one-vs-rest ones.

@@ -12,9 +12,11 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.metrics import average_precision_score
 from sklearn.tree import DecisionTreeClassifier
 
-from imbbench import config, protocol
-from imbbench.features import features, load_prepared
-from imbbench.strategies.ensemble import MESA
+from imbbench import config
+from imbbench.bench import protocol
+from imbbench.bench.features import features
+from imbbench.bench.prepared import load_prepared
+from imbbench.strategies.ensemble.mesa import MESA
 
 ROOT = Path(__file__).parents[2]
 SPLITS = 2

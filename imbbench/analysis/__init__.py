@@ -1,0 +1,1 @@
+"""Functions of committed tables, never of a runner."""

@@ -1,0 +1,469 @@
+"""Figures: one function each, from a table to a matplotlib figure.
+
+Colours are those of seaborn's palette "colorblind"; where they carry meaning, markers or dashes
+say the same.
+"""
+
+import io
+import textwrap
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from imbbench.analysis.tables import WORDS
+from imbbench.bench.metrics import BINS, RECALLS
+
+WIDTH = 8.0  # inches: the width of a page on GitHub
+DPI = 100
+INK = "#333333"
+FAINT = "#c8c8c8"
+PALETTE = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494"]
+DASHES = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5))]
+RULE_NAMES = {"argmax": "argmax: neither is tuned", "tuned": "tuned: both tune their decision"}
+RULES = {"argmax": (PALETTE[1], "o"), "tuned": (PALETTE[0], "D")}
+STYLE = {
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.labelsize": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": "#808080",
+    "axes.titlelocation": "left",
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#e6e6e6",
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "xtick.labelsize": 8.5,
+    "ytick.labelsize": 8.5,
+    "svg.hashsalt": "imbbench",
+    "svg.fonttype": "path",
+}
+
+
+class _Figure(Figure):
+    """A figure that notebooks show as a PNG with a palette, half the usual size.
+
+    Hundreds of executed notebooks are committed. Not made with pyplot, which would register its
+    own way to show figures.
+    """
+
+    def _repr_png_(self):
+        from PIL import Image
+
+        plain, small = io.BytesIO(), io.BytesIO()
+        with mpl.rc_context(STYLE):
+            self.savefig(plain, format="png")
+        Image.open(plain).convert("RGB").quantize(
+            256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
+        ).save(small, format="png", optimize=True)
+        return small.getvalue()
+
+
+def new_figure(height, **kwargs):
+    figure = _Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    return figure, figure.subplots(squeeze=False, **kwargs)
+
+
+def save_svg(figure, path):
+    """Write a figure as SVG with the same bytes every time.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+    path : path-like
+    """
+    from imbbench.files import write_whole
+
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE):  # the salt makes ids the same every time
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    lines = [line.rstrip() for line in buffer.getvalue().splitlines()]
+    write_whole(path, "\n".join(lines) + "\n")
+
+
+@mpl.rc_context(STYLE)
+def class_counts(card):
+    """Rows of every class, the largest first.
+
+    Parameters
+    ----------
+    card : dict
+        ``card.json`` of a data set.
+    """
+    counts = dict(sorted(card["classes"].items(), key=lambda item: -item[1]))
+    names, values = list(counts), np.array(list(counts.values()))
+    logarithmic = values.max() > 20 * values.min()
+    if len(names) > 40:
+        figure, ((ax,),) = new_figure(3.0)
+        ax.plot(np.arange(1, len(values) + 1), values, color=PALETTE[0], marker=".", lw=1)
+        ax.set(xlabel=f"class, by size ({len(names)} classes)", ylabel="rows")
+        if logarithmic:
+            ax.set_yscale("log")
+        return figure
+    figure, ((ax,),) = new_figure(0.8 + 0.27 * len(names))
+    places = np.arange(len(names))
+    ax.hlines(places, 0.7 if logarithmic else 0, values, color=FAINT, lw=2)
+    ax.plot(values, places, "o", color=PALETTE[0], label="training")
+    if card["classes_test"]:
+        tested = [card["classes_test"].get(name, 0) for name in names]
+        ax.plot(tested, places, "D", color=PALETTE[1], ms=5, label="test rows")
+        ax.legend(loc="lower right")
+    for place, value in zip(places, values, strict=True):
+        ax.annotate(f"{value}", (value, place), (7, 0), textcoords="offset points", va="center")
+    ax.set_yticks(places, [_short(name) for name in names])
+    ax.set_ylim(len(names) - 0.4, -0.6)
+    if logarithmic:
+        ax.set_xscale("log")
+        ax.xaxis.set_major_formatter("{x:g}")
+        ax.set_xlim(0.7, values.max() * 2.5)
+    else:
+        ax.set_xlim(0, values.max() * 1.12)
+    ax.set_xlabel("rows (logarithmic axis)" if logarithmic else "rows")
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def missing_values(card):
+    """Share of missing values of every column that has any.
+
+    Parameters
+    ----------
+    card : dict
+        ``card.json`` of a data set.
+    """
+    columns = sorted(card["missing_by_column"].items(), key=lambda item: -item[1])[:30]
+    figure, ((ax,),) = new_figure(0.8 + 0.24 * len(columns))
+    places = np.arange(len(columns))
+    shares = [100 * count / card["rows"] for _, count in columns]
+    ax.barh(places, shares, color=PALETTE[0], height=0.6)
+    for place, share in zip(places, shares, strict=True):
+        ax.annotate(f"{share:.1f}", (share, place), (4, 0), textcoords="offset points", va="center")
+    ax.set_yticks(places, [_short(name) for name, _ in columns])
+    ax.set_ylim(len(columns) - 0.4, -0.6)
+    ax.set(xlim=(0, 108), xlabel="missing values (% of rows)")
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
+def _short(name, length=28):
+    return name if len(name) <= length else name[: length - 1] + "…"
+
+
+def _looks(shown):
+    """A colour and dash per strategy; ``plain`` is black."""
+    looks, others = {}, [name for name in shown if name != "plain"]
+    if "plain" in shown:
+        looks["plain"] = ("black", "-")
+    for i, name in enumerate(others):
+        looks[name] = (PALETTE[i % len(PALETTE)], DASHES[(i // len(PALETTE) + i) % len(DASHES)])
+    return looks
+
+
+def _by_learner(curves, shown, draw, xlabel, ylabel):
+    """One panel per learner, a line per strategy; strategies not in ``shown`` stay grey."""
+    learners = list(dict.fromkeys(curves["learner"]))
+    wide = min(len(learners), 2 if len(learners) in (2, 4) else 3)
+    rows = -(-len(learners) // wide)
+    shown = [name for name in shown if name in set(curves["label"])]
+    figure, axes = new_figure(
+        (2.9 if wide == 3 else 3.2) * rows + 0.25 * (1 + len(shown) // 3),
+        nrows=rows, ncols=wide, sharex=True, sharey=True,
+    )  # fmt: skip
+    looks = _looks(shown)
+    for ax, learner in zip(axes.flat, learners, strict=False):
+        table = curves[curves["learner"] == learner].set_index("label")
+        for name in table.index.difference(shown):
+            draw(ax, table.loc[name], color=FAINT, ls="-", lw=0.8, zorder=1)
+        for name in [n for n in looks if n in table.index]:
+            colour, dash = looks[name]
+            draw(ax, table.loc[name], color=colour, ls=dash, lw=1.7, zorder=3)
+        ax.set_title(learner)
+    for i, ax in enumerate(axes.flat):
+        ax.set_visible(i < len(learners))
+        if i + wide >= len(learners):  # nothing visible below
+            ax.set_xlabel(xlabel)
+            ax.tick_params(labelbottom=True)
+    for ax in axes[:, 0]:
+        ax.set_ylabel(ylabel)
+    handles = [Line2D([], [], color=c, ls=d, lw=1.7, label=n) for n, (c, d) in looks.items()]
+    if not set(curves["label"]) <= set(shown):
+        handles.append(Line2D([], [], color=FAINT, lw=1, label="other strategies"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3.2)
+    return figure, axes
+
+
+@mpl.rc_context(STYLE)
+def precision_recall(curves, shown):
+    """Precision over recall, a panel per learner.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Of one data set: ``learner``, ``label`` and ``precision_at_…``; means over splits.
+    shown : list of str
+        Labels to draw in colour, ``plain`` in black; the others stay grey.
+    """
+    names = [f"precision_at_{r:.2f}" for r in RECALLS]
+
+    def draw(ax, row, **look):
+        ax.plot(RECALLS, row[names].to_numpy(dtype=float), **look)
+
+    figure, axes = _by_learner(curves, shown, draw, "recall", "interpolated precision")
+    axes[0, 0].set(xlim=(0, 1), ylim=(0, 1.03))
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def reliability(curves, shown, fewest=0.005):
+    """Share of right answers over confidence, a panel per learner.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Of one data set: ``learner``, ``label``, ``rows_b``, ``confidence_b``, ``correct_b``.
+    shown : list of str
+        Labels to draw in colour.
+    fewest : float
+        Bins with a smaller share of the rows than this are left out.
+    """
+    rows, confidence, correct = (
+        [f"{kind}_{b}" for b in range(BINS)] for kind in ("rows", "confidence", "correct")
+    )
+
+    def draw(ax, row, **look):
+        counts = row[rows].to_numpy(dtype=float)
+        kept = counts >= max(fewest * counts.sum(), 5)
+        x, y = (row[names].to_numpy(dtype=float)[kept] for names in (confidence, correct))
+        ax.plot(x, y, marker="o", ms=2.8 if look["lw"] > 1 else 0, **look)
+
+    figure, axes = _by_learner(
+        curves, shown, draw, "confidence in the predicted class", "share that is right"
+    )
+    lowest = np.nanmin(curves[confidence].to_numpy(dtype=float), initial=0.5)
+    for ax in axes.flat:
+        ax.axline((0, 0), slope=1, color="#808080", lw=0.8, ls=":", zorder=2)
+    axes[0, 0].set(xlim=(max(lowest - 0.03, 0), 1.02), ylim=(0, 1.03))
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def per_class(differences, classes, plain=None):
+    """Recall and precision of every class against ``plain``, as a heat map.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        Of :func:`imbbench.analysis.tables.class_differences`, in the wanted order.
+    classes : dict
+        Class to count, in the order of the columns.
+    """
+    n = len(classes)
+    height = 0.25 * len(differences)
+    figure, axes = new_figure(height + (1.0 if n <= 2 else 1.6), ncols=2, sharey=True)
+    values = [differences[[f"{k}_{c}" for c in range(n)]] for k in ("recall", "precision")]
+    limit = max(np.nanmax(np.abs(v.to_numpy()), initial=0.05) for v in values)
+    numbers = [f"{_short(name, 14)} ({count})" for name, count in classes.items()]
+    turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if n > 2 else {}
+    for ax, table, title in zip(axes.flat, values, ("recall", "precision"), strict=True):
+        image = _heat(ax, table, "PuOr_r", -limit, limit, "+.2f" if n <= 6 else "")
+        ax.set_title(f"{title}, minus that of plain")
+        if n <= 40:
+            ax.set_xticks(np.arange(n) + 0.5, numbers, **turned)
+        else:
+            ax.set_xlabel(f"{n} classes, the largest left")
+    bar = figure.colorbar(image, ax=axes, shrink=min(1, 4 / (1 + height)), pad=0.02)
+    bar.set_label("difference")
+    return figure
+
+
+def _heat(ax, table, colours, low, high, form):
+    # Imported where it is drawn: run stages draw no heat map, and it loads for a second.
+    import seaborn
+
+    look = {"cmap": colours, "vmin": low, "vmax": high, "cbar": False, "yticklabels": True}
+    values = table.astype(float).round(2) + 0.0  # adding zero makes -0.0 a 0.0
+    seaborn.heatmap(values, ax=ax, annot=bool(form), fmt=form, annot_kws={"fontsize": 7.5}, **look)
+    ax.set(xticks=[], ylabel="")
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    return ax.collections[0]
+
+
+@mpl.rc_context(STYLE)
+def rank_heatmap(table, families):
+    """Mean relative ranks: strategies over metrics or data sets; dark is good.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Index: labels; values 0 (best) to 100 (worst).
+    families : list of str
+        Family of every row.
+    """
+    height = 0.19 * len(table)
+    figure, ((ax,),) = new_figure(1.2 + height)
+    limit = max(np.nanmax(np.abs(table.to_numpy(dtype=float) - 50), initial=0), 10)
+    form = ".0f" if table.shape[1] <= 20 else ""
+    image = _heat(ax, table, "cividis", 50 - limit, 50 + limit, form)
+    names = [textwrap.fill(name, 13, break_long_words=False) for name in table.columns]
+    turned = table.shape[1] > 8
+    look = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if turned else {}
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0, labelsize=8)
+    ax.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns if turned else names, **look)
+    for i in range(1, len(families)):
+        if families[i] != families[i - 1]:
+            ax.axhline(i, color="white", lw=1.5)
+    bar = figure.colorbar(image, ax=ax, shrink=min(1, 5 / (1 + height)), aspect=30, pad=0.02)
+    bar.set_label("mean rank: 0 best, 100 worst")
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def effects(table, xlabel, series="rule", looks=RULES, names=RULE_NAMES, columns=None):
+    """A dot with its interval per strategy and series; strategies are grouped by family.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`imbbench.analysis.tables.effects`: ``family``, ``label``, ``mean``, ``low``,
+        ``high`` and the column that ``series`` names. In the order to draw. A hollow dot has no
+        interval, an arrowhead at the edge says that one goes on.
+    xlabel : str
+    series : str
+    looks : dict
+        Value of ``series`` to (colour, marker).
+    names : dict
+        Value of ``series`` to its name in the legend.
+    columns : int, optional
+        Panels side by side; default one up to 45 strategies, else two.
+    """
+    rows = table[["family", "label"]].drop_duplicates()
+    columns = columns or (1 if len(rows) <= 45 else 2)
+    panels = _panels(rows, columns)
+    longest = max(len(p) + p["family"].nunique() for p in panels)
+    figure, axes = new_figure(1.1 + 0.19 * longest, ncols=len(panels), sharex=True)
+    # One strategy with a huge interval must not flatten all others: it may leave the axis.
+    ends = []
+    for side, sign in (("low", -1), ("high", 1)):
+        means, outer = (sign * table["mean"]).max(), (sign * table[side]).max()
+        ends.append(max(means, min(np.nan_to_num(outer), 2 * abs(table["mean"]).max())))
+    left, right = 1.06 * np.maximum(ends, max(0.15 * max(ends), 1e-3))
+    for ax, panel in zip(axes.flat, panels, strict=True):
+        ax.set_xlim(-left, right)
+        _effects_panel(ax, table, panel, series, looks)
+    figure.supxlabel(xlabel, fontsize=9)
+    handles = [
+        Line2D([], [], color=c, marker=m, lw=1.4, ms=5, label=names[k])
+        for k, (c, m) in looks.items()
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
+
+
+def _panels(rows, columns):
+    """Cut the strategies into panels of about the same height, between families."""
+    if columns == 1:
+        return [rows]
+    families = list(dict.fromkeys(rows["family"]))
+    heights = np.cumsum([(rows["family"] == f).sum() + 1 for f in families])
+    cut = int(np.abs(heights - heights[-1] / 2).argmin()) + 1
+    parts = [rows[rows["family"].isin(families[:cut])], rows[rows["family"].isin(families[cut:])]]
+    return [part for part in parts if len(part)]
+
+
+def _effects_panel(ax, table, panel, series, looks):
+    place, ticks, texts, heads = 0, [], [], []
+    places = {}
+    for family, part in panel.groupby("family", sort=False):
+        heads.append((place, family))
+        for name in part["label"]:
+            place += 1
+            places[name] = place
+            ticks.append(place)
+            texts.append(name.removesuffix(f" ({family})"))
+        place += 1
+    ax.axvline(0, color="#606060", lw=0.9, zorder=1)
+    step = 0.36 / max(len(looks) - 1, 1)
+    for k, (key, (colour, marker)) in enumerate(looks.items()):
+        part = table[(table[series] == key) & table["label"].isin(places)]
+        y = part["label"].map(places).to_numpy(float) + (k - (len(looks) - 1) / 2) * step
+        ax.hlines(y, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
+        left, right = ax.get_xlim()
+        inset = (right - left) / 100
+        for beyond, edge, arrow in (
+            (part["low"] < left, left + inset, "<"),
+            (part["high"] > right, right - inset, ">"),
+        ):
+            ax.plot(np.full(beyond.sum(), edge), y[beyond.to_numpy()], arrow, color=colour, ms=4)
+        alone = part["low"].isna().to_numpy()
+        x = part["mean"].to_numpy()
+        ax.plot(x[~alone], y[~alone], marker, color=colour, ms=4, zorder=3)
+        ax.plot(x[alone], y[alone], marker, color=colour, mfc="white", ms=4, zorder=3)
+    ax.set_yticks(ticks, texts)
+    ax.tick_params(axis="y", length=0)
+    ax.set_ylim(place - 0.3, -0.7)
+    ax.grid(axis="y", visible=False)
+    for at, family in heads:
+        ax.annotate(family, (0, at), (-4, 0), xycoords=("axes fraction", "data"),
+                    textcoords="offset points", ha="right", va="center", weight="bold",
+                    fontsize=8.5, annotation_clip=False)  # fmt: skip
+        if at:
+            ax.axhline(at - 0.5, color="#dddddd", lw=0.7, zorder=0)
+
+
+@mpl.rc_context(STYLE)
+def fit_times(times):
+    """Fit seconds relative to ``plain``, on a logarithmic axis.
+
+    Parameters
+    ----------
+    times : DataFrame
+        Of :func:`imbbench.analysis.tables.fit_times`.
+    """
+    times = times[(times["label"] != "plain") & (times["label"] != "dummy")]
+    times = times.sort_values("ratio", kind="stable")
+    figure, ((ax,),) = new_figure(0.8 + 0.19 * len(times))
+    places = np.arange(len(times))
+    ax.hlines(places, 1, times["ratio"], color=FAINT, lw=2)
+    ax.plot(times["ratio"], places, "o", color=PALETTE[0], ms=5)
+    ax.axvline(1, color="#606060", lw=0.9)
+    ax.set_xscale("log")
+    ax.xaxis.set_major_formatter("{x:g}")
+    ax.set_yticks(places, times["label"])
+    ax.set_ylim(-0.7, len(times) - 0.3)
+    ax.set_xlabel("fit seconds relative to plain, median over learners and splits (log axis)")
+    ax.grid(axis="y", visible=False)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def learner_effects(table):
+    """Mean effect of the strategies on each learner at either rule, the weakest first.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`imbbench.analysis.tables.learner_effects`.
+    """
+    table = table.assign(
+        label=table["learner"] + " (" + table["modality"] + ")", family=table["modality"]
+    )
+    return effects(table, "mean over strategies: macro-F1 minus that of the control")
+
+
+@mpl.rc_context(STYLE)
+def calibration(table):
+    """Effects on Brier score and ECE.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`imbbench.analysis.tables.calibration`.
+    """
+    looks = {"brier": (PALETTE[3], "o"), "ece": (PALETTE[2], "s")}
+    return effects(table, "difference to the control (to the right: worse)", "metric", looks, WORDS)

@@ -1,0 +1,550 @@
+"""What notebooks and the command line say: Markdown tables, and sentences made from numbers."""
+
+import json
+import textwrap
+
+import numpy as np
+import pandas as pd
+
+from imbbench.analysis.tables import (
+    LOWER,
+    MAIN,
+    OF_LABELS,
+    PLACE,
+    SMALLEST,
+    WORDS,
+    both_rules,
+    paired_differences,
+    widely_run,
+)
+from imbbench.bench.check import check_family
+from imbbench.errors import StudyError
+from imbbench.paths import root
+
+
+def markdown(table):
+    """A table as Markdown, which GitHub and JupyterLab both show without a style sheet.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Numbers are shown as they are; texts may hold ``**``. The index is left out.
+
+    Returns
+    -------
+    str
+    """
+    numeric = [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
+    texts = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    rows = [
+        [_cell(name) for name in table.columns],
+        ["---:" if right else ":---" for right in numeric],
+        *texts,
+    ]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _cell(value):
+    if isinstance(value, float):
+        return "" if np.isnan(value) else f"{value:g}"
+    text = str(value)
+    for sign in "|<$":
+        text = text.replace(sign, "\\" + sign)
+    return " ".join(text.split())
+
+
+def _some(names, shown=5):
+    rest = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(names[:shown]) + rest if names else "none"
+
+
+def setting_text(value):
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _list(names):
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _signed(value):
+    return f"{round(value, 3) + 0.0:+.3f}"
+
+
+def _with_spread(mean, spread, signed=True):
+    """`mean±spread`, short and without a place to break the line; adding 0 makes -0.0 a 0.0."""
+    text = f"{round(mean, 3) + 0.0:{'+' if signed else ''}.3f}"
+    return text if np.isnan(spread) else f"{text}±{spread:.3f}"
+
+
+def facts(card):
+    """What a data set is, as a table.
+
+    Parameters
+    ----------
+    card : dict
+        Of :func:`imbbench.analysis.tables.load_card`.
+
+    Returns
+    -------
+    DataFrame
+        ``fact``, ``value``.
+    """
+    counts = list(card["classes"].values())
+    kinds = [f"{card[f'features_{k}']} {k}" for k in ("numeric", "categorical")]
+    split = f" ({card['rows_train']} for training, {card['rows_test']} for testing)"
+    rows = {
+        "why it is in the study": card["why"],
+        "modality": card["modality"],
+        "rows": f"{card['rows']}{split if card['rows_test'] else ''}",
+        "features": card["features"]
+        if card["modality"] == "text"
+        else f"{card['features']} ({', '.join(kinds)})",
+        "classes": len(counts),
+        "largest / smallest class": f"{max(counts)} / {min(counts)} rows",
+        "imbalance ratio": f"{card['imbalance_ratio']:g}",
+        "rows that repeat an earlier one": card["duplicate_rows"],
+        "identical features with different labels": f"{card['groups_with_conflicting_labels']} "
+        "groups",
+        "missing values": card["missing_values"],
+        "constant columns": _some(card["constant_columns"]),
+        "columns left out": _some(card["dropped_columns"]),
+        "source": card["source"],
+        "licence": card["licence"],
+        "citation": card["citation"],
+    }
+    return pd.DataFrame({"fact": rows.keys(), "value": map(str, rows.values())})
+
+
+def card_conclusion(card, folds):
+    """What the class counts mean for measuring anything on this data set."""
+    counts = card["classes"]
+    smallest, name = min(counts.values()), min(counts, key=counts.get)
+    scored = card["classes_test"] or counts
+    share = scored[max(counts, key=counts.get)] / sum(scored.values())
+    in_test = card["classes_test"][name] if card["classes_test"] else smallest / folds
+    if card["imbalance_ratio"] < 1.05:
+        first = "The file itself is balanced."
+    else:
+        first = (
+            f"Always predicting the largest class is right in **{share:.1%}** of the "
+            f"{'test ' if card['classes_test'] else ''}rows, and has balanced accuracy "
+            f"{1 / len(counts):.3f} and macro-F1 "
+            f"{2 * share / (1 + share) / len(counts):.3f}."
+        )
+    if card["classes_test"]:
+        where = f"and {in_test} in the test {'fold' if card.get('long_tail') else 'set'}"
+    else:
+        where = f"about {in_test:.1f} in a test fold of {folds}"
+    second = (
+        f"The smallest class, `{name}`, has **{smallest}** rows, {where}: one of them is "
+        f"**{100 / max(in_test, 1):.1f} points** of its recall, so smaller differences on a single "
+        "split say nothing."
+    )
+    third = []
+    if card["duplicate_rows"]:
+        third.append(
+            f"{card['duplicate_rows'] / card['rows']:.1%} of the rows repeat an earlier one; rows "
+            "with identical features stay on one side of every split."
+        )
+    if card["groups_with_conflicting_labels"]:
+        third.append(
+            f"In {card['groups_with_conflicting_labels']} groups identical features carry "
+            "different labels: no classifier gets all of them right."
+        )
+    return " ".join([first, second, *third])
+
+
+def strategy_table(study, family):
+    """What the strategies of a family are.
+
+    Returns
+    -------
+    DataFrame
+        ``strategy``, ``what it does`` (first line of its docstring), ``parameters``, ``control``.
+
+    Raises
+    ------
+    StudyError
+        If an entry of the family is wrong; see :func:`imbbench.bench.check.check_family`.
+    """
+    from imbbench.bench.registry import RESERVED, definitions
+
+    check_family(study, family)
+    known = definitions(family)
+    rows = []
+    for name, entry in study.family(family).items():
+        key = next((k for k in entry if k in known and known[k].by_key), name)
+        settings = {k: v for k, v in entry.items() if k not in RESERVED}
+        only = [f"{k} {setting_text(entry[k])}" for k in ("learners", "splits") if k in entry]
+        control = entry.get("control", "plain")
+        rows.append(
+            {
+                "strategy": f"`{name}`",
+                "what it does": known[key].function.__doc__.strip().splitlines()[0],
+                "parameters": ", ".join(f"{k} = {setting_text(v)}" for k, v in settings.items()),
+                "control": f"`{control}`" if control and control != name else "",
+                "only": ", ".join(only),
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table.loc[:, (table != "").any()]
+
+
+def unscored(runs):
+    """Cells without a score, grouped by why.
+
+    Returns
+    -------
+    DataFrame
+        ``status``, ``strategies``, ``learners``, ``data sets``, ``cells``, ``reason``.
+    """
+    lost = runs[runs["status"] != "ok"]
+    groups = lost.groupby(["status", "reason"], sort=True)
+
+    def names(column):
+        return groups[column].agg(lambda values: _some(list(dict.fromkeys(values))))
+
+    table = pd.DataFrame(
+        {
+            "strategies": names("label"),
+            "learners": names("learner"),
+            "data sets": names("dataset"),
+            "cells": groups.size(),
+        }
+    )
+    return table.reset_index()[["status", "reason", "strategies", "learners", "data sets", "cells"]]
+
+
+def score_table(runs, metrics=("macro_f1", "balanced_accuracy", "average_precision", "brier")):
+    """Mean and standard deviation over splits, the best of each learner in bold.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    metrics : iterable of str
+
+    Returns
+    -------
+    DataFrame of str
+    """
+    scored = runs[runs["status"] == "ok"]
+    rules = [rule for rule in ("argmax", "tuned", "own") if (scored["rule"] == rule).any()]
+    columns = {}
+    for metric in metrics:
+        for rule in rules if metric in OF_LABELS else [None]:
+            part = scored if rule is None else scored[scored["rule"] == rule]
+            title = f"{WORDS[metric]}, {rule}" if rule else WORDS[metric]
+            title += " ↓" if metric in LOWER else ""
+            # Metrics of probabilities are the same under every rule.
+            once = part.drop_duplicates(["learner", "label", "split"])
+            groups = once.groupby(["learner", "label"], sort=False)[metric]
+            columns[title] = _best_in_bold(groups.mean(), groups.std(), metric in LOWER)
+    table = pd.DataFrame(columns)
+    order = scored[["learner", "label"]].drop_duplicates().to_records(index=False).tolist()
+    table = table.reindex(pd.MultiIndex.from_tuples(order, names=["learner", "strategy"]))
+    table = table.fillna("").reset_index()
+    return table.assign(strategy="`" + table["strategy"] + "`")
+
+
+def _best_in_bold(mean, sd, lower=False, signed=False):
+    """Texts `mean ± sd`; within each learner the best mean is bold, and ties with it."""
+    shown = mean.round(4)
+    groups = shown.groupby(level="learner")
+    marked = shown == groups.transform("min" if lower else "max")
+    if signed:  # a difference to the control is worth marking only where it is an improvement
+        marked &= (shown < 0) if lower else (shown > 0)
+    else:  # nothing stands out where all are the same
+        marked &= groups.transform("max") > groups.transform("min")
+    texts = [_with_spread(m, s, signed) for m, s in zip(mean, sd, strict=True)]
+    bold = [f"**{t}**" if b else t for t, b in zip(texts, marked, strict=True)]
+    return pd.Series(bold, index=mean.index)
+
+
+def family_conclusion(runs):
+    """Sentences on one family and data set: who leads, and what the decision rule changes."""
+    scored = runs[runs["status"] == "ok"]
+    if scored.empty:
+        return "No cell of this family was scored on this data set; the table above says why."
+    lines = []
+    means = scored.groupby(["learner", "rule", "label"], sort=False)[MAIN].mean()
+    for learner in dict.fromkeys(scored["learner"]):
+        words = []
+        for rule in dict.fromkeys(scored.loc[scored["learner"] == learner, "rule"]):
+            part = means[learner][rule].round(4)
+            first = list(part.index[part == part.max()])
+            more = f" and {len(first) - 3} others" if len(first) > 3 else ""
+            words.append(f"{part.max():.3f} at its {rule} rule ({_list(first[:3])}{more})")
+        lines.append(f"- `{learner}`: best {WORDS[MAIN]} {', '.join(words)}.")
+    both = means.unstack("rule").reindex(columns=["argmax", "tuned"]).dropna()
+    groups = both.groupby("learner")
+    width = (groups.max() - groups.min())[groups.size() > 1].mean()
+    if not width.isna().any():
+        verb = "narrows" if width["tuned"] < width["argmax"] else "does not narrow"
+        lines.append(
+            f"\nBetween the best and the worst strategy lie {width['argmax']:.3f} at argmax and "
+            f"{width['tuned']:.3f} at the tuned rule, on average over learners: tuning the "
+            f"decision {verb} the gap."
+        )
+    lost = runs[runs["status"] != "ok"].drop_duplicates([*PLACE, "strategy"])
+    if len(lost):
+        kinds = ", ".join(f"{n} {kind}" for kind, n in lost["status"].value_counts().items())
+        total = len(runs.drop_duplicates([*PLACE, "strategy"]))
+        lines.append(f"\nOf {total} cells {len(lost)} have no score: {kinds}.")
+    return "\n".join(lines)
+
+
+def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "brier")):
+    """Per learner what ``plain`` reaches, then the best strategies' differences to their controls.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    count : int
+        Strategies per learner: of those that have a control, the ones with the largest macro-F1
+        at the tuned rule.
+    metrics : iterable of str
+
+    Returns
+    -------
+    DataFrame of str
+        Mean ± standard deviation over splits; the best improvement of each learner in bold.
+    """
+    found = paired_differences(runs, list(metrics))
+    found = found[found["family"] != "reference"]
+    rows = both_rules(runs)
+    order = rows[(rows["rule"] == "tuned") & (rows["family"] != "reference")]
+    order = order.groupby(["learner", "label"])[MAIN].mean().rename("order")
+    controls = found.groupby(["learner", "label"])["control"].first()
+    order = order[order.index.isin(controls.index)].reset_index()
+    order = order.sort_values(["learner", "order"], ascending=[True, False], kind="stable")
+    kept = order.groupby("learner").head(count).set_index(["learner", "label"]).index
+    columns, plain = {}, {}
+    for metric in metrics:
+        for rule in ("argmax", "tuned") if metric in OF_LABELS else ("argmax",):
+            title = f"{WORDS[metric]}, {rule}" if metric in OF_LABELS else WORDS[metric]
+            title += " ↓" if metric in LOWER else ""
+            groups = found[found["rule"] == rule].groupby(["learner", "label"])[metric]
+            mean, sd = groups.mean().reindex(kept), groups.std().reindex(kept)
+            columns[title] = _best_in_bold(mean, sd, metric in LOWER, signed=True)
+            part = rows[(rows["strategy"] == "plain") & (rows["rule"] == rule)]
+            plain[title] = part.groupby("learner")[metric].mean().map("{:.3f}".format)
+    table = pd.DataFrame(columns).reindex(kept)
+    table.insert(0, "minus", "`" + controls.reindex(kept) + "`")
+    table = table.reset_index().assign(kind=1)
+    table["label"] = "`" + table["label"] + "`"
+    head = pd.DataFrame(plain).reset_index().assign(label="`plain` itself", minus="", kind=0)
+    table = pd.concat([head, table]).sort_values(["learner", "kind"], kind="stable")
+    return table.drop(columns="kind").rename(columns={"label": "strategy"})[
+        ["learner", "strategy", "minus", *columns]
+    ]
+
+
+def dataset_conclusion(runs):
+    """Sentences on one data set: strategies against their controls, at either rule."""
+    rows, found = both_rules(runs), paired_differences(runs)
+    found = found[found["family"] != "reference"]
+    plain = rows[rows["strategy"] == "plain"]
+    if plain.empty or found.empty:
+        return "Neither a strategy nor its control has a score here: there is nothing to compare."
+    scores = plain.groupby(["rule", "learner"])[MAIN].mean()
+    best = scores["argmax"].idxmax()
+    tuning = (scores["tuned"] - scores["argmax"]).mean()
+    lines = [
+        f"- Without any strategy the best learner is `{best}`: macro-F1 "
+        f"{scores['argmax'][best]:.3f} at argmax, {scores['tuned'][best]:.3f} at the tuned rule. "
+        f"Tuning the rule alone changes `plain` by {_signed(tuning)} on average over learners."
+    ]
+    groups = found.groupby(["rule", "learner", "label"], sort=False)[MAIN]
+    mean, sd = groups.mean(), groups.std().fillna(np.inf)
+    clear = {rule: (mean > sd)[rule] for rule in ("argmax", "tuned")}
+    lines.append(
+        f"- Of {len(clear['argmax'])} pairs of learner and strategy, {clear['argmax'].sum()} beat "
+        f"their control in macro-F1 by more than one standard deviation over splits at argmax, "
+        f"{clear['tuned'].sum()} of {len(clear['tuned'])} when both may tune the rule."
+    )
+    over = mean.groupby(["rule", "label"], sort=False).mean()
+    words = [f"`{over[r].idxmax()}` ({_signed(over[r].max())}) at {r}" for r in ("argmax", "tuned")]
+    lines.append(f"- Largest mean difference over learners: {' and '.join(words)}.")
+    brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean()
+    lines.append(
+        f"- {(brier > SMALLEST).sum()} of {len(brier)} strategies make the probabilities worse "
+        f"(Brier score), most of all `{brier.idxmax()}` ({_signed(brier.max())})."
+    )
+    return "\n".join(lines)
+
+
+def study_conclusion(numbers, by_learner):
+    """Sentences on the whole study.
+
+    Parameters
+    ----------
+    numbers : dict
+        Of :func:`imbbench.analysis.tables.headline`.
+    by_learner : DataFrame
+        Of :func:`imbbench.analysis.tables.learner_effects`.
+    """
+    argmax, tuned, tuning = numbers["argmax"], numbers["tuned"], numbers["plain_tuned_minus_argmax"]
+    worse, statuses = numbers["calibration"], numbers["cells_by_status"]
+    interval = (
+        "" if tuning["low"] is None else f" [{_signed(tuning['low'])}, {_signed(tuning['high'])}]"
+    )
+    lines = [
+        f"{statuses.get('ok', 0)} of {numbers['cells']} cells have a score, on "
+        f"{numbers['datasets']} data sets with {numbers['learners']} learners; "
+        f"{statuses.get('not applicable', 0)} do not apply or were left out for their cost, and "
+        f"{statuses.get('failed', 0) + statuses.get('timed out', 0)} failed or timed out, each "
+        "with its reason. "
+        f"Of {numbers['strategies']} strategies {numbers['strategies_on_three_data_sets']} were "
+        "scored on three or more data sets; the sentences are about those.\n",
+        f"- **At the default decision**, macro-F1 is improved over the control by "
+        f"{argmax['improve_clearly']} of {argmax['strategies']} strategies with an interval above "
+        f"zero and harmed by {argmax['harm_clearly']}; the mean difference is "
+        f"{_signed(argmax['mean_difference'])}, the largest {_signed(argmax['best_difference'])} "
+        f"(`{argmax['best']}`).",
+        f"- **When the control may tune its decision too**, macro-F1 is improved by "
+        f"{tuned['improve_clearly']} of {tuned['strategies']} and harmed by "
+        f"{tuned['harm_clearly']}; the mean difference is "
+        f"{_signed(tuned['mean_difference'])}, the largest {_signed(tuned['best_difference'])} "
+        f"(`{tuned['best']}`).",
+        f"- **Tuning the decision of the untreated learner** alone changes macro-F1 by "
+        f"{_signed(tuning['mean'])}{interval}.",
+        f"- **Calibration:** {worse['worse']} of {argmax['strategies']} strategies raise the Brier "
+        f"score, {worse['worse_clearly']} of them with an interval above zero; most of all "
+        f"`{worse['worst']}` ({_signed(worse['worst_brier_difference'])}).",
+    ]
+    for modality, part in by_learner.groupby("modality", sort=False):
+        ends = part.drop_duplicates("learner")["learner"].iloc[[0, -1]]
+        mean = part.set_index(["learner", "rule"])["mean"]
+        if ends.nunique() == 2:
+            words = [
+                f"`{name}`, by {_signed(mean[name, 'argmax'])} at argmax and "
+                f"{_signed(mean[name, 'tuned'])} at the tuned rule"
+                for name in ends
+            ]
+            lines.append(
+                f"- **Weak and strong learners ({modality}):** on average strategies change the "
+                f"weakest, {words[0]}; the strongest, {words[1]}."
+            )
+    chance = 0.025 * (argmax["strategies"] + tuned["strategies"])
+    lines.append(
+        f"- The intervals are not corrected for their number: about {chance:.0f} of these "
+        f"{argmax['strategies'] + tuned['strategies']} would lie above zero by chance alone."
+    )
+    running = numbers["running"]
+    if running["stage_minutes"]:
+        lines.append(
+            f"- Fitting and predicting took {running['cpu_minutes']:.0f} minutes of processor "
+            f"time; the {running['run_stages']} run stages, with whatever ran beside them on the "
+            f"{running['cores']} cores, add up to {running['stage_minutes']:.0f} minutes."
+        )
+    return "\n".join(lines)
+
+
+def top(board, count=10):
+    """The first rows of the leaderboard for reading.
+
+    See :func:`imbbench.analysis.tables.widely_run`.
+
+    A strategy that is the control of another is marked.
+    """
+    rows = widely_run(board).head(count)
+    mark = np.where(rows["strategy"].isin(board["control"]), "` (a control)", "`")
+    table = pd.DataFrame({"strategy": "`" + rows["label"] + mark})
+    table["data sets"] = rows["datasets"]
+    table["mean rank"] = rows["rank"].round(0).astype(int)
+    for name, title in {
+        "macro_f1_argmax": "macro-F1, argmax",
+        "macro_f1_tuned": "macro-F1, tuned",
+        "balanced_accuracy_argmax": "balanced accuracy, argmax",
+        "average_precision": "average precision",
+        "brier": "Brier score ↓",
+    }.items():
+        low, high = rows[f"{name}_low"], rows[f"{name}_high"]
+        better = high < 0 if name in LOWER else low > 0
+        texts = map(_with_spread, rows[name], (high - low) / 2)
+        table[title] = [f"**{t}**" if b else t for t, b in zip(texts, better, strict=True)]
+    return table
+
+
+def running(loops):
+    """Utilisation and overhead of the ``run`` stages, by family and in all.
+
+    Parameters
+    ----------
+    loops : DataFrame
+        Of :func:`imbbench.analysis.tables.load_loops`.
+    """
+    loops = loops.assign(available=loops["cores"] * loops["loop_seconds"])
+    names = ["cells", "loop_seconds", "cpu_seconds", "available"]
+    sums = loops.groupby("family", sort=False)[names].sum()
+    sums["stages"] = loops.groupby("family", sort=False).size()
+    sums.loc["all"] = sums.sum()
+    overhead = loops.groupby("family", sort=False)["overhead_seconds"].mean()
+    overhead["all"] = loops["overhead_seconds"].mean()
+    return pd.DataFrame(
+        {
+            "family": [f"**{n}**" if n == "all" else n for n in sums.index],
+            "run stages": sums["stages"].astype(int),
+            "cells": sums["cells"].astype(int),
+            "minutes in the loops": (sums["loop_seconds"] / 60).round(1),
+            "utilisation (%)": (100 * sums["cpu_seconds"] / sums["available"]).round(0),
+            "overhead per stage (s)": overhead.round(1),
+        }
+    )
+
+
+def summary():
+    """What the committed tables say, in a screenful; printed by ``imbbench summary``."""
+    folder = root() / "results"
+    paths = [folder / "study.json", folder / "tables" / "leaderboard.csv"]
+    for path in paths:
+        if not path.is_file():
+            raise StudyError(f"{path.relative_to(root())} is missing: run `dvc repro study` first.")
+    numbers = json.loads(paths[0].read_text(encoding="utf-8"))
+    board = pd.read_csv(paths[1])
+    rows = widely_run(board).head(10)
+    width = rows["label"].str.len().max()
+    argmax, tuned, running = numbers["argmax"], numbers["tuned"], numbers["running"]
+    overhead = ""
+    if running["overhead_seconds_max"] is not None:
+        overhead = (
+            f"; overhead per stage {running['overhead_seconds_median']:.1f} s (median), "
+            f"{running['overhead_seconds_max']:.1f} s (largest)"
+        )
+    head = f"{'strategy':<{width}}  data sets  mean rank  macro-F1 to control: argmax  tuned rule"
+    lines = [
+        f"{numbers['datasets']} data sets, {numbers['learners']} learners, "
+        f"{numbers['strategies']} strategies, {numbers['cells']} cells "
+        f"({', '.join(f'{n} {k}' for k, n in numbers['cells_by_status'].items())})",
+        "",
+        head,
+        *(
+            f"{r.label:<{width}}  {r.datasets:>9}  {r.rank:>9.0f}  {r.macro_f1_argmax:>27.3f}"
+            f"  {r.macro_f1_tuned:>10.3f}"
+            for r in rows.itertuples()
+        ),
+        "(mean rank from 0, always best, to 100; macro-F1 as difference to the control)",
+        "",
+        *textwrap.wrap(
+            f"At argmax {argmax['improve_clearly']} of {argmax['strategies']} strategies clearly "
+            f"raise macro-F1 (mean {_signed(argmax['mean_difference'])}), once both sides tune "
+            f"their decision {tuned['improve_clearly']} (mean "
+            f"{_signed(tuned['mean_difference'])}). Tuning the decision of the untreated learner "
+            f"alone: {_signed(numbers['plain_tuned_minus_argmax']['mean'])}.",
+            95,
+        ),
+        "",
+        *textwrap.wrap(
+            f"{running['run_stages']} run stages, {running['loop_minutes']:.1f} min in their cell "
+            f"loops, {running['utilisation']:.0%} of the cores used there{overhead}.",
+            95,
+        ),
+        "",
+        "Read on: results/rendered/04_study.ipynb for all data sets; in results/rendered/<name>/",
+        "data_card.ipynb, report.ipynb and a notebook per family for each data set.",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""One cell, the same for all: data, protocol, learners, metrics, and what families share."""

@@ -1,0 +1,48 @@
+"""Checking what ``params.yaml`` says of learners, strategies and data sets."""
+
+from imbbench.config import LEARNER_LIMITS, unknown_name
+from imbbench.errors import StudyError
+
+
+def check_family(study, family):
+    """Check the learners, and one family's names, parameters, controls, learners and splits."""
+    from imbbench.bench.registry import learner_class, parameters, resolve
+
+    names = list(dict.fromkeys(name for f in study.families for name in study.family(f)))
+    for name, settings in study.learners.items():
+        known = [*parameters(learner_class(name)), *sorted(LEARNER_LIMITS)]
+        unknown = sorted(set(settings or {}) - set(known))
+        if unknown:
+            raise StudyError(
+                f"params.yaml: learner '{name}' has the unknown key '{unknown[0]}'. "
+                f"Known: {', '.join(known)}."
+            )
+        for strategy in (settings or {}).get("strategies", []):
+            if strategy not in names:
+                where = f"(strategies of learner '{name}')"
+                raise StudyError(unknown_name("strategy", strategy, names, where))
+    for name, entry in study.family(family).items():
+        resolve(family, name, entry)
+        learners, splits = entry.get("learners", []), entry.get("splits", 1)
+        if not isinstance(learners, list):
+            raise StudyError(f"params.yaml: strategy '{name}': learners is a list of learners.")
+        limit = entry.get("time_limit", 1)
+        if not isinstance(limit, (int, float)) or not limit > 0:
+            raise StudyError(f"params.yaml: strategy '{name}': time_limit is a number of seconds.")
+        if not isinstance(splits, int) or splits < 1:
+            raise StudyError(f"params.yaml: strategy '{name}': splits is a number from 1 on.")
+        where = f"(strategy '{name}')"
+        control = entry.get("control")
+        if control is not None and control not in names:
+            raise StudyError(unknown_name("control", control, names, where))
+        for learner in learners:
+            if learner not in study.learners:
+                raise StudyError(unknown_name("learner", learner, study.learners, where))
+
+
+def check(study):
+    """Check every family and every data set entry; imports all families."""
+    for family in study.families:
+        check_family(study, family)
+    for name in study.all_datasets:
+        study.dataset(name)

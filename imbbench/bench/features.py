@@ -1,0 +1,136 @@
+"""From a prepared data set to the arrays a learner sees, fitted on the training part alone."""
+
+import numpy as np
+
+from imbbench.bench.encoder import embed, tokenize
+from imbbench.config import ENCODER
+from imbbench.errors import StudyError
+
+COMPONENTS = 32
+
+
+def matrix(X, numeric, categorical, train):
+    """Impute, scale and code a table.
+
+    Numeric columns get the training part's median where missing (with an indicator column) and
+    are standardised; categorical ones become integer codes, "missing" a category of its own and
+    unseen values -1.
+
+    Parameters
+    ----------
+    X : DataFrame, (N, d)
+    numeric, categorical : list of str
+    train : ndarray of int
+        The only rows anything is learnt from.
+
+    Returns
+    -------
+    values : ndarray of float64, (N, d')
+    nominal : ndarray of bool, (d',)
+        Columns that hold codes.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OrdinalEncoder, StandardScaler
+
+    numbers = make_pipeline(
+        SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
+        StandardScaler(),
+    )
+    codes = make_pipeline(
+        SimpleImputer(strategy="constant", fill_value="missing", missing_values=None),
+        OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    )
+    coder = ColumnTransformer([("numeric", numbers, numeric), ("nominal", codes, categorical)])
+    X = X.copy()
+    X[categorical] = X[categorical].astype(object).where(X[categorical].notna(), None)
+    coder.fit(X.iloc[train])
+    values = coder.transform(X)
+    nominal = np.zeros(values.shape[1], dtype=bool)
+    nominal[values.shape[1] - len(categorical) :] = True
+    return values, nominal
+
+
+def pixels(X, train):
+    """Grey values with one mean and one spread for all pixels, from the training part.
+
+    Returns
+    -------
+    ndarray of float64, (N, pixels)
+    """
+    values = X.to_numpy("float64")
+    return (values - values[train].mean()) / (values[train].std() or 1.0)
+
+
+def tfidf(texts, train):
+    """TF-IDF of words and word pairs, vocabulary and weights from the training part.
+
+    Returns
+    -------
+    scipy.sparse.csr_matrix of float64, (N, vocabulary)
+    """
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    # Single characters and currency signs count: they carry the label in spam.
+    vectorizer = TfidfVectorizer(
+        sublinear_tf=True, min_df=2, ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]"
+    )
+    vectorizer.fit([texts[i] for i in train])
+    return vectorizer.transform(texts)
+
+
+def components(vectors, train):
+    """The first principal components of the training part.
+
+    Parameters
+    ----------
+    vectors : ndarray, (N, d)
+    train : ndarray of int
+
+    Returns
+    -------
+    ndarray, (N, COMPONENTS), or less if the training part has fewer rows or the vectors are shorter
+    """
+    from sklearn.decomposition import PCA
+
+    n = min(COMPONENTS, vectors.shape[1], len(train))
+    return PCA(n, svd_solver="covariance_eigh").fit(vectors[train]).transform(vectors)
+
+
+def features(kind, prepared, train, encoder=ENCODER):
+    """The arrays of one split.
+
+    Parameters
+    ----------
+    kind : {"matrix", "pixels", "tfidf", "embedding", "components", "tokens"}
+    prepared : Prepared
+    train : ndarray of int
+        Training part; nothing is learnt from other rows.
+    encoder : str
+
+    Returns
+    -------
+    values : ndarray or sparse matrix, (N, d)
+    nominal : ndarray of bool, (d,)
+    """
+    if kind == "matrix":
+        schema = prepared.schema
+        return matrix(prepared.X, schema["numeric"], schema["categorical"], train)
+    if kind == "pixels":
+        values = pixels(prepared.X, train)
+    elif kind == "tfidf":
+        try:
+            values = tfidf(prepared.X, train)
+        except ValueError:
+            raise StudyError(
+                f"data set {prepared.schema['name']}: no word is in two texts of the training "
+                "part, so TF-IDF has nothing to count; use a learner of embeddings or tokens"
+            ) from None
+    elif kind == "tokens":
+        values = tokenize(prepared.X, encoder)
+    elif kind == "components":
+        values = components(embed(prepared.X, encoder), train)
+    else:
+        values = embed(prepared.X, encoder)
+    return values, np.zeros(values.shape[1], dtype=bool)

@@ -1,0 +1,166 @@
+"""Learners: the models that are trained, in scikit-learn's manner.
+
+Every learner has ``features``, what it sees of each modality, and ``neural``. A learner gets the
+names ``categorical`` (which columns hold codes) and ``random_state`` from the cell; everything
+else comes from ``params.yaml``. Neural ones are in :mod:`imbbench.bench.neural`.
+"""
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.compose import ColumnTransformer
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import OneHotEncoder
+from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+
+def one_hot(categorical):
+    """Transformer that spreads coded columns out and passes the others on."""
+    return ColumnTransformer(
+        [("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical)],
+        remainder="passthrough",
+    )
+
+
+class Learner(ClassifierMixin, BaseEstimator):
+    """What all learners share."""
+
+    neural = False
+
+    def predict(self, X):
+        """Most probable classes, (N,)."""
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
+
+
+class _Coded(Learner):
+    """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        X, y = validate_data(self, X, y, accept_sparse="csr")
+        mask = self.categorical
+        self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
+        self.model_ = self._model().fit(self._code(X), y, sample_weight=sample_weight)
+        self.classes_ = self.model_.classes_
+        return self
+
+    def _code(self, X):
+        return X if self.coder_ is None else self.coder_.transform(X)
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        check_is_fitted(self)
+        X = validate_data(self, X, reset=False, accept_sparse="csr")
+        return self.model_.predict_proba(self._code(X))
+
+
+class LogReg(_Coded):
+    """Logistic regression: softmax, L2 penalty, solved to its optimum.
+
+    Parameters
+    ----------
+    C : float
+        Inverse strength of the penalty.
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix", "image": "matrix"}
+
+    def __init__(self, C=1.0, categorical=None, random_state=None):
+        self.C = C
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def _model(self):
+        return LogisticRegression(C=self.C, max_iter=1000)
+
+
+class TfidfLogReg(LogReg):
+    """The same on TF-IDF features of words and word pairs."""
+
+    features = {"text": "tfidf"}
+
+
+class Tree(_Coded):
+    """Decision tree, the weak learner of the study and the base of its ensembles.
+
+    Of texts it sees the principal components of the embeddings: it cuts one coordinate at a time,
+    and those of an encoder mean little alone.
+
+    Parameters
+    ----------
+    max_depth : int or None
+    min_samples_leaf : int
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix", "text": "components", "image": "matrix"}
+
+    def __init__(self, max_depth=None, min_samples_leaf=1, categorical=None, random_state=None):
+        self.max_depth = max_depth
+        self.min_samples_leaf = min_samples_leaf
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def _model(self):
+        return DecisionTreeClassifier(
+            max_depth=self.max_depth,
+            min_samples_leaf=self.min_samples_leaf,
+            random_state=self.random_state,
+        )
+
+
+class HistGradientBoosting(Learner):
+    """Histogram gradient boosting, the strong tabular learner.
+
+    A fixed number of rounds: stopping early on a loss would treat strategies that move the
+    probabilities differently.
+
+    Parameters
+    ----------
+    max_iter : int
+        Rounds.
+    learning_rate : float
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix"}
+
+    def __init__(self, max_iter=100, learning_rate=0.1, categorical=None, random_state=None):
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        X, y = validate_data(self, X, y)
+        nominal = self.categorical
+        if nominal is not None and np.any(nominal):
+            # Natively coded columns must stay below the bin count; wider ones act as numbers.
+            nominal = nominal & (X.max(axis=0) < 255)
+        self.model_ = HistGradientBoostingClassifier(
+            max_iter=self.max_iter,
+            learning_rate=self.learning_rate,
+            early_stopping=False,
+            categorical_features=nominal,
+            random_state=self.random_state,
+        ).fit(X, y, sample_weight=sample_weight)
+        self.classes_ = self.model_.classes_
+        self.n_iter_ = self.model_.n_iter_
+        return self
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        check_is_fitted(self)
+        return self.model_.predict_proba(validate_data(self, X, reset=False))

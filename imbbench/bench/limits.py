@@ -1,0 +1,59 @@
+"""Limits of a cell: its time, and the memory it took."""
+
+import signal
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+
+
+class TimeLimit(BaseException):
+    """Not an Exception, so that no strategy catches it by catching those."""
+
+
+@contextmanager
+def time_limit(seconds):
+    """Interrupt the body after ``seconds`` of processor time, where the platform can.
+
+    Processor time, so that a busy machine times out no other cells than an idle one; what waits
+    without computing is interrupted after ten times as long.
+    """
+
+    def ring(*_):
+        raise TimeLimit
+
+    try:
+        clocks = {
+            signal.SIGPROF: (signal.ITIMER_PROF, seconds),
+            signal.SIGALRM: (signal.ITIMER_REAL, 10 * seconds),
+        }
+        previous = {number: signal.signal(number, ring) for number in clocks}
+    except (AttributeError, ValueError):  # no alarm on Windows or outside the main thread
+        yield
+        return
+    for clock, after in clocks.values():
+        signal.setitimer(clock, after)
+    try:
+        yield
+    finally:
+        for number, (clock, _) in clocks.items():
+            signal.setitimer(clock, 0)
+            signal.signal(number, previous[number])
+
+
+def reset_peak():
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def peak_mib():
+    """Peak memory of this process since :func:`_reset_peak`, in MiB (NaN where unknown)."""
+    try:
+        status = Path("/proc/self/status").read_text()
+        return int(status.split("VmHWM:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return float("nan")
+
+
+def seconds_allowed(study, entry):
+    return min(study.protocol.time_limit, entry.get("time_limit", np.inf))

@@ -1,0 +1,543 @@
+"""Learners in torch: a perceptron, and what is one but for its trunk."""
+
+import numpy as np
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    check_consistent_length,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from imbbench.bench.learners import Learner, one_hot
+
+
+class MLP(Learner):
+    """Multi-layer perceptron in torch, stopped early on the validation part.
+
+    Training stops when the loss that is minimised has not fallen on the validation part for
+    ``patience`` epochs, and the best epoch's weights are kept. For strategies that change the
+    class shares of the training rows, the validation rows are repeated to the same shares: each
+    strategy is stopped by its own objective, as it would be anywhere else. (Average precision,
+    which no re-weighting moves, is at its best long before the probabilities are: a network that
+    is stopped by it seems to ignore the minority at ``argmax``.)
+
+    Another neural learner that takes the parameters from ``loss`` on and gives the attributes and
+    :meth:`embed` below runs with every strategy.
+
+    Parameters
+    ----------
+    hidden : tuple of int
+        Widths of the hidden layers.
+    epochs, batch_size : int
+    patience : int or None
+        None runs all epochs and keeps the last weights.
+    learning_rate, weight_decay : float
+        Of AdamW; biases do not decay.
+    loss : torch.nn.Module, optional
+        ``loss(logits, target)``; default cross-entropy. A method ``at(progress)`` is called before
+        each epoch, with ``progress`` in [0, 1) the share of the epochs that is done.
+    bias : ndarray, (C,), optional
+        Start of the last layer's bias; its weights then start at zero, so that the first loss is
+        known exactly. Default: zero bias, weights as torch draws them.
+    draw : callable, optional
+        ``draw(y, progress, rng) -> (rows, weights or None)``: the rows of one epoch. Default: every
+        row once.
+    head : callable, optional
+        ``head(width, n_classes)``: the last layer, from features to logits; default linear.
+    stepper : callable, optional
+        ``stepper(network, optimiser, inputs, labels, rng) -> step`` for training that is more than
+        one loss of one batch: ``step(rows, progress)`` makes one step on a batch and returns the
+        rows that went through the network. ``network`` is the trunk and the head.
+    pretrain : callable, optional
+        ``pretrain(trunk, inputs, rng) -> rows``: trains the trunk in place before anything else,
+        on the inputs without labels; returns the rows that went through it.
+    device : str, optional
+        Of torch, e.g. ``cuda:1``. Default: ``cuda`` where torch finds it, else ``cpu``.
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+
+    Attributes
+    ----------
+    first_loss_ : float
+        Mean loss of the first epoch's rows before the first step, in nats.
+    n_epochs_ : int
+        Epochs run.
+    rows_seen_ : int
+        Rows that were trained on, over all epochs: what the training cost.
+    history_ : list of float
+        Validation score by epoch; empty without early stopping.
+    trunk_, head_ : torch.nn.Module
+    """
+
+    features = {"tabular": "matrix"}
+    neural = True
+    first_rows = None  # rows that the first loss is measured on; None for all
+
+    def __init__(
+        self,
+        hidden=(64, 32),
+        epochs=50,
+        patience=5,
+        batch_size=256,
+        learning_rate=0.003,
+        weight_decay=1e-4,
+        loss=None,
+        bias=None,
+        draw=None,
+        head=None,
+        stepper=None,
+        pretrain=None,
+        device=None,
+        categorical=None,
+        random_state=None,
+    ):
+        self.hidden = hidden
+        self.epochs = epochs
+        self.patience = patience
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.loss = loss
+        self.bias = bias
+        self.draw = draw
+        self.head = head
+        self.stepper = stepper
+        self.pretrain = pretrain
+        self.device = device
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def fit(self, X, y, X_val=None, y_val=None, sample_weight=None):
+        """Train.
+
+        Parameters
+        ----------
+        X : ndarray, (N, d)
+        y : ndarray, (N,)
+        X_val, y_val : ndarray, optional
+            Validation part; without it, as without ``patience``, all epochs are run and the last
+            weights kept.
+        sample_weight : ndarray, (N,), optional
+            Multiplies each row's cross-entropy; divided by its mean once, so that the
+            denominator is the same in every batch.
+        """
+        import torch
+
+        X, y = validate_data(self, X, y)
+        check_classification_targets(y)
+        self.classes_, target = np.unique(y, return_inverse=True)
+        if sample_weight is not None:
+            sample_weight = column_or_1d(sample_weight, dtype=np.float64)
+            check_consistent_length(y, sample_weight)
+            if not sample_weight.sum() > 0:
+                raise ValueError("the sample weights sum to zero")
+            sample_weight = sample_weight / sample_weight.mean()
+        mask = self.categorical
+        self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
+        generator = np.random.default_rng(self.random_state)
+        torch.manual_seed(generator.integers(2**31))
+        self.device_ = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
+        self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
+        network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
+        self.rows_seen_ = 0
+        if self.pretrain is not None:
+            self.rows_seen_ += self.pretrain(self.trunk_, inputs, generator)
+        early = X_val is not None and self.patience is not None
+        if early:
+            inputs_val, target_val = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
+            alike = None
+        learning = [p for p in network.parameters() if p.requires_grad]
+        decaying = [p for p in learning if p.ndim > 1]
+        others = [p for p in learning if p.ndim <= 1]
+        optimiser = torch.optim.AdamW(
+            [{"params": decaying}, {"params": others, "weight_decay": 0.0}],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+        loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
+        loss = loss.to(self.device_)
+
+        step = None
+        if self.stepper is not None:
+            step = self.stepper(network, optimiser, inputs, labels, generator)
+
+        self.first_loss_, self.history_, self.n_epochs_ = None, [], 0
+        best, best_epoch = None, 0
+        for epoch in range(self.epochs):
+            progress = epoch / self.epochs
+            if hasattr(loss, "at"):
+                loss.at(progress)
+            rows, weights = self._epoch(inputs, target, progress, generator, sample_weight)
+            if self.first_loss_ is None:
+                # In evaluation mode, because a loss may gather statistics of its batches.
+                network.eval()
+                loss.eval()
+                part = slice(self.first_rows)
+                with torch.no_grad():
+                    logits = self._logits(network, inputs[rows[part]])
+                    value = _objective(
+                        loss, logits, labels[rows[part]], None if weights is None else weights[part]
+                    )
+                    self.first_loss_ = float(value)
+            network.train()
+            loss.train()
+            for start in range(0, len(rows), self.batch_size):
+                part = slice(start, start + self.batch_size)
+                self._pace(optimiser, (epoch + start / len(rows)) / self.epochs)
+                if step is not None:
+                    self.rows_seen_ += step(rows[part], progress)
+                    continue
+                logits = network(inputs[rows[part]])
+                value = _objective(
+                    loss, logits, labels[rows[part]], None if weights is None else weights[part]
+                )
+                optimiser.zero_grad(set_to_none=True)
+                value.backward()
+                optimiser.step()
+                self.rows_seen_ += len(logits)
+            network.eval()
+            self.n_epochs_ = epoch + 1
+            if not early:
+                continue
+            if alike is None:
+                alike = torch.from_numpy(_alike(target_val, target[rows.cpu()], weights))
+                inputs_val = inputs_val[alike]
+                labels_val = torch.from_numpy(target_val)[alike].to(self.device_)
+            loss.eval()
+            with torch.no_grad():
+                self.history_.append(float(loss(self._logits(network, inputs_val), labels_val)))
+            if best is None or self.history_[-1] < self.history_[best_epoch]:
+                best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+                best_epoch = epoch
+            elif epoch - best_epoch >= self.patience:
+                break
+        if best is not None:
+            network.load_state_dict(best)
+        self.network_ = network.eval()
+        return self
+
+    def _build(self, n_features, n_classes):
+        """Trunk and head."""
+        import torch
+
+        trunk, width = self._trunk(n_features)
+        if self.head is not None:
+            head = self.head(width, n_classes)
+        elif self.bias is None:
+            head = torch.nn.Linear(width, n_classes)
+            torch.nn.init.zeros_(head.bias)
+        else:
+            head = zero_head(width, n_classes)
+            with torch.no_grad():
+                head.bias.copy_(torch.as_tensor(self.bias))
+        return trunk, head
+
+    def _trunk(self, n_features):
+        """From inputs to features, and how many of these there are."""
+        import torch
+
+        layers, width = [], n_features
+        for size in self.hidden:
+            layers += [torch.nn.Linear(width, size), torch.nn.ReLU()]
+            width = size
+        return torch.nn.Sequential(*layers), width
+
+    def _epoch(self, inputs, target, progress, generator, sample_weight):
+        """Rows and weights of one epoch, in random order."""
+        import torch
+
+        weights = sample_weight
+        if self.draw is None:
+            rows = np.arange(len(target))
+        else:
+            rows, weights = self.draw(target, progress, generator)
+            rows = np.asarray(rows)
+            weights = None if weights is None else weights / np.mean(weights)
+        order = self._order(inputs, rows, generator)
+        rows = rows[order]
+        weights = None if weights is None else weights[order]
+        if weights is not None:
+            weights = torch.as_tensor(weights, dtype=torch.float32, device=self.device_)
+        return torch.from_numpy(rows).to(self.device_), weights
+
+    def _order(self, inputs, rows, generator):
+        """Positions of the rows of an epoch in the order of training."""
+        return generator.permutation(len(rows))
+
+    def _pace(self, optimiser, progress):
+        """Set the learning rate before a step; here it is constant."""
+
+    def _logits(self, network, inputs):
+        return network(inputs)
+
+    def _tensor(self, X):
+        import torch
+
+        X = X if self.coder_ is None else self.coder_.transform(X)
+        return torch.as_tensor(np.asarray(X, dtype=np.float32), device=self.device_)
+
+    def _probabilities(self, logits):
+        import torch
+
+        logits = logits.double() * getattr(self.loss, "inference_scale", 1.0)
+        if getattr(self.loss, "probabilities", "softmax") == "sigmoid":
+            # In log space: far below zero every sigmoid underflows, their ratios do not.
+            logits = torch.nn.functional.logsigmoid(logits)
+        return torch.softmax(logits, dim=1).cpu().numpy()
+
+    def embed(self, X):
+        """What the trunk makes of the rows, (N, width): the inputs of the head."""
+        import torch
+
+        check_is_fitted(self, "network_")
+        X = validate_data(self, X, reset=False)
+        with torch.no_grad():
+            return self._logits(self.trunk_, self._tensor(X)).cpu().numpy()
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C); sigmoid losses give σ(z) / Σ σ(z)."""
+        import torch
+
+        check_is_fitted(self, "network_")
+        X = validate_data(self, X, reset=False)
+        with torch.no_grad():
+            return self._probabilities(self._logits(self.network_, self._tensor(X)))
+
+
+def zero_head(width, n_classes):
+    """Linear layer whose weights and bias start at zero."""
+    import torch
+
+    head = torch.nn.Linear(width, n_classes)
+    torch.nn.init.zeros_(head.weight)
+    torch.nn.init.zeros_(head.bias)
+    return head
+
+
+def _alike(held_out, trained, weights):
+    """Rows of the validation part, repeated so that its class shares are those trained on."""
+    weights = None if weights is None else weights.cpu().numpy()
+    shares = np.bincount(trained, weights, minlength=held_out.max() + 1)
+    ratio = shares / np.maximum(np.bincount(held_out, minlength=len(shares)), 1)
+    copies = np.round(ratio / ratio[ratio > 0].min()).astype(int)
+    return np.repeat(np.arange(len(held_out)), copies[held_out])
+
+
+def _objective(loss, logits, labels, weights):
+    if weights is None:
+        return loss(logits, labels)
+    import torch
+
+    if not isinstance(loss, torch.nn.CrossEntropyLoss):
+        raise ValueError("weights of rows multiply the cross-entropy; another loss takes none")
+    return (weights * torch.nn.functional.cross_entropy(logits, labels, reduction="none")).mean()
+
+
+class MiniLMHead(MLP):
+    """The same on frozen sentence embeddings; ``hidden: []`` makes it a softmax layer."""
+
+    features = {"text": "embedding"}
+
+
+class CNN(MLP):
+    """Small convolutional network for square grey images; else as :class:`MLP`.
+
+    Two layers of 3 x 3 convolutions, each halved by maximum pooling, then a hidden layer.
+
+    Parameters
+    ----------
+    channels : tuple of int
+        Of the convolutions.
+    hidden : tuple of int
+        Widths of the layers after them.
+    epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
+pretrain, device, categorical, random_state
+        As for :class:`MLP`.
+
+    Notes
+    -----
+    A row of pixels that fills no square is filled up with zeros.
+    """
+
+    features = {"image": "pixels"}
+
+    def __init__(
+        self,
+        channels=(8, 16),
+        hidden=(64,),
+        epochs=50,
+        patience=5,
+        batch_size=64,
+        learning_rate=0.003,
+        weight_decay=1e-4,
+        loss=None,
+        bias=None,
+        draw=None,
+        head=None,
+        stepper=None,
+        pretrain=None,
+        device=None,
+        categorical=None,
+        random_state=None,
+    ):
+        super().__init__(
+            hidden=hidden,
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            loss=loss,
+            bias=bias,
+            draw=draw,
+            head=head,
+            stepper=stepper,
+            pretrain=pretrain,
+            device=device,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.channels = channels
+
+    def _trunk(self, n_features):
+        import torch
+
+        side = int(np.ceil(np.sqrt(n_features)))
+        layers = [
+            torch.nn.ConstantPad1d((0, side**2 - n_features), 0.0),
+            torch.nn.Unflatten(1, (1, side, side)),
+        ]
+        depth = 1
+        for channels in self.channels:
+            layers += [
+                torch.nn.Conv2d(depth, channels, 3, padding=1),
+                torch.nn.ReLU(),
+                torch.nn.MaxPool2d(2, ceil_mode=True),
+            ]
+            depth, side = channels, (side + 1) // 2
+        dense, width = super()._trunk(depth * side**2)
+        return torch.nn.Sequential(*layers, torch.nn.Flatten(), *dense), width
+
+
+class MiniLMFinetune(MLP):
+    """A pretrained transformer encoder, all kept layers trained; else as :class:`MLP`.
+
+    Takes token numbers (N, length), -1 beyond the end of a text. The sentence's vector is the mean
+    over its tokens. The learning rate rises over the first tenth of the steps and falls linearly
+    to zero after it. Batches hold texts of about equal length, in random order.
+
+    Parameters
+    ----------
+    encoder : str
+        See :func:`imbbench.bench.encoder.encoder_folder`.
+    layers : int
+        Of the encoder, counted from the bottom; the rest is dropped.
+    max_length : int
+        Longest text in tokens.
+    precision : {"auto", "float32", "bfloat16"}
+        Of the encoder's products. ``auto``: bfloat16 where the processor multiplies it.
+    freeze_embeddings : bool
+        Keep the token embeddings as they are: most of the weights, none of the depth.
+    epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
+pretrain, device, categorical, random_state
+        As for :class:`MLP`.
+    """
+
+    features = {"text": "tokens"}
+    first_rows = 256
+    warmup = 0.1
+
+    def __init__(
+        self,
+        encoder=None,
+        layers=3,
+        max_length=64,
+        precision="auto",
+        freeze_embeddings=True,
+        epochs=2,
+        patience=None,
+        batch_size=32,
+        learning_rate=2e-4,
+        weight_decay=0.01,
+        loss=None,
+        bias=None,
+        draw=None,
+        head=None,
+        stepper=None,
+        pretrain=None,
+        device=None,
+        categorical=None,
+        random_state=None,
+    ):
+        super().__init__(
+            epochs=epochs,
+            patience=patience,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            weight_decay=weight_decay,
+            loss=loss,
+            bias=bias,
+            draw=draw,
+            head=head,
+            stepper=stepper,
+            pretrain=pretrain,
+            device=device,
+            categorical=categorical,
+            random_state=random_state,
+        )
+        self.encoder = encoder
+        self.layers = layers
+        self.max_length = max_length
+        self.precision = precision
+        self.freeze_embeddings = freeze_embeddings
+
+    def _trunk(self, n_features):
+        from imbbench.bench.encoder import encoder_folder, pretrained
+        from imbbench.bench.sentence_encoder import SentenceEncoder, in_low_precision
+
+        model = pretrained(encoder_folder(self.encoder), self.layers)
+        if self.freeze_embeddings:
+            model.embeddings.requires_grad_(False)
+        return SentenceEncoder(model, in_low_precision(self.precision)), model.config.hidden_size
+
+    def _tensor(self, X):
+        import torch
+
+        X = torch.as_tensor(np.array(X, dtype=np.int64))
+        length = (X >= 0).sum(1)
+        if X.shape[1] > self.max_length:
+            # The last token closes the text.
+            ends = X.gather(1, (length - 1)[:, None])[:, 0]
+            X = X[:, : self.max_length].clone()
+            X[length > self.max_length, -1] = ends[length > self.max_length]
+        return X.to(self.device_)
+
+    def _order(self, inputs, rows, generator):
+        order = generator.permutation(len(rows))
+        lengths = (inputs >= 0).sum(1).cpu().numpy()[rows]
+        block = 32 * self.batch_size
+        order = np.concatenate(
+            [
+                part[np.argsort(lengths[part], kind="stable")]
+                for part in np.split(order, range(block, len(order), block))
+            ]
+        )
+        batches = np.split(order, range(self.batch_size, len(order), self.batch_size))
+        # The last batch may be smaller and stays last, so that the others are whole.
+        mixed = generator.permutation(len(batches) - 1)
+        return np.concatenate([*(batches[i] for i in mixed), batches[-1]])
+
+    def _pace(self, optimiser, progress):
+        share = min(progress / self.warmup, (1 - progress) / (1 - self.warmup))
+        for group in optimiser.param_groups:
+            group["lr"] = self.learning_rate * share
+
+    def _logits(self, network, inputs):
+        import torch
+
+        order = torch.argsort((inputs >= 0).sum(1), stable=True)
+        parts = [network(inputs[rows]) for rows in order.split(128)]
+        return torch.cat(parts)[torch.argsort(order)]

@@ -1,0 +1,171 @@
+"""Learners and strategies by the name ``params.yaml`` uses.
+
+A family is a package of :mod:`imbbench.strategies`. A strategy is a function in its ``__init__``
+that takes a :class:`imbbench.bench.cell.Cell` and its parameters and returns a fitted model::
+
+    @strategy
+    def inverse_frequency(cell):
+        return cell.fit(class_weight=inverse_frequency_weights(cell.class_counts))
+
+An entry in ``params.yaml`` names it: ``inverse_frequency: {}``. Several entries can share one
+definition that is marked ``by_key``: ``random_1_10: {random: 10}`` calls the function ``random``
+of its family with 10, ``tomek_links: {sampler: TomekLinks}`` the function ``sampler`` with that
+class.
+"""
+
+import importlib
+import inspect
+from dataclasses import dataclass
+
+from imbbench.bench.learners import HistGradientBoosting, LogReg, TfidfLogReg, Tree
+from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, MiniLMHead
+from imbbench.errors import StudyError
+
+LEARNERS = {
+    "logreg": LogReg,
+    "tree": Tree,
+    "hgb": HistGradientBoosting,
+    "mlp": MLP,
+    "tfidf_logreg": TfidfLogReg,
+    "minilm_head": MiniLMHead,
+    "minilm_finetune": MiniLMFinetune,
+    "cnn": CNN,
+}
+# Set by the cell and the strategy, never in params.yaml.
+INTERNAL = {
+    *("loss", "bias", "draw", "head", "stepper", "pretrain"),
+    *("encoder", "categorical", "random_state"),
+}
+
+
+def learner_class(name):
+    """Class of a learner by the name ``params.yaml`` uses."""
+    if name not in LEARNERS:
+        raise StudyError(f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}.")
+    return LEARNERS[name]
+
+
+def parameters(cls):
+    """Names of the parameters ``params.yaml`` may set."""
+    return [name for name in inspect.signature(cls).parameters if name not in INTERNAL]
+
+
+RESERVED = {"control", "learners", "splits", "time_limit"}
+FILLED_IN = {"class_counts", "random_state"}  # by the strategy, from the cell
+
+
+class NotApplicable(Exception):
+    """A strategy does not apply to this learner or data set; the message says why."""
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A registered strategy."""
+
+    function: object
+    by_key: bool
+    choices: dict | None
+    own_rule: bool
+    check: object
+
+    def parameters(self, choice=None):
+        """Names of the parameters an entry may set besides the key."""
+        found = list(inspect.signature(self.function).parameters.values())[1 + self.by_key :]
+        own = [p.name for p in found if p.kind is not p.VAR_KEYWORD]
+        if self.choices is None:
+            return own
+        chosen = inspect.signature(self.choices[choice]).parameters
+        return own + [name for name in chosen if name not in {*own, *FILLED_IN}]
+
+
+def strategy(function=None, *, by_key=False, choices=(), own_rule=False, check=None):
+    """Register a strategy.
+
+    Parameters
+    ----------
+    function : callable
+        ``function(cell, **parameters)``, or with ``by_key`` ``function(cell, value,
+        **parameters)``; returns a fitted model with ``predict_proba``.
+    by_key : bool
+        Entries of any name use it, by setting the key that is called as the function.
+    choices : iterable of classes, optional
+        With ``by_key``: the classes that the key's value may name.
+    own_rule : bool
+        The model's ``predict`` is a decision rule of its own; the cell then has one row,
+        rule ``own``.
+    check : callable, optional
+        Called with what ``function`` gets after the cell, before anything is fitted; raises
+        ValueError for values that make no sense on any data set.
+    """
+
+    def register(f):
+        named = {c.__name__: c for c in choices} or None
+        f.definition = Definition(f, by_key, named, own_rule, check)
+        return f
+
+    return register if function is None else register(function)
+
+
+def definitions(family):
+    """All definitions of a family, by name."""
+    module = importlib.import_module(f"imbbench.strategies.{family}")
+    return {
+        name: value.definition
+        for name, value in vars(module).items()
+        if hasattr(value, "definition")
+    }
+
+
+def resolve(family, name, entry):
+    """Find what an entry of ``params.yaml`` means and check its parameters.
+
+    Returns
+    -------
+    call : callable
+        ``call(cell)`` returns the fitted model.
+    own_rule : bool
+
+    Raises
+    ------
+    StudyError
+        Unknown strategy, choice or parameter, the message lists the known ones; or a value that
+        the strategy's check refuses.
+    """
+    known = definitions(family)
+    parameters = {key: value for key, value in (entry or {}).items() if key not in RESERVED}
+    where = f"strategy '{name}' of family '{family}'"
+    kinds = [key for key in parameters if key in known and known[key].by_key]
+    key = kinds[0] if kinds else name
+    if key not in known or (known[key].by_key and not kinds):
+        plain = [n for n, d in known.items() if not d.by_key]
+        keys = [f"any name with the key '{n}'" for n, d in known.items() if d.by_key]
+        raise StudyError(
+            f"params.yaml: {where} is not defined. Known there: {', '.join(plain + keys)}. "
+            f"Define a function '{name}' in imbbench/strategies/{family}.py or correct the name."
+        )
+    definition = known[key]
+    value = parameters.pop(key) if kinds else None
+    if definition.choices and value not in definition.choices:
+        raise StudyError(
+            f"params.yaml: {where} asks for the unknown {key} '{value}'. "
+            f"Known: {', '.join(definition.choices)}."
+        )
+    allowed = definition.parameters(value)
+    unknown = sorted(set(parameters) - set(allowed))
+    if unknown:
+        raise StudyError(
+            f"params.yaml: {where} has the unknown key '{unknown[0]}'. "
+            f"Known: {', '.join([*allowed, *sorted(RESERVED)])}."
+        )
+
+    chosen = [definition.choices[value] if definition.choices else value] if kinds else []
+    if definition.check is not None:
+        try:
+            definition.check(*chosen, **parameters)
+        except (TypeError, ValueError) as error:
+            raise StudyError(f"params.yaml: {where}: {error}") from None
+
+    def call(cell):
+        return definition.function(cell, *chosen, **parameters)
+
+    return call, definition.own_rule

@@ -1,0 +1,106 @@
+"""The tables of a family: their columns, how cells become rows, and how they are written."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from imbbench.bench import metrics
+from imbbench.files import write_table, write_whole
+from imbbench.paths import root
+
+DIGITS = 6
+PER_CLASS = ["precision", "recall", "f1"]
+KEY = ["dataset", "modality", "learner", "family", "strategy", "control", "split", "rule"]
+
+
+def flat(found):
+    """Metrics in the order of the table, per-class arrays spread over numbered columns."""
+    flat = {name: found[name] for name in metrics.SCORES}
+    for name in PER_CLASS:
+        flat |= {f"{name}_{c}": value for c, value in enumerate(found[name])}
+    return flat
+
+
+@dataclass
+class Outcome:
+    """Tables of one family on one data set.
+
+    Attributes
+    ----------
+    runs : DataFrame
+        One row per cell and decision rule.
+    timings : DataFrame
+        One row per cell: seconds, ``epochs`` (passes over the training part, of neural learners),
+        CPU seconds, peak memory.
+    curves : DataFrame
+        One row per learner and strategy: precision by recall (mean over splits) and reliability
+        sums (added over splits).
+    loop : dict
+        What :func:`compute` says of the loop over cells.
+    """
+
+    runs: pd.DataFrame
+    timings: pd.DataFrame
+    curves: pd.DataFrame
+    loop: dict
+
+
+def run_table(results, prepared):
+    """The tidy table: rounded, sorted, columns in a fixed order."""
+    n_classes = len(prepared.schema["classes"])
+    per_class = [f"{name}_{c}" for name in PER_CLASS for c in range(n_classes)]
+    columns = [*KEY, "status", "reason", *metrics.SCORES, *per_class]
+    table = pd.DataFrame([row for _, rows, _, _ in results for row in rows]).reindex(
+        columns=columns
+    )
+    values = [*metrics.SCORES, *per_class]
+    # Adding zero turns -0.0 into 0.0, which would print differently.
+    table[values] = table[values].astype(float).round(DIGITS) + 0.0
+    return table.sort_values(
+        ["learner", "strategy", "split", "rule"], kind="stable", ignore_index=True
+    )
+
+
+def curve_table(results):
+    """Precision-recall and reliability of each learner and strategy over its splits."""
+    found = {}
+    for task, _, _, curve in results:
+        if curve is not None:
+            found.setdefault((task.learner, task.strategy), []).append(curve)
+    rows = []
+    for (learner, strategy), curves in sorted(found.items()):
+        precision = np.mean([c["precision"] for c in curves], axis=0).round(4)
+        counts, confidence, correct = np.sum([c["reliability"] for c in curves], axis=0)
+        row = {"learner": learner, "strategy": strategy}
+        row |= {f"precision_at_{r:.2f}": v for r, v in zip(metrics.RECALLS, precision, strict=True)}
+        for b in range(metrics.BINS):
+            row |= {
+                f"rows_{b}": int(counts[b]),
+                f"confidence_{b}": round(confidence[b] / counts[b], 4) if counts[b] else np.nan,
+                f"correct_{b}": round(correct[b] / counts[b], 4) if counts[b] else np.nan,
+            }
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def save(outcome, results, dataset, family):
+    """Write the tables of a family, each whole or not at all.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    results : path-like
+        ``results`` or ``results/web``.
+    dataset, family : str
+    """
+    results = root() / results
+    name = Path(dataset) / f"{family}.csv"
+    write_table(outcome.runs, results / "runs" / name)
+    write_table(outcome.curves, results / "curves" / name)
+    write_table(outcome.timings.round(DIGITS), results / "timings" / name)
+    loop = json.dumps({k: round(v, 3) for k, v in outcome.loop.items()}, indent=1) + "\n"
+    path = results / "timings" / name.with_suffix(".json")
+    write_whole(path, loop)

@@ -1,0 +1,80 @@
+"""Run the cells of one family on one data set."""
+
+import pandas as pd
+
+from imbbench import config
+from imbbench.bench.cell import Task
+from imbbench.bench.check import check_family
+from imbbench.bench.pool import compute, hardware
+from imbbench.bench.prepared import data_of
+from imbbench.bench.registry import learner_class
+from imbbench.bench.rows import Outcome, curve_table, run_table
+from imbbench.errors import StudyError
+from imbbench.paths import root
+
+
+def tasks(study, dataset, family):
+    """All cells of a family on a data set, in the order in which they should start.
+
+    The longest first, by the committed processor times where there are any: the last cells to end
+    are then short ones, and what one learner's cell has memoised is there for another's. The order
+    changes no result.
+    """
+    prepared, cuts = data_of(dataset, study.protocol)
+    modality = prepared.schema["modality"]
+    learners = [name for name in study.learners if modality in learner_class(name).features]
+    known = root() / study.results(dataset) / "timings" / dataset / f"{family}.csv"
+    seconds = {}
+    if known.is_file():
+        table = pd.read_csv(known).groupby(["learner", "strategy"])["cpu_seconds"].mean()
+        seconds = table.to_dict()
+
+    def expected(task):
+        guess = 1.0 if learner_class(task.learner).neural else 0.0
+        return seconds.get((task.learner, task.strategy), guess)
+
+    every = [
+        Task(dataset, family, learner, strategy, split)
+        for learner in learners
+        for split in range(len(cuts))[: study.protocol.splits]
+        for strategy in study.family(family)
+    ]
+    return sorted(every, key=lambda task: -expected(task))
+
+
+def run_family(dataset, family, splits=None, progress=print, jobs=None):
+    """Run every cell of a family on a data set.
+
+    Parameters
+    ----------
+    dataset, family : str
+        Names in ``params.yaml``.
+    splits : int, optional
+        Only the first so many splits.
+    progress : callable
+        Called with one line of text per finished cell.
+    jobs : int, optional
+        Cells side by side; default the number of cores.
+
+    Returns
+    -------
+    Outcome
+
+    Raises
+    ------
+    StudyError
+        For unknown names and wrong parameters, before anything is fitted.
+    """
+    study = config.load()
+    study.dataset(dataset)
+    check_family(study, family)
+    todo = tasks(study, dataset, family)
+    if splits is not None:
+        todo = [task for task in todo if task.split < splits]
+    if not todo:
+        raise StudyError(f"Family '{family}' has nothing to run on data set '{dataset}'.")
+    prepared, _ = data_of(dataset, study.protocol)
+    results, loop = compute(study, todo, jobs, progress=progress)
+    timings = pd.DataFrame([timing for _, _, timing, _ in results])
+    timings["platform"] = hardware()
+    return Outcome(run_table(results, prepared), timings, curve_table(results), loop)

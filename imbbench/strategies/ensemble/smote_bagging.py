@@ -1,0 +1,84 @@
+"""SMOTEBagging, and with it OverBagging."""
+
+import numpy as np
+
+from imbbench.strategies.ensemble.base import Ensemble
+from imbbench.strategies.ensemble.smote_rows import smote_rows
+
+SHARES = np.arange(1, 11) / 10  # of copies in the bags of SMOTEBagging
+
+
+class SMOTEBagging(Ensemble):
+    """Bags in which every class is as large as the largest, with a varying share of SMOTE rows.
+
+    In each bag the largest class is a bootstrap of itself. Of every other class a share b of the
+    rows are copies drawn with replacement and the rest SMOTE rows. b goes through ``shares`` from
+    bag to bag and starts again.
+
+    Parameters
+    ----------
+    estimator : classifier with ``predict_proba``, optional
+        Default: a decision tree.
+    n_estimators : int
+    shares : sequence of float in [0, 1]
+        Shares of copies. ``(1.0,)`` is OverBagging: a bootstrap of equal size from each class.
+    k_neighbors : int
+    categorical : ndarray of bool, (d,), optional
+        Columns that hold codes of nominal values: SMOTENC, or SMOTEN where all are.
+    random_state : int, RandomState or None
+
+    Attributes
+    ----------
+    classes_ : ndarray, (C,)
+    estimators_ : list
+        Fitted on the classes' positions in ``classes_``.
+
+    Raises
+    ------
+    ValueError
+        A class that needs SMOTE rows has no more than ``k_neighbors`` rows.
+
+    References
+    ----------
+    Wang, Yao, Diversity analysis on imbalanced data sets by using ensemble models, CIDM 2009.
+    They vote; here the probabilities are averaged.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> X, y = make_classification(500, weights=[0.9], random_state=0)
+    >>> model = SMOTEBagging(n_estimators=5, random_state=0).fit(X, y)
+    >>> model.predict_proba(X).shape
+    (500, 2)
+    """
+
+    def __init__(
+        self,
+        estimator=None,
+        n_estimators=20,
+        shares=tuple(SHARES),
+        k_neighbors=5,
+        categorical=None,
+        random_state=None,
+    ):
+        self.estimator = estimator
+        self.n_estimators = n_estimators
+        self.shares = shares
+        self.k_neighbors = k_neighbors
+        self.categorical = categorical
+        self.random_state = random_state
+
+    def fit(self, X, y):
+        """Fit on X (N, d) and y (N,)."""
+        X, y, rng = self._start(X, y)
+        counts = np.bincount(y)
+        largest, size = counts.argmax(), counts.max()
+        for i in range(self.n_estimators):
+            share = self.shares[i % len(self.shares)]
+            copies = np.full(len(counts), round(share * size))
+            copies[largest] = size
+            X_new, y_new = smote_rows(self, rng, X, y, size - copies)
+            rows = [rng.choice(np.flatnonzero(y == c), n) for c, n in enumerate(copies)]
+            rows = np.concatenate(rows)
+            self._grow(rng, np.concatenate([X[rows], X_new]), np.concatenate([y[rows], y_new]))
+        return self

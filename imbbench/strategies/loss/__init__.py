@@ -1,0 +1,137 @@
+"""Family loss: another loss in place of cross-entropy. Neural learners only."""
+
+import inspect
+import itertools
+
+import numpy as np
+
+from imbbench.bench.metrics import label_metrics, score_metrics
+from imbbench.bench.objectives import DeferredReweighting, start_bias
+from imbbench.bench.registry import strategy
+from imbbench.strategies.loss.class_balanced import ClassBalancedLoss
+from imbbench.strategies.loss.focal import FocalLoss, SigmoidFocalLoss
+from imbbench.strategies.loss.ghm import GHMCLoss
+from imbbench.strategies.loss.ldam import LDAMLoss, NormedLinear
+from imbbench.strategies.loss.logit_adjusted import LogitAdjustedLoss
+from imbbench.strategies.loss.ohem import OHEMLoss
+
+
+def _make(cls, class_counts, deferred, parameters):
+    if "class_counts" in inspect.signature(cls).parameters:
+        parameters = {"class_counts": class_counts, **parameters}
+    if not deferred:
+        return cls(**parameters)
+    return DeferredReweighting(cls(weight=np.ones(len(class_counts)), **parameters), class_counts)
+
+
+def _check(cls, bias_init=False, deferred=False, **parameters):
+    if cls is LDAMLoss and bias_init:
+        raise ValueError("bias_init does not go with LDAMLoss: its normalised head has no bias")
+    if deferred and "weight" not in inspect.signature(cls).parameters:
+        raise ValueError(f"deferred needs a loss with class weights, {cls.__name__} has none")
+    if deferred and "weight" in parameters:
+        raise ValueError("deferred sets the class weights itself: drop 'weight'")
+    _make(cls, range(len(parameters.get("weight", [1, 1])), 0, -1), deferred, parameters)
+
+
+def _need_neural(cell):
+    cell.need(cell.neural, f"{cell.learner} has a loss of its own")
+
+
+@strategy(
+    by_key=True,
+    check=_check,
+    choices=[
+        ClassBalancedLoss,
+        FocalLoss,
+        GHMCLoss,
+        LDAMLoss,
+        LogitAdjustedLoss,
+        OHEMLoss,
+        SigmoidFocalLoss,
+    ],
+)
+def loss(cell, cls, bias_init=False, deferred=False, **parameters):
+    """Train with a loss of :mod:`imbbench.losses`; papers and definitions are given there.
+
+    Balanced softmax (Ren et al. 2020) *is* the logit-adjusted loss (Menon et al. 2021) with tau 1:
+    the study runs it once, under the name ``logit_adjusted``. Both are predicted with the raw
+    logits. The optimiser, its constant learning rate and early stopping are the learner's, not
+    those of the papers.
+
+    Parameters
+    ----------
+    bias_init : bool
+        Start the bias at the class shares the loss sees (:func:`imbbench.losses.start_bias`), as
+        the focal loss's authors do with a share of 0.01.
+    deferred : bool
+        Deferred re-weighting (Cao et al. 2019): class weights are ones for 80 % of the epochs, then
+        effective numbers. All epochs are run and the last weights kept, so the control is
+        ``fixed_epochs``.
+    **parameters
+        Of the loss. LDAM gets its cosine classifier, without bias.
+    """
+    _need_neural(cell)
+    objective = _make(cls, cell.class_counts, deferred, parameters)
+    settings = {"loss": objective}
+    if cls is LDAMLoss:
+        settings["head"] = NormedLinear
+    if deferred:
+        settings["patience"] = None
+    if bias_init:
+        settings["bias"] = start_bias(
+            cell.class_counts,
+            weight=getattr(objective, "alpha" if cls is FocalLoss else "weight", None),
+            balanced=cls is LogitAdjustedLoss,
+            probabilities=objective.probabilities,
+        )
+    return cell.fit(**settings)
+
+
+def _check_grid(gamma, alpha):
+    for g, a in itertools.product(gamma, alpha):
+        FocalLoss(g, [1 - a, a])
+
+
+@strategy(check=_check_grid)
+def focal_tuned(cell, gamma, alpha):
+    """Softmax focal loss with gamma and alpha chosen on the validation part.
+
+    The pair with the best macro-F1 at ``argmax`` wins; among equal ones that with the best average
+    precision. Several classes follow Detectron's softmax form: the largest class is the
+    background and weighs 1 - alpha, every other alpha.
+
+    Parameters
+    ----------
+    gamma, alpha : list of float
+        All pairs are tried.
+
+    References
+    ----------
+    Lin et al., Focal loss for dense object detection, ICCV 2017.
+    """
+    _need_neural(cell)
+    n_classes = len(cell.classes)
+    losses = (
+        FocalLoss(g, [1 - a] + [a] * (n_classes - 1)) for g, a in itertools.product(gamma, alpha)
+    )
+    return _best(cell, (cell.fit(loss=loss) for loss in losses))
+
+
+def _best(cell, models):
+    """The first of the models with the best macro-F1, then average precision, in validation."""
+    best, chosen = None, None
+    for model in models:
+        p = model.predict_proba(cell.X_val)
+        found = label_metrics(cell.y_val, p.argmax(axis=1), len(cell.classes))
+        score = found["macro_f1"], score_metrics(cell.y_val, p)["average_precision"]
+        if best is None or score > best:
+            best, chosen = score, model
+    return chosen
+
+
+@strategy(by_key=True)
+def fits(cell, n):
+    """The best of ``n`` plain fits, chosen as ``focal_tuned`` chooses: its equal-cost control."""
+    _need_neural(cell)
+    return _best(cell, (cell.fit(seed=cell.seed + k) for k in range(n)))

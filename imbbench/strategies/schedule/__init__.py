@@ -1,0 +1,310 @@
+"""Family schedule: what is trained on changes while training goes on. Neural learners only.
+
+The share of training that is done must be known, so nothing here stops early: the last weights are
+kept, and the control is ``fixed_epochs``, not ``plain``. Every entry costs as many passes over the
+training part as the learner has epochs; what needs two networks' work per batch gets half the
+epochs. The learning rate is the learner's, constant but for ``bbn``.
+"""
+
+import numpy as np
+import torch
+
+from imbbench.bench.counts import sampling_probabilities
+from imbbench.bench.metrics import label_metrics
+from imbbench.bench.neural import MLP, zero_head
+from imbbench.bench.objectives import DeferredReweighting, WeightedCrossEntropy
+from imbbench.bench.registry import strategy
+from imbbench.strategies.schedule.class_means import NearestClassMean
+from imbbench.strategies.schedule.meta_weights import meta_weight_net_step, weight_network
+from imbbench.strategies.schedule.tau_normalisation import TAUS, TauNormalised
+from imbbench.strategies.schedule.two_branches import TwoBranches, bbn_mix
+from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
+
+SWITCH = 0.8  # share of training after which deferred and second stages begin
+
+
+def _fit(cell, **settings):
+    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
+    return cell.fit(patience=None, **settings)
+
+
+def _parts(cell, share):
+    """Epochs of a first part of training and of the rest."""
+    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
+    epochs = cell.make().epochs
+    cell.need(epochs > 1, "the learner has one epoch, two are needed")
+    first = min(max(1, round(share * epochs)), epochs - 1)
+    return first, epochs - first
+
+
+def _sample(y, shares, rng):
+    """As many rows as there are, with the given class shares, uniform within a class."""
+    p = shares[y] / np.bincount(y)[y]
+    return rng.choice(len(y), size=len(y), p=p / p.sum()), None
+
+
+def _check_power(power):
+    sampling_probabilities([2, 1], power)
+
+
+@strategy(by_key=True, check=_check_power)
+def sampling(cell, power):
+    """Draw classes with probability proportional to n_c^power: 0 class-balanced, 0.5 square-root.
+
+    With class-balanced batches the right start of the bias is zero, as it is.
+
+    References
+    ----------
+    Kang et al., Decoupling representation and classifier for long-tailed recognition, ICLR 2020.
+    Rows are drawn with replacement; their sampler takes four of a class at a time.
+    """
+    shares = sampling_probabilities(cell.class_counts, power)
+    return _fit(cell, draw=lambda y, progress, rng: _sample(y, shares, rng))
+
+
+@strategy
+def progressive_sampling(cell):
+    """From instance-balanced to class-balanced sampling, in proportion to the epochs done.
+
+    References
+    ----------
+    Kang et al. 2020.
+    """
+    natural, balanced = (sampling_probabilities(cell.class_counts, power) for power in (1, 0))
+
+    def draw(y, progress, rng):
+        return _sample(y, (1 - progress) * natural + progress * balanced, rng)
+
+    return _fit(cell, draw=draw)
+
+
+@strategy
+def deferred_reweighting(cell):
+    """Plain cross-entropy for 80 % of the epochs, then weighted by effective numbers (CE-DRW).
+
+    References
+    ----------
+    Cao et al., Learning imbalanced datasets with label-distribution-aware margin loss, NeurIPS
+    2019; see :func:`imbbench.schedules.drw_weights`. LDAM-DRW is in family ``loss``.
+    """
+    loss = WeightedCrossEntropy(np.ones(len(cell.classes)))
+    return _fit(cell, loss=DeferredReweighting(loss, cell.class_counts))
+
+
+@strategy
+def deferred_resampling(cell):
+    """Every row once per epoch for 80 % of the epochs, then class-balanced batches (DRS).
+
+    References
+    ----------
+    Cao et al. 2019, its second baseline.
+    """
+    balanced = sampling_probabilities(cell.class_counts, 0)
+
+    def draw(y, progress, rng):
+        if progress < SWITCH:
+            return np.arange(len(y)), None
+        return _sample(y, balanced, rng)
+
+    return _fit(cell, draw=draw)
+
+
+class OnFeatures:
+    """A classifier on the features of a trained network, which it leaves as it is."""
+
+    def __init__(self, network, classifier):
+        self.network = network
+        self.classifier = classifier
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        return self.classifier.predict_proba(self.network.embed(X))
+
+
+def _second_stage(cell, head, learning_rate):
+    """Train a head with class-balanced batches on the frozen features of a plain first stage."""
+    first, rest = _parts(cell, SWITCH)
+    network = _fit(cell, epochs=first)
+    balanced = sampling_probabilities(cell.class_counts, 0)
+    classifier = MLP(
+        hidden=(),
+        epochs=rest,
+        patience=None,
+        batch_size=network.batch_size,
+        learning_rate=learning_rate,
+        draw=lambda y, progress, rng: _sample(y, balanced, rng),
+        head=head(network),
+        random_state=cell.seed,
+    ).fit(network.embed(cell.X), cell.y)
+    cell.rows_seen += classifier.rows_seen_
+    return OnFeatures(network, classifier)
+
+
+@strategy
+def crt(cell, learning_rate=0.01):
+    """Classifier re-training: a new last layer, class-balanced batches, the rest frozen.
+
+    The frozen part is in evaluation mode in the second stage; in the authors' code its running
+    statistics go on drifting. Stages of 80 and 20 % of the epochs, there 90 and 10 epochs.
+
+    References
+    ----------
+    Kang et al. 2020.
+    """
+    return _second_stage(cell, lambda network: zero_head, learning_rate)
+
+
+@strategy
+def lws(cell, learning_rate=0.01):
+    """Learnable weight scaling: one factor per class on the frozen last layer, balanced batches.
+
+    References
+    ----------
+    Kang et al. 2020; see :class:`imbbench.schedules.LearnableWeightScaling`.
+    """
+
+    def head(network):
+        return lambda width, n_classes: LearnableWeightScaling(network.head_)
+
+    return _second_stage(cell, head, learning_rate)
+
+
+@strategy
+def tau_normalisation(cell):
+    """Rescale the last layer's weights to w_c / ||w_c||^tau and drop its bias.
+
+    tau is the one of 0, 0.1, ..., 2 with the best balanced accuracy on the validation part, the
+    smallest of equals. With two classes the gradients of the two rows are opposite, so the sum of
+    the rows hardly moves from where it starts: their norms say little about class sizes, and what
+    is left of the method is the dropped bias.
+
+    References
+    ----------
+    Kang et al. 2020. It rests on norms that grow with n_c, as after SGD; not so sure after Adam
+    (Menon et al. 2021), which is used here.
+    """
+    network = _fit(cell)
+    weight = network.head_.weight.detach().cpu().numpy().astype(np.float64)
+    features = network.embed(cell.X_val)
+
+    def score(tau):
+        labels = TauNormalised(weight, tau).predict_proba(features).argmax(axis=1)
+        return label_metrics(cell.y_val, labels, len(cell.classes))["balanced_accuracy"]
+
+    return OnFeatures(network, TauNormalised(weight, max(TAUS, key=score)))
+
+
+@strategy
+def nearest_class_mean(cell):
+    """The nearest class mean of the trained network's features, centred and normalised.
+
+    References
+    ----------
+    Kang et al. 2020; see :class:`imbbench.schedules.NearestClassMean`.
+    """
+    network = _fit(cell)
+    return OnFeatures(network, NearestClassMean().fit(network.embed(cell.X), cell.y))
+
+
+@strategy
+def two_branches(cell):
+    """Plain cross-entropy on the network of ``bbn``: its control, as large and as long."""
+    return _fit(cell, head=TwoBranches)
+
+
+@strategy
+def bbn(cell):
+    """Bilateral-branch network: plain and reversed sampling, mixed from the first to the second.
+
+    Half the learner's epochs, since each step takes a batch of either sampler.
+
+    References
+    ----------
+    Zhou et al., BBN: bilateral-branch network with cumulative learning for long-tailed visual
+    recognition, CVPR 2020. The branches are one layer each on top of the learner's trunk, there
+    the last block of a ResNet. The learning rate falls to a hundredth after 60 % and again after
+    80 % of the epochs, as there: at a constant rate the last epochs, nearly all on the reversed
+    sample, undo what was learnt before.
+    """
+    reversed_shares = sampling_probabilities(cell.class_counts, -1)
+
+    def stepper(network, optimiser, inputs, labels, rng):
+        trunk, head = network
+        p = reversed_shares[cell.y] / cell.class_counts[cell.y]
+        p = p / p.sum()
+        rates = [group["lr"] for group in optimiser.param_groups]
+
+        def step(rows, progress):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * (1 if progress < 0.6 else 0.01 if progress < 0.8 else 0.0001)
+            other = torch.from_numpy(rng.choice(len(p), size=len(rows), p=p)).to(rows.device)
+            _, value = bbn_mix(
+                head.conventional(trunk(inputs[rows])),
+                head.rebalancing(trunk(inputs[other])),
+                labels[rows],
+                labels[other],
+                head.classifier,
+                progress,
+            )
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            optimiser.step()
+            return 2 * len(rows)
+
+        return step
+
+    return _fit(cell, epochs=_parts(cell, 0.5)[0], head=TwoBranches, stepper=stepper)
+
+
+@strategy
+def meta_weight_net(cell, meta_rows=10, learning_rate=0.001):
+    """Meta-Weight-Net: a small network that turns a row's loss into its weight is learnt as well.
+
+    It is learnt on a class-balanced meta set, ``meta_rows`` of each class (at most half of a
+    class) taken from the training part; the control trains on those rows instead. Half the
+    learner's epochs, since every row is passed twice, virtually and really.
+
+    Parameters
+    ----------
+    meta_rows : int
+    learning_rate : float
+        Of the weight network, Adam.
+
+    References
+    ----------
+    Shu et al., Meta-Weight-Net: learning an explicit mapping for sample weighting, NeurIPS 2019:
+    second order, with the weight network's input detached as in the paper and weights divided by
+    their sum over the batch as in the authors' code for class imbalance, which keeps them from all
+    shrinking. The real step is the learner's AdamW, the virtual one plain SGD of the same rate.
+    """
+    first, _ = _parts(cell, 0.5)
+    cell.need(cell.class_counts.min() > 1, "a class has one training row, the meta set needs one")
+    rng = np.random.default_rng(cell.seed)
+    size = np.minimum(meta_rows, cell.class_counts // 2)
+    meta = np.concatenate(
+        [rng.choice(np.flatnonzero(cell.y == c), n, replace=False) for c, n in enumerate(size)]
+    )
+    rest = np.setdiff1d(np.arange(len(cell.y)), meta)
+
+    def stepper(network, optimiser, inputs, labels, rng):
+        weights = weight_network().to(labels.device)
+        weight_optimiser = torch.optim.Adam(weights.parameters(), learning_rate, weight_decay=1e-4)
+        clean = torch.from_numpy(meta).to(labels.device)
+
+        def step(rows, progress):
+            meta_weight_net_step(
+                network,
+                weights,
+                optimiser,
+                weight_optimiser,
+                inputs[rows],
+                labels[rows],
+                inputs[clean],
+                labels[clean],
+                normalise=True,
+            )
+            return 2 * len(rows) + len(clean)
+
+        return step
+
+    return _fit(cell, epochs=first, draw=lambda y, progress, rng: (rest, None), stepper=stepper)

@@ -1,0 +1,94 @@
+"""Family weighting: one weight per class in the loss.
+
+Neural learners use the weighted cross-entropy, whose mean divides by the sum of the weights in
+the batch; other learners weight each row.
+"""
+
+import numpy as np
+
+from imbbench.bench.registry import strategy
+
+
+@strategy
+def inverse_frequency(cell):
+    """w_c = N / (C n_c), scikit-learn's "balanced"."""
+    from imbbench.bench.counts import inverse_frequency_weights
+
+    return cell.fit(class_weight=inverse_frequency_weights(cell.class_counts))
+
+
+@strategy
+def inverse_sqrt(cell):
+    """w_c = sqrt(N / (C n_c)), half-way between none and inverse frequency."""
+    from imbbench.bench.counts import inverse_sqrt_weights
+
+    return cell.fit(class_weight=inverse_sqrt_weights(cell.class_counts))
+
+
+def _check_beta(beta):
+    if not 0 <= beta < 1:
+        raise ValueError(f"beta must be in [0, 1), got {beta}")
+
+
+@strategy(by_key=True, check=_check_beta)
+def effective_number(cell, beta):
+    """w_c proportional to (1 - beta) / (1 - beta^n_c), with sum C.
+
+    The class-balanced softmax loss of family ``loss`` has the weights of ``beta`` 0.9999, too, but
+    divides by the number of rows in the batch, not by the sum of their weights.
+
+    References
+    ----------
+    Cui et al., Class-balanced loss based on effective number of samples, CVPR 2019.
+    """
+    from imbbench.bench.counts import effective_number_weights
+
+    return cell.fit(class_weight=effective_number_weights(cell.class_counts, beta))
+
+
+@strategy
+def alpha_share(cell):
+    """w_c = 1 - n_c / N, the share of the *other* classes, e.g. N_neg / N for the positives.
+
+    With two classes these are the inverse frequencies on another scale. The scale is what differs:
+    the loss is divided by the number of rows and not by the sum of the weights, as in the
+    alpha-balanced cross-entropy of the focal loss paper (Lin et al., ICCV 2017).
+    """
+    weights = 1 - cell.class_counts / cell.class_counts.sum()
+    if not cell.neural:
+        return cell.fit(class_weight=weights)
+    from imbbench.bench.objectives import WeightedCrossEntropy
+
+    return cell.fit(loss=WeightedCrossEntropy(weights, reduction="batch_mean"))
+
+
+def _check_table(weights):
+    if not isinstance(weights, dict | list) or len(weights) < 2:
+        raise ValueError("give a weight per class, by name or from the largest class down")
+
+
+@strategy(by_key=True, check=_check_table)
+def table(cell, weights):
+    """Weights chosen by hand: by class name, or a list from the largest class to the smallest.
+
+    A table whose names are those of other data sets, or of another length, does not apply; one
+    that names only some of the classes, or some that do not exist, is refused.
+    """
+    if isinstance(weights, dict):
+        known = set(weights) & set(cell.classes)
+        cell.need(known, f"the weights are for the classes {', '.join(map(str, weights))}")
+        wrong = sorted(map(str, set(weights) ^ set(cell.classes)))
+        if wrong:
+            raise ValueError(
+                f"weights are needed for exactly the classes {', '.join(cell.classes)}; "
+                f"missing or unknown: {', '.join(wrong)}"
+            )
+        weights = [weights[name] for name in cell.classes]
+    cell.need(
+        len(weights) == len(cell.classes),
+        f"{len(weights)} weights for {len(cell.classes)} classes",
+    )
+    weights = np.asarray(weights, dtype=float)
+    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
+        raise ValueError(f"weights must be finite, not negative and not all zero, got {weights}")
+    return cell.fit(class_weight=weights)
