@@ -20,7 +20,7 @@ from imbbench.errors import StudyError
 from imbbench.strategies.loss.ghm import GHMCLoss
 from imbbench.strategies.loss.ldam import LDAMLoss
 
-STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
+STUDY = config.load(Path(__file__).parents[2] / "params.yaml")
 # Learners of arrays; others take texts or images and are tested with their own data.
 ARRAYS = {
     name: cls

@@ -448,7 +448,7 @@ def test_images_that_are_not_square_do_not_apply(make):
 
 def test_entries_share_the_labelled_part():
     """In params.yaml, too: a strategy and its control keep the same share of labels."""
-    study = config.load(Path(__file__).parents[1] / "params.yaml")
+    study = config.load(Path(__file__).parents[2] / "params.yaml")
     entries = study.family("semi_supervised")
     shares = {
         entry.get("labelled_only", entry.get("labelled", LABELLED))

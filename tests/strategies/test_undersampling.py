@@ -32,7 +32,7 @@ from imbbench.strategies.undersampling import (
 )
 from imbbench.strategies.undersampling.preclassification import IterativePreClassification
 
-ENTRIES = config.load(Path(__file__).parents[1] / "params.yaml").family("undersampling")
+ENTRIES = config.load(Path(__file__).parents[2] / "params.yaml").family("undersampling")
 LEARNER = {"texts": "tfidf_logreg"}  # the others: tree
 
 

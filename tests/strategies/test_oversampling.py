@@ -28,7 +28,7 @@ from imbbench.strategies.oversampling import (
 )
 from imbbench.strategies.oversampling.gan import ConditionalGAN
 
-ENTRIES = config.load(Path(__file__).parents[1] / "params.yaml").family("oversampling")
+ENTRIES = config.load(Path(__file__).parents[2] / "params.yaml").family("oversampling")
 ENTRIES["gan"] = ENTRIES["gan"] | {"steps": 3, "minimum": 5}
 LEARNER = {"texts": "tfidf_logreg"}  # the others: tree
 DATASETS = ["binary", "mixed", "nominal", "four", "texts"]

@@ -18,7 +18,7 @@ from imbbench.strategies.schedule.tau_normalisation import tau_normalize
 from imbbench.strategies.schedule.two_branches import bbn_mix
 from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
 
-ORACLES = json.loads(Path(__file__).with_name("oracles.json").read_text(encoding="utf-8"))
+ORACLES = json.loads(Path(__file__).parents[1].joinpath("oracles.json").read_text(encoding="utf-8"))
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 
 

@@ -16,7 +16,7 @@ from imbbench.data.datasets import parse_dataset
 from imbbench.data.prepare import prepare
 from imbbench.errors import StudyError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CARD = "data/prepared/odd/card.json"
 SETTINGS = {
     "tfidf_logreg": {"C": 10.0},

@@ -25,7 +25,7 @@ from imbbench.bench.check import check
 from imbbench.bench.registry import LEARNERS, definitions, learner_class, resolve
 from imbbench.bench.rows import PER_CLASS
 
-STUDY = config.load(Path(__file__).parents[1] / "params.yaml")
+STUDY = config.load(Path(__file__).parents[2] / "params.yaml")
 MODALITY = {
     "binary": "tabular",
     "mixed": "tabular",

@@ -13,7 +13,7 @@ from imbbench.strategies.posthoc.adjustment import adjust_logits, correct_unders
 from imbbench.strategies.posthoc.calibration import fit_temperature
 from imbbench.strategies.schedule.tau_normalisation import tau_normalize
 
-ORACLES = json.loads(Path(__file__).with_name("oracles.json").read_text(encoding="utf-8"))
+ORACLES = json.loads(Path(__file__).parents[1].joinpath("oracles.json").read_text(encoding="utf-8"))
 BATCHES = ORACLES["batches"]
 EXACT = {"rtol": 1e-9, "atol": 1e-9}
 

@@ -24,7 +24,7 @@ from imbbench.strategies.loss.ldam import LDAMLoss
 from imbbench.strategies.loss.logit_adjusted import BalancedSoftmaxLoss, LogitAdjustedLoss
 from imbbench.strategies.loss.ohem import OHEMLoss
 
-ORACLES = json.loads(Path(__file__).with_name("oracles.json").read_text(encoding="utf-8"))
+ORACLES = json.loads(Path(__file__).parents[1].joinpath("oracles.json").read_text(encoding="utf-8"))
 BATCHES = ORACLES["batches"]
 
 
