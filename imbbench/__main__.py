@@ -1,1 +1,3 @@
+from imbbench.cli import main
 
+raise SystemExit(main())

@@ -395,7 +395,7 @@ def hub(server, files):
 def test_hugging_face_at_the_endpoint_of_the_environment(server, tmp_path):
     source = hub(server, {"data/a.csv": CONTENT, "a.py": b"1/0"})
     script = (
-        "from imbbench import datasets, sources\n"
+        "from imbbench.data import datasets, sources\n"
         f"entry = datasets.parse_dataset('toy', {entry(source).model_dump(exclude_none=True)!r})\n"
         "sources.fetch('toy', entry, 'raw')\n"
     )
