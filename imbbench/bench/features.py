@@ -1,5 +1,7 @@
 """From a prepared data set to the arrays a learner sees, fitted on the training part alone."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from imbbench.bench.encoder import embed, tokenize
@@ -98,12 +100,38 @@ def components(vectors, train):
     return PCA(n, svd_solver="covariance_eigh").fit(vectors[train]).transform(vectors)
 
 
+class Kind(NamedTuple):
+    """What is made of each text alone, and what is learnt from the training part.
+
+    Attributes
+    ----------
+    encode : callable or None
+        ``encode(texts, encoder)``, memoised by content.
+    learn : callable or None
+        ``learn(values, train)``; nothing is learnt from rows that are not in ``train``.
+    """
+
+    encode: object = None
+    learn: object = None
+
+
+KINDS = {
+    "matrix": Kind(),  # mixed columns, see :func:`matrix`
+    "pixels": Kind(learn=pixels),
+    "tfidf": Kind(learn=tfidf),
+    "embedding": Kind(encode=embed),
+    "components": Kind(encode=embed, learn=components),
+    "tokens": Kind(encode=tokenize),
+}
+
+
 def features(kind, prepared, train, encoder=ENCODER):
     """The arrays of one split.
 
     Parameters
     ----------
-    kind : {"matrix", "pixels", "tfidf", "embedding", "components", "tokens"}
+    kind : str
+        A key of :data:`KINDS`.
     prepared : Prepared
     train : ndarray of int
         Training part; nothing is learnt from other rows.
@@ -117,20 +145,26 @@ def features(kind, prepared, train, encoder=ENCODER):
     if kind == "matrix":
         schema = prepared.schema
         return matrix(prepared.X, schema["numeric"], schema["categorical"], train)
-    if kind == "pixels":
-        values = pixels(prepared.X, train)
-    elif kind == "tfidf":
-        try:
-            values = tfidf(prepared.X, train)
-        except ValueError:
-            raise StudyError(
-                f"data set {prepared.schema['name']}: no word is in two texts of the training "
-                "part, so TF-IDF has nothing to count; use a learner of embeddings or tokens"
-            ) from None
-    elif kind == "tokens":
-        values = tokenize(prepared.X, encoder)
-    elif kind == "components":
-        values = components(embed(prepared.X, encoder), train)
-    else:
-        values = embed(prepared.X, encoder)
+    encode, learn = KINDS[kind]
+    values = prepared.X if encode is None else encode(prepared.X, encoder)
+    try:
+        values = values if learn is None else learn(values, train)
+    except ValueError:
+        if kind != "tfidf":
+            raise
+        raise StudyError(
+            f"data set {prepared.schema['name']}: no word is in two texts of the training "
+            "part, so TF-IDF has nothing to count; use a learner of embeddings or tokens"
+        ) from None
     return values, np.zeros(values.shape[1], dtype=bool)
+
+
+def features_of_new(kind, texts, new, train, encoder=ENCODER):
+    """Features of new texts, (len(new), d), made as those of ``texts`` were."""
+    encode, learn = KINDS[kind]
+    if encode is None:
+        return learn([*texts, *new], train)[len(texts) :]
+    values = encode(new, encoder)
+    if learn is None:
+        return values
+    return learn(np.concatenate([encode(texts, encoder), values]), train)[len(texts) :]

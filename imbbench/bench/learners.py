@@ -5,6 +5,8 @@ names ``categorical`` (which columns hold codes) and ``random_state`` from the c
 else comes from ``params.yaml``. Neural ones are in :mod:`imbbench.bench.neural`.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer
@@ -61,6 +63,7 @@ class _Coded(Learner):
         return self.model_.predict_proba(self._code(X))
 
 
+@dataclass(eq=False, repr=False)
 class LogReg(_Coded):
     """Logistic regression: softmax, L2 penalty, solved to its optimum.
 
@@ -74,10 +77,9 @@ class LogReg(_Coded):
 
     features = {"tabular": "matrix", "image": "matrix"}
 
-    def __init__(self, C=1.0, categorical=None, random_state=None):
-        self.C = C
-        self.categorical = categorical
-        self.random_state = random_state
+    C: float = 1.0
+    categorical: object = None
+    random_state: int | None = None
 
     def _model(self):
         return LogisticRegression(C=self.C, max_iter=1000)
@@ -89,6 +91,7 @@ class TfidfLogReg(LogReg):
     features = {"text": "tfidf"}
 
 
+@dataclass(eq=False, repr=False)
 class Tree(_Coded):
     """Decision tree, the weak learner of the study and the base of its ensembles.
 
@@ -105,11 +108,10 @@ class Tree(_Coded):
 
     features = {"tabular": "matrix", "text": "components", "image": "matrix"}
 
-    def __init__(self, max_depth=None, min_samples_leaf=1, categorical=None, random_state=None):
-        self.max_depth = max_depth
-        self.min_samples_leaf = min_samples_leaf
-        self.categorical = categorical
-        self.random_state = random_state
+    max_depth: int | None = None
+    min_samples_leaf: int = 1
+    categorical: object = None
+    random_state: int | None = None
 
     def _model(self):
         return DecisionTreeClassifier(
@@ -119,6 +121,7 @@ class Tree(_Coded):
         )
 
 
+@dataclass(eq=False, repr=False)
 class HistGradientBoosting(Learner):
     """Histogram gradient boosting, the strong tabular learner.
 
@@ -136,11 +139,10 @@ class HistGradientBoosting(Learner):
 
     features = {"tabular": "matrix"}
 
-    def __init__(self, max_iter=100, learning_rate=0.1, categorical=None, random_state=None):
-        self.max_iter = max_iter
-        self.learning_rate = learning_rate
-        self.categorical = categorical
-        self.random_state = random_state
+    max_iter: int = 100
+    learning_rate: float = 0.1
+    categorical: object = None
+    random_state: int | None = None
 
     def fit(self, X, y, sample_weight=None):
         """Fit; ``sample_weight`` (N,) multiplies each row's loss."""

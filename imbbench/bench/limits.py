@@ -42,12 +42,13 @@ def time_limit(seconds):
 
 
 def reset_peak():
+    """Start counting the peak memory of this process anew."""
     with suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5")
 
 
 def peak_mib():
-    """Peak memory of this process since :func:`_reset_peak`, in MiB (NaN where unknown)."""
+    """Peak memory of this process since :func:`reset_peak`, in MiB (NaN where unknown)."""
     try:
         status = Path("/proc/self/status").read_text()
         return int(status.split("VmHWM:")[1].split()[0]) / 1024
@@ -56,4 +57,5 @@ def peak_mib():
 
 
 def seconds_allowed(study, entry):
+    """Processor seconds of a cell: the strategy's limit or, if it is lower, the protocol's."""
     return min(study.protocol.time_limit, entry.get("time_limit", np.inf))

@@ -1,5 +1,7 @@
 """Learners in torch: a perceptron, and what is one but for its trunk."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
@@ -12,6 +14,7 @@ from sklearn.utils.validation import (
 from imbbench.bench.learners import Learner, one_hot
 
 
+@dataclass(eq=False, repr=False)
 class MLP(Learner):
     """Multi-layer perceptron in torch, stopped early on the validation part.
 
@@ -74,39 +77,21 @@ class MLP(Learner):
     neural = True
     first_rows = None  # rows that the first loss is measured on; None for all
 
-    def __init__(
-        self,
-        hidden=(64, 32),
-        epochs=50,
-        patience=5,
-        batch_size=256,
-        learning_rate=0.003,
-        weight_decay=1e-4,
-        loss=None,
-        bias=None,
-        draw=None,
-        head=None,
-        stepper=None,
-        pretrain=None,
-        device=None,
-        categorical=None,
-        random_state=None,
-    ):
-        self.hidden = hidden
-        self.epochs = epochs
-        self.patience = patience
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
-        self.loss = loss
-        self.bias = bias
-        self.draw = draw
-        self.head = head
-        self.stepper = stepper
-        self.pretrain = pretrain
-        self.device = device
-        self.categorical = categorical
-        self.random_state = random_state
+    hidden: tuple = (64, 32)
+    epochs: int = 50
+    patience: int | None = 5
+    batch_size: int = 256
+    learning_rate: float = 0.003
+    weight_decay: float = 1e-4
+    loss: object = None
+    bias: object = None
+    draw: object = None
+    head: object = None
+    stepper: object = None
+    pretrain: object = None
+    device: str | None = None
+    categorical: object = None
+    random_state: int | None = None
 
     def fit(self, X, y, X_val=None, y_val=None, sample_weight=None):
         """Train.
@@ -127,97 +112,88 @@ class MLP(Learner):
         X, y = validate_data(self, X, y)
         check_classification_targets(y)
         self.classes_, target = np.unique(y, return_inverse=True)
-        if sample_weight is not None:
-            sample_weight = column_or_1d(sample_weight, dtype=np.float64)
-            check_consistent_length(y, sample_weight)
-            if not sample_weight.sum() > 0:
-                raise ValueError("the sample weights sum to zero")
-            sample_weight = sample_weight / sample_weight.mean()
+        sample_weight = _mean_one(sample_weight, y)
         mask = self.categorical
         self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
         generator = np.random.default_rng(self.random_state)
         torch.manual_seed(generator.integers(2**31))
         self.device_ = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
+
         self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
         self.rows_seen_ = 0
         if self.pretrain is not None:
             self.rows_seen_ += self.pretrain(self.trunk_, inputs, generator)
-        early = X_val is not None and self.patience is not None
-        if early:
-            inputs_val, target_val = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
-            alike = None
-        learning = [p for p in network.parameters() if p.requires_grad]
-        decaying = [p for p in learning if p.ndim > 1]
-        others = [p for p in learning if p.ndim <= 1]
-        optimiser = torch.optim.AdamW(
-            [{"params": decaying}, {"params": others, "weight_decay": 0.0}],
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            fused=True,
-        )
+        stopping = None
+        if X_val is not None and self.patience is not None:
+            held_out = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
+            stopping = _EarlyStopping(*held_out, self.patience)
+        optimiser = self._optimiser(network)
         loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
         loss = loss.to(self.device_)
-
-        step = None
+        special = None
         if self.stepper is not None:
-            step = self.stepper(network, optimiser, inputs, labels, generator)
+            special = self.stepper(network, optimiser, inputs, labels, generator)
 
-        self.first_loss_, self.history_, self.n_epochs_ = None, [], 0
-        best, best_epoch = None, 0
+        self.first_loss_, self.n_epochs_ = None, 0
         for epoch in range(self.epochs):
             progress = epoch / self.epochs
             if hasattr(loss, "at"):
                 loss.at(progress)
             rows, weights = self._epoch(inputs, target, progress, generator, sample_weight)
-            if self.first_loss_ is None:
-                # In evaluation mode, because a loss may gather statistics of its batches.
-                network.eval()
-                loss.eval()
-                part = slice(self.first_rows)
-                with torch.no_grad():
-                    logits = self._logits(network, inputs[rows[part]])
-                    value = _objective(
-                        loss, logits, labels[rows[part]], None if weights is None else weights[part]
-                    )
-                    self.first_loss_ = float(value)
+            if epoch == 0:
+                self.first_loss_ = self._first_loss(network, loss, inputs, labels, rows, weights)
             network.train()
             loss.train()
             for start in range(0, len(rows), self.batch_size):
                 part = slice(start, start + self.batch_size)
                 self._pace(optimiser, (epoch + start / len(rows)) / self.epochs)
-                if step is not None:
-                    self.rows_seen_ += step(rows[part], progress)
-                    continue
-                logits = network(inputs[rows[part]])
-                value = _objective(
-                    loss, logits, labels[rows[part]], None if weights is None else weights[part]
-                )
-                optimiser.zero_grad(set_to_none=True)
-                value.backward()
-                optimiser.step()
-                self.rows_seen_ += len(logits)
+                if special is None:
+                    batch = inputs[rows[part]], labels[rows[part]], _part(weights, part)
+                    self.rows_seen_ += _step(network, optimiser, loss, *batch)
+                else:
+                    self.rows_seen_ += special(rows[part], progress)
             network.eval()
             self.n_epochs_ = epoch + 1
-            if not early:
+            if stopping is None:
                 continue
-            if alike is None:
-                alike = torch.from_numpy(_alike(target_val, target[rows.cpu()], weights))
-                inputs_val = inputs_val[alike]
-                labels_val = torch.from_numpy(target_val)[alike].to(self.device_)
             loss.eval()
+            stopping.match(target[rows.cpu()], weights)
             with torch.no_grad():
-                self.history_.append(float(loss(self._logits(network, inputs_val), labels_val)))
-            if best is None or self.history_[-1] < self.history_[best_epoch]:
-                best = {k: v.detach().clone() for k, v in network.state_dict().items()}
-                best_epoch = epoch
-            elif epoch - best_epoch >= self.patience:
+                value = float(loss(self._logits(network, stopping.inputs), stopping.labels))
+            if stopping.enough(network, value):
                 break
-        if best is not None:
-            network.load_state_dict(best)
+        self.history_ = [] if stopping is None else stopping.history
+        if stopping is not None and stopping.best is not None:
+            network.load_state_dict(stopping.best)
         self.network_ = network.eval()
         return self
+
+    def _optimiser(self, network):
+        """AdamW; what is no matrix, such as a bias, does not decay."""
+        import torch
+
+        learning = [p for p in network.parameters() if p.requires_grad]
+        decaying = [p for p in learning if p.ndim > 1]
+        others = [p for p in learning if p.ndim <= 1]
+        return torch.optim.AdamW(
+            [{"params": decaying}, {"params": others, "weight_decay": 0.0}],
+            lr=self.learning_rate,
+            weight_decay=self.weight_decay,
+            fused=True,
+        )
+
+    def _first_loss(self, network, loss, inputs, labels, rows, weights):
+        """Mean loss before the first step, in evaluation mode: a loss may gather statistics."""
+        import torch
+
+        network.eval()
+        loss.eval()
+        part = slice(self.first_rows)
+        with torch.no_grad():
+            logits = self._logits(network, inputs[rows[part]])
+            return float(_objective(loss, logits, labels[rows[part]], _part(weights, part)))
 
     def _build(self, n_features, n_classes):
         """Trunk and head."""
@@ -277,7 +253,7 @@ class MLP(Learner):
         import torch
 
         X = X if self.coder_ is None else self.coder_.transform(X)
-        return torch.as_tensor(np.asarray(X, dtype=np.float32), device=self.device_)
+        return torch.as_tensor(np.array(X, dtype=np.float32), device=self.device_)
 
     def _probabilities(self, logits):
         import torch
@@ -317,6 +293,47 @@ def zero_head(width, n_classes):
     return head
 
 
+def _mean_one(sample_weight, y):
+    if sample_weight is None:
+        return None
+    sample_weight = column_or_1d(sample_weight, dtype=np.float64)
+    check_consistent_length(y, sample_weight)
+    if not sample_weight.sum() > 0:
+        raise ValueError("the sample weights sum to zero")
+    return sample_weight / sample_weight.mean()
+
+
+def _part(weights, part):
+    return None if weights is None else weights[part]
+
+
+class _EarlyStopping:
+    """The best epoch by the loss on the validation part, and when to stop looking for a better."""
+
+    def __init__(self, inputs, target, patience):
+        self.inputs, self.target, self.patience = inputs, target, patience
+        self.labels, self.history, self.best = None, [], None
+
+    def match(self, trained, weights):
+        """Repeat the rows, once, until their class shares are those trained on."""
+        import torch
+
+        if self.labels is None:
+            rows = torch.from_numpy(_alike(self.target, trained, weights))
+            self.inputs = self.inputs[rows]
+            self.labels = torch.from_numpy(self.target)[rows].to(self.inputs.device)
+
+    def enough(self, network, value):
+        """Whether the loss, now ``value``, has not fallen for ``patience`` epochs."""
+        self.history.append(value)
+        epoch = len(self.history) - 1
+        if self.best is None or value < self.history[self.best_epoch]:
+            self.best = {k: v.detach().clone() for k, v in network.state_dict().items()}
+            self.best_epoch = epoch
+            return False
+        return epoch - self.best_epoch >= self.patience
+
+
 def _alike(held_out, trained, weights):
     """Rows of the validation part, repeated so that its class shares are those trained on."""
     weights = None if weights is None else weights.cpu().numpy()
@@ -324,6 +341,14 @@ def _alike(held_out, trained, weights):
     ratio = shares / np.maximum(np.bincount(held_out, minlength=len(shares)), 1)
     copies = np.round(ratio / ratio[ratio > 0].min()).astype(int)
     return np.repeat(np.arange(len(held_out)), copies[held_out])
+
+
+def _step(network, optimiser, loss, inputs, labels, weights):
+    value = _objective(loss, network(inputs), labels, weights)
+    optimiser.zero_grad(set_to_none=True)
+    value.backward()
+    optimiser.step()
+    return len(inputs)
 
 
 def _objective(loss, logits, labels, weights):
@@ -342,6 +367,7 @@ class MiniLMHead(MLP):
     features = {"text": "embedding"}
 
 
+@dataclass(eq=False, repr=False)
 class CNN(MLP):
     """Small convolutional network for square grey images; else as :class:`MLP`.
 
@@ -364,43 +390,9 @@ pretrain, device, categorical, random_state
 
     features = {"image": "pixels"}
 
-    def __init__(
-        self,
-        channels=(8, 16),
-        hidden=(64,),
-        epochs=50,
-        patience=5,
-        batch_size=64,
-        learning_rate=0.003,
-        weight_decay=1e-4,
-        loss=None,
-        bias=None,
-        draw=None,
-        head=None,
-        stepper=None,
-        pretrain=None,
-        device=None,
-        categorical=None,
-        random_state=None,
-    ):
-        super().__init__(
-            hidden=hidden,
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            loss=loss,
-            bias=bias,
-            draw=draw,
-            head=head,
-            stepper=stepper,
-            pretrain=pretrain,
-            device=device,
-            categorical=categorical,
-            random_state=random_state,
-        )
-        self.channels = channels
+    channels: tuple = (8, 16)
+    hidden: tuple = (64,)
+    batch_size: int = 64
 
     def _trunk(self, n_features):
         import torch
@@ -422,6 +414,7 @@ pretrain, device, categorical, random_state
         return torch.nn.Sequential(*layers, torch.nn.Flatten(), *dense), width
 
 
+@dataclass(eq=False, repr=False)
 class MiniLMFinetune(MLP):
     """A pretrained transformer encoder, all kept layers trained; else as :class:`MLP`.
 
@@ -450,49 +443,16 @@ pretrain, device, categorical, random_state
     first_rows = 256
     warmup = 0.1
 
-    def __init__(
-        self,
-        encoder=None,
-        layers=3,
-        max_length=64,
-        precision="auto",
-        freeze_embeddings=True,
-        epochs=2,
-        patience=None,
-        batch_size=32,
-        learning_rate=2e-4,
-        weight_decay=0.01,
-        loss=None,
-        bias=None,
-        draw=None,
-        head=None,
-        stepper=None,
-        pretrain=None,
-        device=None,
-        categorical=None,
-        random_state=None,
-    ):
-        super().__init__(
-            epochs=epochs,
-            patience=patience,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            weight_decay=weight_decay,
-            loss=loss,
-            bias=bias,
-            draw=draw,
-            head=head,
-            stepper=stepper,
-            pretrain=pretrain,
-            device=device,
-            categorical=categorical,
-            random_state=random_state,
-        )
-        self.encoder = encoder
-        self.layers = layers
-        self.max_length = max_length
-        self.precision = precision
-        self.freeze_embeddings = freeze_embeddings
+    encoder: str | None = None
+    layers: int = 3
+    max_length: int = 64
+    precision: str = "auto"
+    freeze_embeddings: bool = True
+    epochs: int = 2
+    patience: int | None = None
+    batch_size: int = 32
+    learning_rate: float = 2e-4
+    weight_decay: float = 0.01
 
     def _trunk(self, n_features):
         from imbbench.bench.encoder import encoder_folder, pretrained

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import joblib
 
-from imbbench.bench.cell import ENCODERS, run_cell, split_of
+from imbbench.bench.cell import split_of
+from imbbench.bench.features import KINDS
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class, resolve
+from imbbench.bench.scoring import run_cell
 
 
 def _warm(study, names):
@@ -63,15 +65,18 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         (task.dataset, kind)
         for task in todo
         for kind in learner_class(task.learner).features.values()
-        if kind in ENCODERS
+        if KINDS[kind].encode
         and data_of(task.dataset, study.protocol)[0].schema["modality"] == "text"
     }
     started = time.perf_counter()
     for dataset, kind in sorted(texts):
-        ENCODERS[kind](data_of(dataset, study.protocol)[0].X, study.protocol.encoder)
+        KINDS[kind].encode(data_of(dataset, study.protocol)[0].X, study.protocol.encoder)
     encoding = time.perf_counter() - started
 
     jobs = jobs or os.cpu_count()
+    loop = {"cells": len(todo), "cores": jobs, "encode_seconds": encoding}
+    if not todo:
+        return [], loop | {"loop_seconds": 0.0, "cpu_seconds": 0.0}
     one_each = list({(t.dataset, t.learner): t for t in todo}.values())
     results = []
     with (
@@ -92,14 +97,7 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         seconds = time.perf_counter() - started
     results.sort(key=lambda result: astuple(result[0]))
     cpu = sum(timing["cpu_seconds"] for _, _, timing, _ in results)
-    loop = {
-        "cells": len(todo),
-        "cores": jobs,
-        "encode_seconds": encoding,
-        "loop_seconds": seconds,
-        "cpu_seconds": cpu,
-    }
-    return results, loop
+    return results, loop | {"loop_seconds": seconds, "cpu_seconds": cpu}
 
 
 def hardware():

@@ -8,20 +8,48 @@ import numpy as np
 import pandas as pd
 
 from imbbench.bench import metrics
+from imbbench.bench.prepared import data_of
 from imbbench.files import write_table, write_whole
 from imbbench.paths import root
 
 DIGITS = 6
 PER_CLASS = ["precision", "recall", "f1"]
+CELL = ["dataset", "learner", "family", "strategy", "split"]
 KEY = ["dataset", "modality", "learner", "family", "strategy", "control", "split", "rule"]
+
+
+def names_of(task):
+    """The columns of the timings that name a cell."""
+    return {name: getattr(task, name) for name in CELL}
+
+
+def key_of(study, task):
+    """The columns of the run table that name a cell."""
+    control = study.family(task.family)[task.strategy].get("control", "plain") or ""
+    modality = data_of(task.dataset, study.protocol)[0].schema["modality"]
+    found = {"modality": modality, "control": control if control != task.strategy else ""}
+    return {name: found.get(name, getattr(task, name, "")) for name in KEY}
 
 
 def flat(found):
     """Metrics in the order of the table, per-class arrays spread over numbered columns."""
-    flat = {name: found[name] for name in metrics.SCORES}
-    for name in PER_CLASS:
-        flat |= {f"{name}_{c}": value for c, value in enumerate(found[name])}
-    return flat
+    per_class = {f"{name}_{c}": v for name in PER_CLASS for c, v in enumerate(found[name])}
+    return {name: found[name] for name in metrics.SCORES} | per_class
+
+
+def without_score(study, task, status, reason, seconds=np.nan, cpu_seconds=0.0, memory=np.nan):
+    """Rows, timing and curve of a cell without a score, as :func:`run_cell` gives them."""
+    rows = [{**key_of(study, task), "status": status, "reason": reason}]
+    timing = {
+        **names_of(task),
+        "fit_seconds": seconds,
+        "predict_seconds": np.nan,
+        "epochs": np.nan,
+        "status": status,
+        "cpu_seconds": cpu_seconds,
+        "peak_memory_mib": memory,
+    }
+    return rows, timing, None
 
 
 @dataclass
@@ -39,7 +67,7 @@ class Outcome:
         One row per learner and strategy: precision by recall (mean over splits) and reliability
         sums (added over splits).
     loop : dict
-        What :func:`compute` says of the loop over cells.
+        What :func:`imbbench.bench.pool.compute` says of the loop over cells.
     """
 
     runs: pd.DataFrame

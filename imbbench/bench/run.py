@@ -1,5 +1,8 @@
 """Run the cells of one family on one data set."""
 
+from dataclasses import astuple
+
+import numpy as np
 import pandas as pd
 
 from imbbench import config
@@ -8,13 +11,15 @@ from imbbench.bench.check import check_family
 from imbbench.bench.pool import compute, hardware
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
-from imbbench.bench.rows import Outcome, curve_table, run_table
+from imbbench.bench.rows import Outcome, curve_table, run_table, without_score
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
 
 def tasks(study, dataset, family):
     """All cells of a family on a data set, in the order in which they should start.
+
+    Some are left out, see :func:`left_out`.
 
     The longest first, by the committed processor times where there are any: the last cells to end
     are then short ones, and what one learner's cell has memoised is there for another's. The order
@@ -40,6 +45,25 @@ def tasks(study, dataset, family):
         for strategy in study.family(family)
     ]
     return sorted(every, key=lambda task: -expected(task))
+
+
+def left_out(study, task):
+    """Why a cell of the list is not run, or "": costly learners, strategies and data sets."""
+    entry = study.family(task.family)[task.strategy]
+    limits = study.learners[task.learner] or {}
+    rows = data_of(task.dataset, study.protocol)[0].schema.get("splits", np.inf)
+    only, splits = entry.get("learners"), entry.get("splits")
+    if only and task.learner not in only:
+        return f"run with {', '.join(only)} only"
+    if splits and task.split >= splits:
+        return f"run on the {'first split' if splits == 1 else f'first {splits} splits'} only"
+    if task.strategy not in limits.get("strategies", [task.strategy]):
+        return f"{task.learner} is costly: run with the strategies listed for it only"
+    if task.split >= limits.get("splits", np.inf):
+        return f"{task.learner} is costly: first {limits['splits']} splits only"
+    if task.split >= rows:
+        return f"{task.dataset} is large: first {rows} splits only"
+    return ""
 
 
 def run_family(dataset, family, splits=None, progress=print, jobs=None):
@@ -73,8 +97,17 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
         todo = [task for task in todo if task.split < splits]
     if not todo:
         raise StudyError(f"Family '{family}' has nothing to run on data set '{dataset}'.")
-    prepared, _ = data_of(dataset, study.protocol)
-    results, loop = compute(study, todo, jobs, progress=progress)
+    reasons = {task: left_out(study, task) for task in todo}
+    fitted = [task for task in todo if not reasons[task]]
+    results, loop = compute(study, fitted, jobs, progress=progress)
+    results += [
+        (task, *without_score(study, task, "not applicable", reason))
+        for task, reason in reasons.items()
+        if reason
+    ]
+    results.sort(key=lambda result: astuple(result[0]))
     timings = pd.DataFrame([timing for _, _, timing, _ in results])
     timings["platform"] = hardware()
-    return Outcome(run_table(results, prepared), timings, curve_table(results), loop)
+    prepared, _ = data_of(dataset, study.protocol)
+    tables = run_table(results, prepared), timings, curve_table(results)
+    return Outcome(*tables, loop | {"cells": len(todo)})

@@ -18,12 +18,13 @@ import pytest
 from imbbench import config
 from imbbench.bench import cell as cell_module
 from imbbench.bench import encoder as encoder_module
-from imbbench.bench import metrics
+from imbbench.bench import metrics, scoring
 from imbbench.bench import prepared as prepared_module
-from imbbench.bench.cell import Task, run_cell
+from imbbench.bench.cell import Task
 from imbbench.bench.check import check
 from imbbench.bench.registry import LEARNERS, definitions, learner_class, resolve
 from imbbench.bench.rows import PER_CLASS
+from imbbench.bench.scoring import run_cell
 
 STUDY = config.load(Path(__file__).parents[2] / "params.yaml")
 MODALITY = {
@@ -57,8 +58,10 @@ def small(settings, by=SMALL):
 
 
 def applicable(dataset, family, strategy):
+    """Learners that the strategy is run with, of those for the data set's modality."""
     learners = STUDY.family(family)[strategy].get("learners") or STUDY.learners
-    return [name for name in learners if MODALITY[dataset] in learner_class(name).features]
+    fitting = [name for name in learners if MODALITY[dataset] in learner_class(name).features]
+    return [n for n in fitting if strategy in STUDY.learners[n].get("strategies", [strategy])]
 
 
 CELLS = [
@@ -106,7 +109,7 @@ def observed(monkeypatch):
 
         return watched, own_rule
 
-    monkeypatch.setattr(cell_module, "resolve", spy)
+    monkeypatch.setattr(scoring, "resolve", spy)
     return seen
 
 

@@ -1,5 +1,4 @@
 import json
-import os
 import signal
 import time
 
@@ -11,11 +10,12 @@ from joblib.externals.loky import get_reusable_executor
 
 from imbbench import config
 from imbbench.bench import metrics, protocol
-from imbbench.bench.cell import Cell, Task, run_cell, split_of
+from imbbench.bench.cell import Cell, Task, split_of
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import strategy
 from imbbench.bench.rows import DIGITS, KEY, save
 from imbbench.bench.run import run_family, tasks
+from imbbench.bench.scoring import run_cell
 from imbbench.errors import StudyError
 from imbbench.paths import root
 from imbbench.strategies import reference, weighting
@@ -127,7 +127,6 @@ class Broken:
             "AttributeError: 'NoneType' object has no attribute 'predict_proba'",
         ),
         (lambda cell: cell.need(False, "too few moons"), {}, "not applicable", "too few moons"),
-        (lambda cell: cell.fit(), {"learners": ["tree"]}, "not applicable", "run with tree only"),
     ],
 )
 def test_a_cell_without_a_score_says_why(tried, function, entry, status, reason):
@@ -146,23 +145,6 @@ def test_a_long_reason_is_cut(tried):
         raise RuntimeError("no " * 1000)
 
     assert len(tried(fails)[0][0]["reason"]) == 300
-
-
-def test_only_the_first_splits(tried):
-    rows, _, _ = tried(lambda cell: cell.fit(), split=1, splits=1)
-    assert rows[0]["status"] == "not applicable"
-    assert rows[0]["reason"] == "run on the first split only"
-    assert tried(lambda cell: cell.fit(), split=0, splits=1)[0][0]["status"] == "ok"
-
-
-def test_a_large_data_set_says_on_how_many_splits(study, tried):
-    path = root() / "data/prepared/binary/schema.json"
-    path.write_text(json.dumps(json.loads(path.read_text("utf-8")) | {"splits": 2}), "utf-8")
-    os.utime(path.with_name("data.csv"), ns=(1, 1))  # what was read before is read again
-    for split, reason in enumerate(["", "", "binary is large: first 2 splits only"]):
-        rows, _, _ = tried(lambda cell: cell.fit(), split=split)
-        assert rows[0]["status"] == ("not applicable" if reason else "ok")
-        assert rows[0]["reason"] == reason
 
 
 @pytest.mark.parametrize(("function", "limit"), [(computing, 0.3), (sleeping, 0.03)])

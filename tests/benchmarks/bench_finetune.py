@@ -56,7 +56,7 @@ def ours(study, train, validation, seed, **settings):
     (X, y), (X_val, y_val) = ((tokenize(texts, encoder), y) for texts, y in (train, validation))
     entry = {k: v for k, v in study.learner("minilm_finetune").items() if k != "epochs"}
     entry |= {"max_length": LENGTH, "batch_size": BATCH, **settings}
-    model = MiniLMFinetune(encoder, epochs=1, random_state=seed, **entry)
+    model = MiniLMFinetune(encoder=encoder, epochs=1, random_state=seed, **entry)
     start = time.perf_counter()
     model.fit(X, y)
     seconds = time.perf_counter() - start

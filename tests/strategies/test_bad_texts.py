@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from imbbench import config, notebooks
-from imbbench.bench.cell import Task, run_cell
+from imbbench.bench.cell import Task
 from imbbench.bench.prepared import data_of
+from imbbench.bench.scoring import run_cell
 from imbbench.data.datasets import parse_dataset
 from imbbench.data.prepare import prepare
 from imbbench.errors import StudyError

@@ -9,13 +9,14 @@ import torch
 from scipy.special import softmax
 from sklearn.metrics import log_loss
 
-from imbbench.bench.cell import Cell, Task, run_cell
+from imbbench.bench.cell import Cell, Task
 from imbbench.bench.check import check
 from imbbench.bench.counts import drw_weights, effective_number_weights, inverse_frequency_weights
 from imbbench.bench.metrics import label_metrics
 from imbbench.bench.neural import MLP
 from imbbench.bench.objectives import DeferredReweighting, WeightedCrossEntropy, start_bias
 from imbbench.bench.registry import NotApplicable, resolve
+from imbbench.bench.scoring import run_cell
 from imbbench.errors import StudyError
 from imbbench.strategies import loss as losses
 from imbbench.strategies import prior, reference, schedule, weighting

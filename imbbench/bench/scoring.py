@@ -1,0 +1,101 @@
+"""Fit one cell and score it."""
+
+import time
+
+import numpy as np
+
+from imbbench.bench import metrics, protocol
+from imbbench.bench.cell import Cell, split_of
+from imbbench.bench.limits import TimeLimit, peak_mib, reset_peak, seconds_allowed, time_limit
+from imbbench.bench.registry import NotApplicable, resolve
+from imbbench.bench.rows import flat, key_of, names_of, without_score
+
+
+def run_cell(study, task, reuse=True):
+    """Fit and score one cell.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    task : Task
+    reuse : bool
+        Take the plain model from the local memo where a strategy starts from it.
+
+    Returns
+    -------
+    rows : list of dict
+        One per decision rule, or one with ``status`` ``failed``, ``timed out`` or
+        ``not applicable`` and the ``reason``.
+    timing : dict
+    curve : dict or None
+        Precision by recall and reliability sums.
+    """
+    entry, key = study.family(task.family)[task.strategy], key_of(study, task)
+    reset_peak()
+    wall, cpu = time.perf_counter(), time.process_time()
+
+    def no_score(status, reason):
+        spent = time.perf_counter() - wall, time.process_time() - cpu, peak_mib()
+        return without_score(study, task, status, reason, *spent)
+
+    try:
+        data = split_of(study, task.dataset, task.learner, task.split)
+        probabilities, labels, seconds = _fit_predict(study, task, entry, data, reuse)
+        seconds |= {"status": "ok", "cpu_seconds": time.process_time() - cpu}
+        scores = metrics.score_metrics(data.y_test, probabilities)
+        rows = []
+        for rule, predicted in labels.items():
+            found = scores | metrics.label_metrics(data.y_test, predicted, len(data.classes))
+            rows.append({**key, "rule": rule, "status": "ok", "reason": "", **flat(found)})
+        curve = {
+            "precision": metrics.precision_at_recall(data.y_test, probabilities),
+            "reliability": np.array(metrics.reliability(data.y_test, probabilities)),
+        }
+    except NotApplicable as error:
+        return no_score("not applicable", str(error))
+    except TimeLimit:
+        allowed = seconds_allowed(study, entry)
+        return no_score("timed out", f"longer than {allowed:g} s of processor time")
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        return no_score("failed", said[:300])
+    return rows, {**names_of(task), **seconds, "peak_memory_mib": peak_mib()}, curve
+
+
+def _fit_predict(study, task, entry, data, reuse):
+    """Probabilities and labels of the test fold, and the seconds they took."""
+    call, own_rule = resolve(task.family, task.strategy, entry)
+    n_classes = len(data.classes)
+    with time_limit(seconds_allowed(study, entry)):
+        started = time.perf_counter()
+        cell = Cell(study, task, reuse)
+        model = call(cell)
+        fitted = time.perf_counter()
+        probabilities = _checked(model.predict_proba(data.X_test), n_classes)
+        predicted = time.perf_counter()
+        if own_rule:
+            labels = {"own": np.asarray(model.predict(data.X_test))}
+        else:
+            held_out = _checked(model.predict_proba(cell.X_val), n_classes)
+            offsets = protocol.tune_offsets(held_out, cell.y_val)
+            labels = {
+                "argmax": protocol.decide(probabilities),
+                "tuned": protocol.decide(probabilities, offsets),
+            }
+    seconds = {
+        "fit_seconds": fitted - started + cell.borrowed_seconds,
+        "predict_seconds": predicted - fitted,
+        "epochs": cell.rows_seen / len(cell.y),
+    }
+    return probabilities, labels, seconds
+
+
+def _checked(probabilities, n_classes):
+    probabilities = np.asarray(probabilities, dtype=np.float64)
+    if probabilities.shape[1] != n_classes:
+        raise ValueError(
+            f"{probabilities.shape[1]} columns of probabilities for {n_classes} classes"
+        )
+    if not np.isfinite(probabilities).all():
+        raise ValueError("the predicted probabilities are not finite")
+    return probabilities
