@@ -76,32 +76,35 @@ def _list(options, started):
 def _check(options, started):
     from imbbench import config
     from imbbench.bench.check import check
+    from imbbench.data.datasets import parse_dataset
 
     study = config.load()
     check(study)
+    for name, entry in study.all_datasets.items():
+        parse_dataset(name, entry)
     cells = sum(len(study.family(f)) for f in study.families)
     print(f"params.yaml is sound: {len(study.datasets)} data sets, {cells} strategies.")
 
 
 def _fetch(options, started):
     from imbbench import config
-    from imbbench.data import sources
+    from imbbench.data import datasets, sources
     from imbbench.paths import root
 
-    study = config.load()
-    dataset = study.dataset(options.dataset)
-    sources.fetch(options.dataset, dataset, root() / "data" / "raw" / options.dataset)
+    name = options.dataset
+    dataset = datasets.parse_dataset(name, config.load().dataset(name))
+    sources.fetch(name, dataset, root() / "data" / "raw" / name)
 
 
 def _prepare(options, started):
     from imbbench import config
-    from imbbench.data import prepare
+    from imbbench.data import datasets, prepare
     from imbbench.paths import root
 
     study, name, data = config.load(), options.dataset, root() / "data"
     prepare.prepare(
         name,
-        study.dataset(name),
+        datasets.parse_dataset(name, study.dataset(name)),
         data / "raw" / name,
         data / "prepared" / name,
         folds=study.protocol.folds,
@@ -110,11 +113,12 @@ def _prepare(options, started):
 
 def _run(options, started):
     from imbbench import config, notebooks
+    from imbbench.data.datasets import parse_dataset
     from imbbench.files import write_whole
     from imbbench.paths import root
 
     study = config.load()
-    study.dataset(options.dataset)
+    parse_dataset(options.dataset, study.dataset(options.dataset))
     study.family(options.family)
     results = root() / study.results(options.dataset)
     parameters = {"dataset": options.dataset, "family": options.family, "save": True}

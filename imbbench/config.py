@@ -49,15 +49,13 @@ class Study(BaseModel):
         return {**self.datasets, **self.web_datasets, **self.benchmark_datasets}
 
     def dataset(self, name):
-        """The checked entry of a data set, :class:`imbbench.data.datasets.Dataset`."""
-        from imbbench.data.datasets import parse_dataset
-
+        """The entry of a data set, for :func:`imbbench.data.datasets.parse_dataset` to check."""
         entries = self.all_datasets
         if name not in entries:
             raise StudyError(
                 unknown_name("data set", name, entries, "imbbench add-dataset adds one.")
             )
-        return parse_dataset(name, entries[name])
+        return entries[name]
 
     def results(self, name):
         """Folder of a data set's results, relative to the root: web data sets have their own."""

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -50,6 +51,19 @@ def test_a_broken_study_is_one_message(study, tmp_path, capsys):
     for command in (["list"], ["check"], ["run", "mixed", "reference"]):
         assert main(command) == 1
         assert capsys.readouterr().err.startswith("imbbench: params.yaml: ")
+
+
+@pytest.mark.parametrize(
+    "command", [["check"], ["fetch", "mixed"], ["prepare", "mixed"], ["run", "mixed", "reference"]]
+)
+def test_a_broken_entry_is_one_message(study, tmp_path, capsys, monkeypatch, command):
+    monkeypatch.setattr(notebooks, "execute", None)
+    params = json.loads((tmp_path / "params.yaml").read_text())
+    params["datasets"]["mixed"]["tarket"] = "y"
+    (tmp_path / "params.yaml").write_text(json.dumps(params))
+    assert main(command) == 1
+    message = "imbbench: data set mixed: unknown key tarket; known are source"
+    assert capsys.readouterr().err.startswith(message)
 
 
 @pytest.mark.parametrize("arguments", [[], ["frobnicate"], ["run", "mixed"], ["list", "--all"]])

@@ -25,7 +25,7 @@ def test_every_data_set_is_cited():
     study = config.load(ROOT / "params.yaml")
     for name in study.all_datasets:
         assert name in README
-        assert study.dataset(name).citation
+        assert study.dataset(name)["citation"]
 
 
 def test_every_command_and_make_target_exists():

@@ -1,4 +1,4 @@
-"""Checking what ``params.yaml`` says of learners, strategies and data sets."""
+"""Checking what ``params.yaml`` says of learners and strategies."""
 
 from imbbench.config import LEARNER_LIMITS, unknown_name
 from imbbench.errors import StudyError
@@ -41,8 +41,6 @@ def check_family(study, family):
 
 
 def check(study):
-    """Check every family and every data set entry; imports all families."""
+    """Check every family; imports them all."""
     for family in study.families:
         check_family(study, family)
-    for name in study.all_datasets:
-        study.dataset(name)
