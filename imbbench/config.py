@@ -77,6 +77,13 @@ def unknown_name(kind, name, known, hint=""):
     return f"params.yaml has no {kind} '{name}'. Known: {', '.join(known)}. {hint}".rstrip()
 
 
+def setting_text(value):
+    """A value of ``params.yaml`` as readers see it."""
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
 def load(path=None):
     """Read and check ``params.yaml``.
 

@@ -17,7 +17,6 @@ from imbbench.analysis.tables import (
     paired_differences,
     widely_run,
 )
-from imbbench.bench.check import check_family
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
@@ -56,12 +55,6 @@ def _cell(value):
 def _some(names, shown=5):
     rest = f" and {len(names) - shown} more" if len(names) > shown else ""
     return ", ".join(names[:shown]) + rest if names else "none"
-
-
-def setting_text(value):
-    if isinstance(value, dict):
-        return ", ".join(f"{k}: {v}" for k, v in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _list(names):
@@ -154,42 +147,6 @@ def card_conclusion(card, folds):
             "different labels: no classifier gets all of them right."
         )
     return " ".join([first, second, *third])
-
-
-def strategy_table(study, family):
-    """What the strategies of a family are.
-
-    Returns
-    -------
-    DataFrame
-        ``strategy``, ``what it does`` (first line of its docstring), ``parameters``, ``control``.
-
-    Raises
-    ------
-    StudyError
-        If an entry of the family is wrong; see :func:`imbbench.bench.check.check_family`.
-    """
-    from imbbench.bench.registry import RESERVED, definitions
-
-    check_family(study, family)
-    known = definitions(family)
-    rows = []
-    for name, entry in study.family(family).items():
-        key = next((k for k in entry if k in known and known[k].by_key), name)
-        settings = {k: v for k, v in entry.items() if k not in RESERVED}
-        only = [f"{k} {setting_text(entry[k])}" for k in ("learners", "splits") if k in entry]
-        control = entry.get("control", "plain")
-        rows.append(
-            {
-                "strategy": f"`{name}`",
-                "what it does": known[key].function.__doc__.strip().splitlines()[0],
-                "parameters": ", ".join(f"{k} = {setting_text(v)}" for k, v in settings.items()),
-                "control": f"`{control}`" if control and control != name else "",
-                "only": ", ".join(only),
-            }
-        )
-    table = pd.DataFrame(rows)
-    return table.loc[:, (table != "").any()]
 
 
 def unscored(runs):

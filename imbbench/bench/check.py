@@ -1,6 +1,8 @@
-"""Checking what ``params.yaml`` says of learners and strategies."""
+"""What ``params.yaml`` says of learners and strategies: checked, and told as a table."""
 
-from imbbench.config import LEARNER_LIMITS, unknown_name
+import pandas as pd
+
+from imbbench.config import LEARNER_LIMITS, setting_text, unknown_name
 from imbbench.errors import StudyError
 
 
@@ -44,3 +46,39 @@ def check(study):
     """Check every family; imports them all."""
     for family in study.families:
         check_family(study, family)
+
+
+def strategy_table(study, family):
+    """What the strategies of a family are.
+
+    Returns
+    -------
+    DataFrame
+        ``strategy``, ``what it does`` (first line of its docstring), ``parameters``, ``control``.
+
+    Raises
+    ------
+    StudyError
+        If an entry of the family is wrong; see :func:`check_family`.
+    """
+    from imbbench.bench.registry import RESERVED, definitions
+
+    check_family(study, family)
+    known = definitions(family)
+    rows = []
+    for name, entry in study.family(family).items():
+        key = next((k for k in entry if k in known and known[k].by_key), name)
+        settings = {k: v for k, v in entry.items() if k not in RESERVED}
+        only = [f"{k} {setting_text(entry[k])}" for k in ("learners", "splits") if k in entry]
+        control = entry.get("control", "plain")
+        rows.append(
+            {
+                "strategy": f"`{name}`",
+                "what it does": known[key].function.__doc__.strip().splitlines()[0],
+                "parameters": ", ".join(f"{k} = {setting_text(v)}" for k, v in settings.items()),
+                "control": f"`{control}`" if control and control != name else "",
+                "only": ", ".join(only),
+            }
+        )
+    table = pd.DataFrame(rows)
+    return table.loc[:, (table != "").any()]

@@ -24,7 +24,6 @@ from scipy.special import stdtrit
 
 from imbbench import config
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
-from imbbench.analysis.prose import setting_text
 from imbbench.analysis.tables import t_interval
 from imbbench.bench import metrics
 from imbbench.bench.cell import Cell, Task
@@ -34,6 +33,7 @@ from imbbench.bench.prepared import content_of, load_prepared
 from imbbench.bench.protocol import seed_for
 from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.bench.rows import DIGITS, curve_table
+from imbbench.config import setting_text
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import cache_file, root

@@ -150,16 +150,6 @@ def test_dataset_conclusion_follows_the_numbers():
     assert "1 of 1 strategies make the probabilities worse" in text and "(+0.100)" in text
 
 
-def test_strategy_table_tells_definitions_parameters_and_limits(study):
-    table = prose.strategy_table(study, "weighting").set_index("strategy")
-    assert table.loc["`table_3`", "parameters"] == "table = healthy: 1, ill: 3"
-    assert table.loc["`table_3`", "what it does"].endswith(".")
-    assert "only" not in table
-    table = prose.strategy_table(study, "reference").set_index("strategy")
-    assert table.loc["`dummy`", "only"] == "learners tree"
-    assert table.loc["`plain`", "control"] == ""
-
-
 def test_running_shows_utilisation_and_overhead():
     loops = pd.DataFrame(
         {
