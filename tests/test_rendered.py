@@ -1,0 +1,126 @@
+"""Committed pages against their notebooks, and their text against the committed tables."""
+
+import ast
+from types import SimpleNamespace
+
+import nbformat
+import pytest
+from IPython.display import Markdown
+from nbformat.v4 import new_code_cell, new_markdown_cell
+from refresh_sources import PAGES, ROOT, bare, own_cells, source_of
+
+from imbbench import config
+from imbbench.analysis import plots, tables
+from imbbench.bench import run
+from imbbench.notebooks import PROGRESS
+
+FAMILIES = [page for page in PAGES if source_of(page).stem == "02_run_family"]
+PICTURE = object()
+
+
+def name(page):
+    return "-".join(page.relative_to(ROOT / "results").with_suffix("").parts)
+
+
+def said(outputs):
+    """Outputs of a cell as texts; a figure is one for another."""
+    found = []
+    for output in outputs:
+        data = output.get("data", {"text/plain": output.get("text")})
+        found.append(PICTURE if "image/png" in data else data.get("text/markdown", data))
+    return found
+
+
+def run_cell(cell, space):
+    """Run a cell; what it shows."""
+    *body, last = ast.parse(cell.source).body
+    if not isinstance(last, ast.Expr):
+        body.append(last)
+    exec(compile(ast.Module(body, []), cell.id, "exec"), space)
+    if not isinstance(last, ast.Expr):
+        return []
+    shown = eval(compile(ast.Expression(last.value), cell.id, "eval"), space)
+    return [shown.data if isinstance(shown, Markdown) else shown]
+
+
+@pytest.fixture(scope="module")
+def committed():
+    """The project as it is committed, its cells read instead of run, its figures not drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMBBENCH_ROOT", str(ROOT))
+        study = config.load()
+        patch.setattr(config, "load", lambda: study)
+
+        def read(dataset, family, splits):
+            runs = tables.load_runs(study, [dataset], [family])
+            return SimpleNamespace(runs=runs, curves=tables.load_curves(study, [dataset], [family]))
+
+        patch.setattr(run, "run_family", read)
+        patch.setattr(tables, "leading", lambda runs, most: [])  # what the figures show
+        for figure in ("precision_recall", "reliability"):
+            patch.setattr(plots, figure, lambda *tables: PICTURE)
+        yield
+
+
+def test_there_is_a_page_of_every_family_on_every_data_set():
+    study = config.load(ROOT / "params.yaml")
+    pages = {(page.parent.name, page.stem) for page in FAMILIES}
+    sets = [*study.datasets, *study.web_datasets]
+    assert pages == {(dataset, family) for dataset in sets for family in study.families}
+
+
+@pytest.mark.parametrize("page", FAMILIES, ids=name)
+def test_a_family_says_what_its_committed_tables_hold(page, committed):
+    rendered = own_cells(nbformat.read(page, as_version=4))
+    cells = own_cells(nbformat.read(source_of(page), as_version=4))
+    space, compared = {}, 0
+    for cell, other in zip(cells, rendered, strict=True):
+        if cell.cell_type == "code":
+            shown = run_cell(cell, space)
+            if "parameters" in cell.metadata.get("tags", []):
+                space |= {"dataset": page.parent.name, "family": page.stem}
+            if PROGRESS not in cell.metadata.get("tags", []):
+                assert shown == said(other.outputs)
+                compared += len(shown)
+    assert compared == 6
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_shows_its_notebook(page):
+    """Cell by cell; after a move of modules, `python tests/refresh_sources.py` sees to it."""
+    rendered, source = (nbformat.read(path, as_version=4) for path in (page, source_of(page)))
+    shown = [(cell.cell_type, cell.source) for cell in own_cells(rendered)]
+    assert shown == [(cell.cell_type, cell.source) for cell in source.cells]
+
+
+OLD = """from imbbench import config, plots
+from imbbench.tables import load
+plots.bars(load(config.root()), shown=3)  # as in `imbbench.plots.bars`"""
+NEW = """from imbbench import config
+from imbbench.analysis import figures
+
+from imbbench.analysis.reading import load
+figures.bars(
+    load(config.root()), shown=3
+)  # as in `imbbench.analysis.figures.bars`"""
+
+
+def test_a_page_may_differ_from_its_notebook_in_modules_only():
+    old = bare([new_code_cell(OLD)])
+    assert old == bare([new_code_cell(NEW)])
+    for word, other in {
+        "shown=3": "shown=4",
+        "bars(": "lines(",
+        "# as in": "# see",
+        "load(config": "load(5, config",
+        "`imbbench.analysis.figures.bars`": "`imbbench.analysis.figures.lines`",
+    }.items():
+        assert word in NEW
+        assert old != bare([new_code_cell(NEW.replace(word, other))])
+    assert old != bare([new_markdown_cell(NEW)])
+
+
+def test_a_page_is_written_again_as_it_was_written(tmp_path):
+    for page in {source_of(page): page for page in PAGES}.values():
+        nbformat.write(nbformat.read(page, as_version=4), tmp_path / "page.ipynb")
+        assert (tmp_path / "page.ipynb").read_bytes() == page.read_bytes()
