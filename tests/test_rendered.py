@@ -49,7 +49,7 @@ def committed():
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("IMBBENCH_ROOT", str(ROOT))
         study = config.load()
-        patch.setattr(config, "load", lambda: study)
+        patch.setattr(config, "load", lambda *path: study)
 
         def read(dataset, family, splits):
             runs = tables.load_runs(study, [dataset], [family])
