@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from imbbench.bench.metrics import BINS, RECALLS, SCORES
-from imbbench.bench.rows import Outcome, save
+from imbbench.bench.rows import PER_CLASS, Outcome, save
 
 STRATEGIES = {
     "reference": {"plain": {}, "dummy": {"learners": ["tree"]}},
@@ -14,7 +14,6 @@ STRATEGIES = {
     "posthoc": {"threshold_0_3": {"threshold": 0.3}},
 }
 LEARNERS = ["logreg", "tree"]
-LOW = {"log_loss", "brier", "ece"}
 
 
 def row(dataset, learner, family, strategy, split=0, rule="argmax", control="plain", **values):
@@ -23,7 +22,7 @@ def row(dataset, learner, family, strategy, split=0, rule="argmax", control="pla
     key |= {"strategy": strategy, "control": control, "split": split, "rule": rule}
     status = {"status": values.pop("status", "ok"), "reason": values.pop("reason", "")}
     scores = dict.fromkeys(SCORES, 0.5 if status["status"] == "ok" else np.nan)
-    per_class = {f"{k}_{c}": 0.5 for k in ("precision", "recall", "f1") for c in (0, 1)}
+    per_class = {f"{k}_{c}": 0.5 for k in PER_CLASS for c in (0, 1)}
     return {**key, **status, **scores, **per_class, **values, "label": strategy}
 
 

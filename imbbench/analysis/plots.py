@@ -257,7 +257,7 @@ def per_class(differences, classes, plain=None):
     Parameters
     ----------
     differences : DataFrame
-        Of :func:`imbbench.analysis.tables.class_differences`, in the wanted order.
+        Of :func:`imbbench.analysis.statistics.class_differences`, in the wanted order.
     classes : dict
         Class to count, in the order of the columns.
     """
@@ -330,7 +330,7 @@ def effects(table, xlabel, series="rule", looks=RULES, names=RULE_NAMES, columns
     Parameters
     ----------
     table : DataFrame
-        Of :func:`imbbench.analysis.tables.effects`: ``family``, ``label``, ``mean``, ``low``,
+        Of :func:`imbbench.analysis.statistics.effects`: ``family``, ``label``, ``mean``, ``low``,
         ``high`` and the column that ``series`` names. In the order to draw. A hollow dot has no
         interval, an arrowhead at the edge says that one goes on.
     xlabel : str
@@ -448,7 +448,7 @@ def learner_effects(table):
     Parameters
     ----------
     table : DataFrame
-        Of :func:`imbbench.analysis.tables.learner_effects`.
+        Of :func:`imbbench.analysis.statistics.learner_effects`.
     """
     table = table.assign(
         label=table["learner"] + " (" + table["modality"] + ")", family=table["modality"]
@@ -463,7 +463,7 @@ def calibration(table):
     Parameters
     ----------
     table : DataFrame
-        Of :func:`imbbench.analysis.tables.calibration`.
+        Of :func:`imbbench.analysis.statistics.calibration`.
     """
     looks = {"brier": (PALETTE[3], "o"), "ece": (PALETTE[2], "s")}
     return effects(table, "difference to the control (to the right: worse)", "metric", looks, WORDS)

@@ -6,17 +6,20 @@ import textwrap
 import numpy as np
 import pandas as pd
 
-from imbbench.analysis.tables import (
+from imbbench.analysis.statistics import (
     LOWER,
     MAIN,
     OF_LABELS,
     PLACE,
-    SMALLEST,
-    WORDS,
+    TAIL,
+    best_of_rules,
+    best_tuned,
     both_rules,
+    on_one_dataset,
     paired_differences,
-    widely_run,
+    widths,
 )
+from imbbench.analysis.tables import WORDS, widely_run
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
@@ -227,17 +230,13 @@ def family_conclusion(runs):
         return "No cell of this family was scored on this data set; the table above says why."
     lines = []
     means = scored.groupby(["learner", "rule", "label"], sort=False)[MAIN].mean()
-    for learner in dict.fromkeys(scored["learner"]):
+    for learner, rules in best_of_rules(means).items():
         words = []
-        for rule in dict.fromkeys(scored.loc[scored["learner"] == learner, "rule"]):
-            part = means[learner][rule].round(4)
-            first = list(part.index[part == part.max()])
+        for rule, (best, first) in rules.items():
             more = f" and {len(first) - 3} others" if len(first) > 3 else ""
-            words.append(f"{part.max():.3f} at its {rule} rule ({_list(first[:3])}{more})")
+            words.append(f"{best:.3f} at its {rule} rule ({_list(first[:3])}{more})")
         lines.append(f"- `{learner}`: best {WORDS[MAIN]} {', '.join(words)}.")
-    both = means.unstack("rule").reindex(columns=["argmax", "tuned"]).dropna()
-    groups = both.groupby("learner")
-    width = (groups.max() - groups.min())[groups.size() > 1].mean()
+    width = widths(means)
     if not width.isna().any():
         verb = "narrows" if width["tuned"] < width["argmax"] else "does not narrow"
         lines.append(
@@ -273,12 +272,8 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
     found = paired_differences(runs, list(metrics))
     found = found[found["family"] != "reference"]
     rows = both_rules(runs)
-    order = rows[(rows["rule"] == "tuned") & (rows["family"] != "reference")]
-    order = order.groupby(["learner", "label"])[MAIN].mean().rename("order")
-    controls = found.groupby(["learner", "label"])["control"].first()
-    order = order[order.index.isin(controls.index)].reset_index()
-    order = order.sort_values(["learner", "order"], ascending=[True, False], kind="stable")
-    kept = order.groupby("learner").head(count).set_index(["learner", "label"]).index
+    controls = best_tuned(runs, found, count)
+    kept = controls.index
     columns, plain = {}, {}
     for metric in metrics:
         for rule in ("argmax", "tuned") if metric in OF_LABELS else ("argmax",):
@@ -290,7 +285,7 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
             part = rows[(rows["strategy"] == "plain") & (rows["rule"] == rule)]
             plain[title] = part.groupby("learner")[metric].mean().map("{:.3f}".format)
     table = pd.DataFrame(columns).reindex(kept)
-    table.insert(0, "minus", "`" + controls.reindex(kept) + "`")
+    table.insert(0, "minus", "`" + controls + "`")
     table = table.reset_index().assign(kind=1)
     table["label"] = "`" + table["label"] + "`"
     head = pd.DataFrame(plain).reset_index().assign(label="`plain` itself", minus="", kind=0)
@@ -302,36 +297,24 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
 
 def dataset_conclusion(runs):
     """Sentences on one data set: strategies against their controls, at either rule."""
-    rows, found = both_rules(runs), paired_differences(runs)
-    found = found[found["family"] != "reference"]
-    plain = rows[rows["strategy"] == "plain"]
-    if plain.empty or found.empty:
+    found = on_one_dataset(runs)
+    if found is None:
         return "Neither a strategy nor its control has a score here: there is nothing to compare."
-    scores = plain.groupby(["rule", "learner"])[MAIN].mean()
-    best = scores["argmax"].idxmax()
-    tuning = (scores["tuned"] - scores["argmax"]).mean()
-    lines = [
-        f"- Without any strategy the best learner is `{best}`: macro-F1 "
-        f"{scores['argmax'][best]:.3f} at argmax, {scores['tuned'][best]:.3f} at the tuned rule. "
-        f"Tuning the rule alone changes `plain` by {_signed(tuning)} on average over learners."
-    ]
-    groups = found.groupby(["rule", "learner", "label"], sort=False)[MAIN]
-    mean, sd = groups.mean(), groups.std().fillna(np.inf)
-    clear = {rule: (mean > sd)[rule] for rule in ("argmax", "tuned")}
-    lines.append(
-        f"- Of {len(clear['argmax'])} pairs of learner and strategy, {clear['argmax'].sum()} beat "
-        f"their control in macro-F1 by more than one standard deviation over splits at argmax, "
-        f"{clear['tuned'].sum()} of {len(clear['tuned'])} when both may tune the rule."
+    plain, pairs, clear, best = (found[name] for name in ("plain", "pairs", "clear", "best"))
+    words = [f"`{best[r]}` ({_signed(found['largest'][r])}) at {r}" for r in best]
+    return "\n".join(
+        [
+            f"- Without any strategy the best learner is `{found['learner']}`: macro-F1 "
+            f"{plain['argmax']:.3f} at argmax, {plain['tuned']:.3f} at the tuned rule. Tuning the "
+            f"rule alone changes `plain` by {_signed(found['tuning'])} on average over learners.",
+            f"- Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
+            "control in macro-F1 by more than one standard deviation over splits at argmax, "
+            f"{clear['tuned']} of {pairs['tuned']} when both may tune the rule.",
+            f"- Largest mean difference over learners: {' and '.join(words)}.",
+            f"- {found['worse']} of {found['strategies']} strategies make the probabilities worse "
+            f"(Brier score), most of all `{found['worst']}` ({_signed(found['brier'])}).",
+        ]
     )
-    over = mean.groupby(["rule", "label"], sort=False).mean()
-    words = [f"`{over[r].idxmax()}` ({_signed(over[r].max())}) at {r}" for r in ("argmax", "tuned")]
-    lines.append(f"- Largest mean difference over learners: {' and '.join(words)}.")
-    brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean()
-    lines.append(
-        f"- {(brier > SMALLEST).sum()} of {len(brier)} strategies make the probabilities worse "
-        f"(Brier score), most of all `{brier.idxmax()}` ({_signed(brier.max())})."
-    )
-    return "\n".join(lines)
 
 
 def study_conclusion(numbers, by_learner):
@@ -342,7 +325,7 @@ def study_conclusion(numbers, by_learner):
     numbers : dict
         Of :func:`imbbench.analysis.tables.headline`.
     by_learner : DataFrame
-        Of :func:`imbbench.analysis.tables.learner_effects`.
+        Of :func:`imbbench.analysis.statistics.learner_effects`.
     """
     argmax, tuned, tuning = numbers["argmax"], numbers["tuned"], numbers["plain_tuned_minus_argmax"]
     worse, statuses = numbers["calibration"], numbers["cells_by_status"]
@@ -386,7 +369,7 @@ def study_conclusion(numbers, by_learner):
                 f"- **Weak and strong learners ({modality}):** on average strategies change the "
                 f"weakest, {words[0]}; the strongest, {words[1]}."
             )
-    chance = 0.025 * (argmax["strategies"] + tuned["strategies"])
+    chance = TAIL * (argmax["strategies"] + tuned["strategies"])
     lines.append(
         f"- The intervals are not corrected for their number: about {chance:.0f} of these "
         f"{argmax['strategies'] + tuned['strategies']} would lie above zero by chance alone."

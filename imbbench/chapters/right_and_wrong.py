@@ -24,7 +24,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from imbbench import config
 from imbbench.analysis import plots
 from imbbench.analysis.plots import PALETTE, STYLE
-from imbbench.analysis.tables import WORDS, t_interval
+from imbbench.analysis.statistics import t_interval
+from imbbench.analysis.tables import WORDS
 from imbbench.bench.features import matrix
 from imbbench.bench.learners import HistGradientBoosting, LogReg, Tree, one_hot
 from imbbench.bench.metrics import label_metrics

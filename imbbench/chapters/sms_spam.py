@@ -24,7 +24,7 @@ from scipy.special import stdtrit
 
 from imbbench import config
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
-from imbbench.analysis.tables import t_interval
+from imbbench.analysis.statistics import t_interval
 from imbbench.bench import metrics
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.code import code_hash

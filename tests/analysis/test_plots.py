@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from imbbench.analysis import plots, tables
+from imbbench.analysis import plots, statistics, tables
 
 
 def texts(axes, which="y"):
@@ -24,7 +24,7 @@ def runs():
 
 @pytest.fixture(scope="module")
 def differences(runs):
-    found = tables.paired_differences(runs)
+    found = statistics.paired_differences(runs)
     return found[found["family"] != "reference"]
 
 
@@ -49,7 +49,9 @@ def test_a_notebook_shows_the_same_small_png_every_time():
 
 def test_svg_has_the_same_bytes_every_time_and_no_date(tmp_path, differences):
     for name in ("a.svg", "b.svg"):
-        plots.save_svg(plots.effects(tables.effects(differences, "macro_f1"), "x"), tmp_path / name)
+        plots.save_svg(
+            plots.effects(statistics.effects(differences, "macro_f1"), "x"), tmp_path / name
+        )
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
     text = (tmp_path / "a.svg").read_text()
     assert "<dc:date>" not in text and "\r" not in text and "<text" not in text
@@ -152,9 +154,9 @@ def test_names_lose_the_family_under_its_heading():
 
 
 def test_figures_of_the_study(runs, differences):
-    figure = plots.calibration(tables.calibration(differences))
+    figure = plots.calibration(statistics.calibration(differences))
     assert legend(figure) == ["Brier score", "ECE"]
-    figure = plots.learner_effects(tables.learner_effects(runs))
+    figure = plots.learner_effects(statistics.learner_effects(runs))
     assert sorted(texts(figure.axes[0])) == ["logreg", "tree"]
     for table, families in (
         tables.rank_table(tables.leaderboard(runs)),
@@ -168,7 +170,7 @@ def test_figures_of_the_study(runs, differences):
 
 def test_class_heat_map_is_symmetric_around_no_difference(runs):
     shown = ["inverse_sqrt", "threshold_0_3"]
-    table = tables.class_differences(runs[runs["dataset"] == "a"], shown)
+    table = statistics.class_differences(runs[runs["dataset"] == "a"], shown)
     figure = plots.per_class(table, {"negative": 90, "positive": 10})
     low, high = figure.axes[0].collections[0].get_clim()
     assert low == -high and high >= np.nanmax(np.abs(table[["recall_0", "recall_1"]]))

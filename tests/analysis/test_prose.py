@@ -5,7 +5,7 @@ import pytest
 from made_up import row
 
 from imbbench import config
-from imbbench.analysis import prose, tables
+from imbbench.analysis import prose, statistics, tables
 from imbbench.errors import StudyError
 
 
@@ -182,7 +182,7 @@ def test_summary_reads_the_committed_tables(tmp_path, monkeypatch):
     text = " ".join(text.split())
     assert "90% of the cores" in text and "5.0 s (median)" in text
     numbers = tables.headline(tables.load_runs(study), tables.load_loops(study))
-    said = prose.study_conclusion(numbers, tables.learner_effects(tables.load_runs(study)))
+    said = prose.study_conclusion(numbers, statistics.learner_effects(tables.load_runs(study)))
     assert f"{numbers['tuned']['mean_difference']:+.3f}" in said
 
 
@@ -202,7 +202,7 @@ def test_the_answer_counts_what_has_no_score():
     loops = pd.DataFrame(
         {name: [1.0] for name in ("cells", "cores", "loop_seconds", "cpu_seconds", "stage_seconds")}
     ).assign(overhead_seconds=1.0)
-    said = prose.study_conclusion(tables.headline(runs, loops), tables.learner_effects(runs))
+    said = prose.study_conclusion(tables.headline(runs, loops), statistics.learner_effects(runs))
     assert said.startswith("12 of 18 cells have a score")
     assert "; 3 do not apply or were left out for their cost, and 3 failed or timed out" in said
 

@@ -1,0 +1,363 @@
+"""What is computed of result tables: strategies against their controls, intervals, ranks."""
+
+import numpy as np
+import pandas as pd
+
+from imbbench.bench.rows import KEY
+
+HIGHER = ["macro_f1", "balanced_accuracy", "average_precision"]
+LOWER = ["log_loss", "brier", "ece"]
+OF_LABELS = {"macro_f1", "balanced_accuracy"}  # depend on the decision rule; the others do not
+COMPARED = [*HIGHER, *LOWER]
+SMALLEST = 0.0005  # smaller differences print as zero
+TAIL = 0.025  # of an interval, on either side
+MAIN = "macro_f1"
+NAMES = ["family", "strategy", "label"]
+PLACE = ["dataset", "learner", "split"]
+CELL = [*PLACE, "family", "strategy"]
+
+
+def both_rules(runs):
+    """Scored rows, where a strategy that is itself a decision rule stands beside either rule.
+
+    Its labels are no different under ``argmax`` and ``tuned``, but what they are compared with
+    is: moving a threshold is to be held against the default threshold and against a tuned one.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`load_runs`.
+
+    Returns
+    -------
+    DataFrame
+        Rows with ``status`` ok and ``rule`` argmax or tuned; the column ``own`` marks the others.
+    """
+    scored = runs[runs["status"] == "ok"]
+    own = scored["rule"] == "own"
+    parts = [scored[~own].assign(own=False)]
+    parts += [scored[own].assign(own=True, rule=rule) for rule in ("argmax", "tuned")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def control_families(runs):
+    """In which family each strategy's control is found: its own, then reference, then any.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        ``family``, ``strategy``, ``control``.
+
+    Returns
+    -------
+    DataFrame
+        One row per strategy that has a control: ``family``, ``strategy``, ``control``,
+        ``control_family`` (NaN where the control is not among the runs).
+    """
+    known = runs[["family", "strategy"]].drop_duplicates()
+    wanted = runs.loc[runs["control"] != "", ["family", "strategy", "control"]].drop_duplicates()
+    pairs = wanted.merge(
+        known.rename(columns={"family": "control_family", "strategy": "control"}),
+        on="control",
+        how="left",
+    )
+    own = pairs["control_family"] == pairs["family"]
+    order = np.select([own, pairs["control_family"] == "reference"], [0, 1], 2)
+    pairs = pairs.assign(order=order).sort_values("order", kind="stable")
+    return pairs.drop_duplicates(["family", "strategy"]).drop(columns="order").sort_index()
+
+
+def paired_differences(runs, metrics=COMPARED):
+    """Each strategy minus its control, on the same data set, learner, split and rule.
+
+    A control that ran on fewer splits is compared on those it has.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`load_runs`.
+    metrics : list of str
+
+    Returns
+    -------
+    DataFrame
+        The columns :data:`imbbench.bench.rows.KEY`, ``label``, ``own`` and the differences under
+        the metrics' names.
+    """
+    rows = both_rules(runs)
+    pairs = rows.merge(control_families(runs), on=["family", "strategy", "control"])
+    key = [*PLACE, "rule"]
+    base = rows[[*key, "family", "strategy", *metrics]].rename(
+        columns={"family": "control_family", "strategy": "control"}
+    )
+    both = pairs.merge(base, on=[*key, "control_family", "control"], suffixes=("", "_of_control"))
+    for name in metrics:
+        both[name] = both[name] - both[f"{name}_of_control"]
+    return both[[*KEY, "label", "own", *metrics]]
+
+
+def against_plain(runs):
+    """``runs`` with ``plain`` as the control of every strategy."""
+    return runs.assign(control=np.where(runs["strategy"] == "plain", "", "plain"))
+
+
+def t_interval(values):
+    """Mean of a sample and its 95 % Student t interval.
+
+    Parameters
+    ----------
+    values : array-like, (n,)
+
+    Returns
+    -------
+    mean, low, high : float
+        ``low`` and ``high`` are NaN below three values: an interval from two says nothing.
+    """
+    from scipy.special import stdtrit
+
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return np.nan, np.nan, np.nan
+    mean = values.mean()
+    if len(values) < 3:
+        return mean, np.nan, np.nan
+    half = stdtrit(len(values) - 1, 1 - TAIL) * values.std(ddof=1) / np.sqrt(len(values))
+    return mean, mean - half, mean + half
+
+
+def effects(differences, metric, by=NAMES):
+    """Mean difference to the control per strategy and rule, with an interval over data sets.
+
+    Splits of a data set share rows, and learners share data sets, so neither counts as an
+    independent trial: differences are averaged over splits, then over learners, and the data
+    sets' means are the sample of :func:`t_interval`. Intervals are not corrected for their
+    number.
+
+    Parameters
+    ----------
+    differences : DataFrame
+        Of :func:`paired_differences`.
+    metric : str
+    by : list of str
+        Columns that name a group.
+
+    Returns
+    -------
+    DataFrame
+        ``by``, ``rule``, ``datasets`` (count), ``mean``, ``low``, ``high``, ``wins`` (share of
+        pairs of data set and learner where the mean difference is an improvement).
+    """
+    group = [*by, "rule"]
+    learners = differences.groupby([*group, "dataset", "learner"], sort=False)[metric].mean()
+    sets = learners.groupby([*group, "dataset"], sort=False).mean()
+    better = learners < 0 if metric in LOWER else learners > 0
+    table = sets.groupby(group, sort=False).agg(["size"]).rename(columns={"size": "datasets"})
+    intervals = [t_interval(v) for _, v in sets.groupby(group, sort=False)]
+    table[["mean", "low", "high"]] = np.reshape(intervals, (-1, 3))
+    table["wins"] = better.groupby(group, sort=False).mean()
+    return table.reset_index()
+
+
+def learner_effects(runs):
+    """Mean difference of the strategies to their controls per learner, weakest learner first.
+
+    Of strategies that were scored with every learner of a data set, so that all learners are
+    compared on the same strategies.
+
+    Returns
+    -------
+    DataFrame
+        Of :func:`effects` with ``modality`` and ``learner`` in place of the strategy's name, in
+        the order of :func:`learner_strength`.
+    """
+    found = paired_differences(runs, [MAIN])
+    found = found[found["family"] != "reference"]
+    used = found.groupby(["dataset", "label"])["learner"].transform("nunique")
+    there = found.groupby("dataset")["learner"].transform("nunique")
+    found = effects(found[used == there], MAIN, by=["modality", "learner"])
+    order = {pair: place for place, pair in enumerate(learner_strength(runs).index)}
+    pairs = zip(found["modality"], found["learner"], strict=True)
+    found["order"] = [order[pair] for pair in pairs]
+    return found.sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+
+
+def learner_strength(runs):
+    """Learners of each modality from weak to strong, by what ``plain`` reaches.
+
+    Returns
+    -------
+    Series
+        By modality and learner: mean over data sets of its average precision minus the mean of
+        the learners on that data set.
+    """
+    plain = runs[(runs["strategy"] == "plain") & (runs["status"] == "ok")]
+    means = plain.groupby(["modality", "dataset", "learner"])["average_precision"].mean()
+    gaps = means - means.groupby("dataset").transform("mean")
+    strength = gaps.groupby(["modality", "learner"]).mean()
+    return strength.sort_values().sort_index(level="modality", sort_remaining=False)
+
+
+def calibration(differences):
+    """Effects on the errors of the probabilities."""
+    differences = differences[differences["rule"] == "argmax"]
+    parts = [effects(differences, m).assign(metric=m) for m in ("brier", "ece")]
+    return pd.concat(parts, ignore_index=True)
+
+
+def class_differences(runs, shown, rule="argmax"):
+    """Recall and precision of every class, minus those of ``plain``.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    shown : list of str
+        Labels, in the wanted order.
+    rule : str
+
+    Returns
+    -------
+    DataFrame
+        Mean over splits, then learners. Rows: strategies (``label``); columns: ``recall_0``, …,
+        ``precision_0``, …, class 0 the largest.
+    """
+    columns = runs.columns[runs.notna().any()]
+    names = [c for kind in ("recall_", "precision_") for c in columns if c.startswith(kind)]
+    found = paired_differences(against_plain(runs), names)
+    found = found[(found["rule"] == rule) & found["label"].isin(shown)]
+    means = found.groupby(["label", "learner"], sort=False)[names].mean().groupby(level=0).mean()
+    return means.reindex([name for name in shown if name in means.index])
+
+
+def best_of_rules(means):
+    """Best strategies of every learner and rule, in the order of ``means``.
+
+    Parameters
+    ----------
+    means : Series
+        By learner, rule and label.
+
+    Returns
+    -------
+    dict
+        Learner to rule to (best mean, labels that reach it to four digits).
+    """
+    found = {}
+    for (learner, rule), part in means.round(4).groupby(["learner", "rule"], sort=False):
+        first = part.index.get_level_values("label")[part == part.max()]
+        found.setdefault(learner, {})[rule] = part.max(), list(first)
+    return found
+
+
+def widths(means):
+    """Best minus worst strategy at either rule, the mean over learners; see best_of_rules."""
+    both = means.unstack("rule").reindex(columns=["argmax", "tuned"]).dropna()
+    groups = both.groupby("learner")
+    return (groups.max() - groups.min())[groups.size() > 1].mean()
+
+
+def best_tuned(runs, differences, count):
+    """The strategies of each learner with the largest macro-F1 at the tuned rule.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    differences : DataFrame
+        Of :func:`paired_differences`; what is not there has no control and is left out.
+    count : int
+        Strategies per learner.
+
+    Returns
+    -------
+    Series
+        The control, by learner and label.
+    """
+    rows = both_rules(runs)
+    order = rows[(rows["rule"] == "tuned") & (rows["family"] != "reference")]
+    order = order.groupby(["learner", "label"])[MAIN].mean().rename("order")
+    controls = differences.groupby(["learner", "label"])["control"].first()
+    order = order[order.index.isin(controls.index)].reset_index()
+    order = order.sort_values(["learner", "order"], ascending=[True, False], kind="stable")
+    kept = order.groupby("learner").head(count).set_index(["learner", "label"]).index
+    return controls.reindex(kept)
+
+
+def on_one_dataset(runs):
+    """What strategies do on one data set, against their controls and at either rule.
+
+    Returns
+    -------
+    dict or None
+        ``learner`` (the best one untreated), ``plain`` (its macro-F1 by rule), ``tuning`` (of
+        plain, mean over learners), by rule ``pairs`` (of learner and strategy), ``clear`` (those
+        that beat their control by more than a standard deviation over splits), ``best`` and
+        ``largest`` (mean over learners), and of the Brier score ``strategies``, ``worse``,
+        ``worst``, ``brier``. None where there is nothing to compare.
+    """
+    rows, found = both_rules(runs), paired_differences(runs)
+    found = found[found["family"] != "reference"]
+    plain = rows[rows["strategy"] == "plain"]
+    if plain.empty or found.empty:
+        return None
+    scores = plain.groupby(["rule", "learner"])[MAIN].mean()
+    learner = scores["argmax"].idxmax()
+    groups = found.groupby(["rule", "learner", "label"], sort=False)[MAIN]
+    mean, sd = groups.mean(), groups.std().fillna(np.inf)
+    over = mean.groupby(["rule", "label"], sort=False).mean()
+    brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean()
+    rules = ("argmax", "tuned")
+    return {
+        "learner": learner,
+        "plain": {r: scores[r][learner] for r in rules},
+        "tuning": (scores["tuned"] - scores["argmax"]).mean(),
+        "pairs": {r: len(mean[r]) for r in rules},
+        "clear": {r: (mean > sd)[r].sum() for r in rules},
+        "best": {r: over[r].idxmax() for r in rules},
+        "largest": {r: over[r].max() for r in rules},
+        "strategies": len(brier),
+        "worse": (brier > SMALLEST).sum(),
+        "worst": brier.idxmax(),
+        "brier": brier.max(),
+    }
+
+
+def _descended(runs):
+    """Names of ``plain``, the strategies compared with it, those compared with these, and so on."""
+    pairs = runs[["strategy", "control"]].drop_duplicates()
+    found, size = {"plain"}, 0
+    while len(found) > size:
+        size = len(found)
+        found |= set(pairs.loc[pairs["control"].isin(found), "strategy"])
+    return found
+
+
+def relative_ranks(runs, metrics=COMPARED):
+    """Rank of each strategy among those scored on the same data set, learner, split and rule.
+
+    Strategies whose control, or its control and so on, is not ``plain`` have no rank: they saw
+    fewer labels, and are compared with their control only.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`load_runs`.
+    metrics : list of str
+
+    Returns
+    -------
+    DataFrame
+        One row per ranked row of :func:`both_rules`; ranks run from 0 (best) to 100 (worst), ties
+        share their mean, and where one strategy is alone the rank is NaN.
+    """
+    rows = both_rules(runs)
+    rows = rows[rows["strategy"].isin(_descended(runs))]
+    ranks = rows[[*PLACE, "rule", *NAMES]].copy()
+    place = [rows[name] for name in (*PLACE, "rule")]
+    for name in metrics:
+        groups = rows[name].groupby(place, sort=False)
+        rank = groups.rank(ascending=name in LOWER)
+        others = groups.transform("count") - 1
+        ranks[name] = 100 * (rank - 1) / others.where(others > 0)
+    return ranks

@@ -1,0 +1,723 @@
+"""The answer of a study small enough to be worked out by hand, number by number.
+
+Three data sets, two learners, two splits. `plain` reaches this macro-F1 at argmax, minus 0.02 on
+split 0 and plus 0.02 on split 1, and `tuned` as much more as stands in the last column:
+
+             logreg  tree  tuned
+    alpha      0.50  0.40  +0.04
+    beta       0.60  0.50  +0.05
+    gamma      0.70  0.60  +0.06
+
+The others lie as far from it as STRATEGIES says, everywhere the same, except that
+- `swings` lies from its control `forest` as far as SWINGS says, and failed once, timed out once;
+- `cut` is a decision rule: the labels of `plain` when tuned, its probabilities; so it ties there;
+- `harmful` does not apply to gamma with tree, and `rare` not to gamma.
+"""
+
+import json
+
+import made_up
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from imbbench import config
+from imbbench.analysis import plots, prose, statistics, tables
+from imbbench.bench.metrics import RECALLS
+from imbbench.bench.rows import Outcome, save
+from imbbench.cli import ANSWER, ANSWER_END, main
+
+PLAIN = {
+    "alpha": {"logreg": 0.50, "tree": 0.40, "tuned": 0.04},
+    "beta": {"logreg": 0.60, "tree": 0.50, "tuned": 0.05},
+    "gamma": {"logreg": 0.70, "tree": 0.60, "tuned": 0.06},
+}
+# family, control; minus plain: macro-F1 at argmax and tuned, balanced accuracy at argmax and tuned,
+# average precision, log loss, Brier score, ECE
+STRATEGIES = {
+    "plain": ("reference", "", 0, 0, 0, 0, 0, 0, 0, 0),
+    "forest": ("reference", "plain", 0.2, 0.2, 0.2, 0.2, 0.1, -0.05, -0.02, -0.01),
+    "steady": ("weighting", "plain", 0.1, 0.02, 0.15, 0.01, 0.03, 0.04, 0.01, -0.02),
+    "harmful": ("loss", "plain", -0.06, -0.08, -0.01, -0.03, -0.04, 0.2, 0.05, 0.06),
+    "rare": ("loss", "plain", 0.3, 0.3, 0.3, 0.3, 0.2, -0.1, -0.04, -0.03),
+    "swings": ("ensemble", "forest", 0.2, 0.18, 0.2, 0.2, 0.08, -0.05, -0.02, -0.01),
+    "cut": ("posthoc", "plain", 0, 0, 0, 0, 0, 0, 0, 0),
+}
+# swings minus forest: macro-F1 at argmax of logreg and tree on either split, and the Brier score
+SWINGS = {
+    "alpha": {"logreg": [0.02, 0.04], "tree": [-0.05, "failed"], "brier": -0.02},
+    "beta": {"logreg": [0.08, "timed out"], "tree": [0.04, 0.04], "brier": 0.01},
+    "gamma": {"logreg": [0.03, 0.05], "tree": [-0.02, 0.10], "brier": 0.04},
+}
+# recall and precision of the larger and the smaller class at argmax, minus those of plain
+PER_CLASS = {
+    "forest": (0.02, 0.02, 0.02, 0.02),
+    "steady": (-0.1, 0.2, 0.05, -0.3),
+    "rare": (0.04, 0, 0, 0.08),
+}
+LEARNERS = ["logreg", "tree"]
+FAMILIES = list(dict.fromkeys(entry[0] for entry in STRATEGIES.values()))
+
+
+def why_not(dataset, learner, strategy, split):
+    """Status of a cell that has no score."""
+    if strategy == "swings" and isinstance(SWINGS[dataset][learner][split], str):
+        return SWINGS[dataset][learner][split]
+    left_out = (strategy == "harmful" and learner == "tree") or strategy == "rare"
+    return "not applicable" if dataset == "gamma" and left_out else None
+
+
+def cell(dataset, learner, strategy, split):
+    """Rows of one cell."""
+    family, control, f1, f1_tuned, accuracy, accuracy_tuned, ap, loss, brier, ece = STRATEGIES[
+        strategy
+    ]
+    place = (dataset, learner, family, strategy, split)
+    status = why_not(*place[:2], strategy, split)
+    if status:
+        return [made_up.row(*place, "", control, status=status, reason=f"a reason: {status}")]
+    if strategy == "swings":
+        f1 += SWINGS[dataset][learner][split]
+        brier += SWINGS[dataset]["brier"]
+    if strategy == "rare" and learner == "tree":
+        f1_tuned = 0.2
+    start = PLAIN[dataset][learner] + (0.02 if split else -0.02)
+    tuned = start + PLAIN[dataset]["tuned"]
+    shared = {"average_precision": (0.3 if learner == "logreg" else 0.2) + ap}
+    shared |= {"log_loss": 0.5 + loss, "brier": 0.2 + brier, "ece": 0.1 + ece}
+    recalls = PER_CLASS.get(strategy, (0, 0, 0, 0))
+    found = {
+        "argmax": {"macro_f1": start + f1, "balanced_accuracy": start + 0.1 + accuracy},
+        "tuned": {"macro_f1": tuned + f1_tuned, "balanced_accuracy": tuned + 0.1 + accuracy_tuned},
+    }
+    kinds = ("recall_0", "recall_1", "precision_0", "precision_1")
+    found["argmax"] |= {kind: 0.5 + more for kind, more in zip(kinds, recalls, strict=True)}
+    if strategy == "cut":
+        found = {"own": found["tuned"]}
+    rows = [made_up.row(*place, rule, control, **shared, **found[rule]) for rule in found]
+    return [{k: round(v, 6) if isinstance(v, float) else v for k, v in r.items()} for r in rows]
+
+
+def write(root):
+    """params.yaml and every table below ``root``."""
+    entries = {family: {} for family in FAMILIES}
+    for name, (family, control, *_) in STRATEGIES.items():
+        entries[family][name] = {"control": control} if control else {}
+    entries["posthoc"]["cut"]["threshold"] = 0.3
+    made_up.write_params(root, list(PLAIN))
+    params = json.loads((root / "params.yaml").read_text())
+    params |= {"families": FAMILIES, "strategies": entries}
+    (root / "params.yaml").write_text(json.dumps(params))
+    for dataset in PLAIN:
+        for family, names in entries.items():
+            cells = [(m, s, i) for m in LEARNERS for s in names for i in (0, 1)]
+            rows = [row for m, s, i in cells for row in cell(dataset, m, s, i)]
+            table = pd.DataFrame(rows).drop(columns="label")
+            seconds = {"plain": 2.0, "forest": 3.0, "steady": 1.0, "rare": 20.0}
+            times = table.drop_duplicates(["learner", "strategy", "split"])
+            times = times[["dataset", "learner", "family", "strategy", "split", "status"]]
+            times = times.assign(fit_seconds=times["strategy"].map(seconds).fillna(4.0))
+            curves = table.loc[table["status"] == "ok", ["learner", "strategy"]].drop_duplicates()
+            steep = curves["strategy"].map({"plain": 0.5, "steady": 0.4}).fillna(0.2)
+            for r in RECALLS:  # straight lines from 1 down to half, .6 and .8
+                curves[f"precision_at_{r:.2f}"] = 1 - steep * r
+            loop = {"cells": len(times), "cores": 2, "loop_seconds": 10.0, "cpu_seconds": 18.0}
+            stage = {"stage_seconds": 16.0, "encode_seconds": 1.0}
+            if (dataset, family) == ("beta", "ensemble"):
+                loop |= {"loop_seconds": 40.0, "cpu_seconds": 60.0}
+                stage = {"stage_seconds": 50.0, "encode_seconds": 2.0}
+            save(Outcome(table, times, curves, loop | stage), "results", dataset, family)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("answer")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMBBENCH_ROOT", str(folder))
+        write(folder)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def runs(root):
+    return tables.load_runs(config.load())
+
+
+@pytest.fixture(scope="module")
+def saved(root, runs):
+    """Folder of what the study's notebook saves."""
+    tables.save_study(runs, tables.load_loops(config.load()), "results")
+    return root / "results"
+
+
+@pytest.fixture(scope="module")
+def board(runs):
+    return tables.leaderboard(runs)
+
+
+@pytest.fixture(scope="module")
+def treated(runs):
+    found = statistics.paired_differences(runs)
+    return found[found["family"] != "reference"]
+
+
+@pytest.fixture(scope="module")
+def answer(saved, runs):
+    numbers = json.loads((saved / "study.json").read_text())
+    return prose.study_conclusion(numbers, statistics.learner_effects(runs))
+
+
+def columns(saved, names):
+    """Columns of the committed leaderboard, a line per strategy, - where nothing stands."""
+    board = pd.read_csv(saved / "tables/leaderboard.csv", dtype=str, keep_default_na=False)
+    table = board[["label", *names.split()]].replace("", "-")
+    return [" ".join(row) for row in table.itertuples(index=False)]
+
+
+def test_leaderboard_counts(saved):
+    """Of 12 cells of a strategy 2 or 4 have no score; best mean rank first."""
+    assert columns(saved, "family control datasets cells unscored") == [
+        "rare loss plain 2 8 4",
+        "forest reference plain 3 12 0",
+        "swings ensemble forest 3 10 2",
+        "steady weighting plain 3 12 0",
+        "cut posthoc plain 3 12 0",
+        "plain reference - 3 12 0",
+        "harmful loss plain 3 10 2",
+    ]
+
+
+def test_leaderboard_ranks(saved):
+    """Of steady: fourth of seven (50), without swings or rare third of six (40), without harmful
+    third of five (50). By data set and learner 50, (50+40)/2, (50+40)/2, 50, 40, 50: mean 46.6667.
+    rare ties with forest when tuned with tree on alpha and beta: 0, 100/12 (100/10 without swings),
+    so that its four means are 0, (8.3333+10)/2, 0, 8.3333: mean 4.375. Its rank is 4.375 / 5.
+    """
+    names = "macro_f1_argmax macro_f1_tuned balanced_accuracy_argmax balanced_accuracy_tuned"
+    names += " average_precision"
+    assert columns(saved, "rank " + " ".join(f"rank_{name}" for name in names.split())) == [
+        "rare 0.875 0.0 4.375 0.0 0.0 0.0",
+        "forest 16.7222 24.0278 8.75 19.5833 19.5833 11.6667",
+        "swings 23.25 15.9722 29.7222 20.4167 20.4167 29.7222",
+        "steady 46.6667 46.6667 46.6667 46.6667 46.6667 46.6667",
+        "cut 71.5833 65.8333 75.4167 65.8333 75.4167 75.4167",
+        "plain 79.25 85.0 75.4167 85.0 75.4167 75.4167",
+        "harmful 100.0 100.0 100.0 100.0 100.0 100.0",
+    ]
+    assert columns(saved, "rank_log_loss rank_brier rank_ece") == [
+        "rare 0.0 3.125 0.0",
+        "forest 19.5833 15.8333 38.75",
+        "swings 20.4167 43.8889 39.0278",
+        "steady 85.0 77.5 11.6667",
+        "cut 56.25 48.75 75.4167",
+        "plain 56.25 48.75 75.4167",
+        "harmful 100.0 100.0 100.0",
+    ]
+
+
+def test_leaderboard_differences_in_macro_f1(saved):
+    """Of swings at argmax: (0.03 - 0.05) / 2 = -0.01 on alpha, (0.08 + 0.04) / 2 = 0.06 on beta,
+    (0.04 + 0.04) / 2 = 0.04 on gamma; mean 0.03, standard deviation 0.036056, so the interval is
+    0.03 -+ 4.302653 * 0.036056 / sqrt(3) = 0.03 -+ 0.089567. Five of six pairs are above zero.
+    Of cut: 0.04, 0.05 and 0.06; 0.05 -+ 4.302653 * 0.01 / sqrt(3) = 0.05 -+ 0.024841.
+    """
+    for rule, lines in {
+        "argmax": [
+            "rare 0.3 - - 1.0",
+            "forest 0.2 0.2 0.2 1.0",
+            "swings 0.03 -0.0596 0.1196 0.8333",
+            "steady 0.1 0.1 0.1 1.0",
+            "cut 0.05 0.0252 0.0748 1.0",
+            "plain - - - -",
+            "harmful -0.06 -0.06 -0.06 0.0",
+        ],
+        "tuned": [
+            "rare 0.25 - - 1.0",
+            "forest 0.2 0.2 0.2 1.0",
+            "swings -0.02 -0.02 -0.02 0.0",
+            "steady 0.02 0.02 0.02 1.0",
+            "cut 0.0 0.0 0.0 0.0",
+            "plain - - - -",
+            "harmful -0.08 -0.08 -0.08 0.0",
+        ],
+    }.items():
+        name = f"macro_f1_{rule}"
+        assert columns(saved, f"{name} {name}_low {name}_high {name}_wins") == lines
+
+
+def test_leaderboard_differences_in_the_other_metrics(saved):
+    """The Brier score of swings: -0.02, 0.01 and 0.04; 0.01 -+ 4.302653 * 0.03 / sqrt(3)."""
+    assert columns(saved, "balanced_accuracy_argmax balanced_accuracy_tuned average_precision") == [
+        "rare 0.3 0.3 0.2",
+        "forest 0.2 0.2 0.1",
+        "swings 0.0 0.0 -0.02",
+        "steady 0.15 0.01 0.03",
+        "cut 0.05 0.0 0.0",
+        "plain - - -",
+        "harmful -0.01 -0.03 -0.04",
+    ]
+    assert columns(saved, "log_loss log_loss_wins brier_low brier brier_high brier_wins ece") == [
+        "rare -0.1 1.0 - -0.04 - 1.0 -0.03",
+        "forest -0.05 1.0 -0.02 -0.02 -0.02 1.0 -0.01",
+        "swings 0.0 0.0 -0.0645 0.01 0.0845 0.3333 0.0",
+        "steady 0.04 0.0 0.01 0.01 0.01 0.0 -0.02",
+        "cut 0.0 0.0 0.0 0.0 0.0 0.0 0.0",
+        "plain - - - - - - -",
+        "harmful 0.2 0.0 0.05 0.05 0.05 0.0 0.06",
+    ]
+
+
+def test_headline_numbers(saved):
+    """Of steady, harmful, swings and cut; rare was scored on two data sets only. The mean of 0.1,
+    -0.06, 0.03 and 0.05 is 0.03; that of 0.02, -0.08, -0.02 and 0 is -0.02. Processor seconds:
+    14 * 18 + 60 = 312, in the loops 14 * 10 + 40 = 180 on two cores, in the stages 274.
+    """
+    assert json.loads((saved / "study.json").read_text()) == {
+        "datasets": 3,
+        "learners": 2,
+        "strategies": 5,
+        "strategies_on_three_data_sets": 4,
+        "cells": 84,
+        "cells_by_status": {"ok": 76, "not applicable": 6, "failed": 1, "timed out": 1},
+        "plain_tuned_minus_argmax": {"mean": 0.05, "low": 0.0252, "high": 0.0748},
+        "best_rank": "swings",
+        "argmax": {
+            "strategies": 4,
+            "improve": 3,
+            "improve_clearly": 2,
+            "harm_clearly": 1,
+            "mean_difference": 0.03,
+            "best": "steady",
+            "best_difference": 0.1,
+        },
+        "tuned": {
+            "strategies": 4,
+            "improve": 1,
+            "improve_clearly": 1,
+            "harm_clearly": 2,
+            "mean_difference": -0.02,
+            "best": "steady",
+            "best_difference": 0.02,
+        },
+        "calibration": {
+            "worse": 3,
+            "worse_clearly": 2,
+            "worst": "harmful",
+            "worst_brier_difference": 0.05,
+        },
+        "running": {
+            "run_stages": 15,
+            "utilisation": 0.8667,
+            "cores": 2,
+            "cpu_minutes": 5.2,
+            "loop_minutes": 3.0,
+            "stage_minutes": 4.5667,
+            "overhead_seconds_median": 5.0,
+            "overhead_seconds_max": 8.0,
+        },
+    }
+
+
+ANSWERED = """\
+76 of 84 cells have a score, on 3 data sets with 2 learners; 6 do not apply or were left out for \
+their cost, and 2 failed or timed out, each with its reason. Of 5 strategies 4 were scored on \
+three or more data sets; the sentences are about those.
+
+- **At the default decision**, macro-F1 is improved over the control by 2 of 4 strategies with an \
+interval above zero and harmed by 1; the mean difference is +0.030, the largest +0.100 (`steady`).
+- **When the control may tune its decision too**, macro-F1 is improved by 1 of 4 and harmed by 2; \
+the mean difference is -0.020, the largest +0.020 (`steady`).
+- **Tuning the decision of the untreated learner** alone changes macro-F1 by +0.050 \
+[+0.025, +0.075].
+- **Calibration:** 3 of 4 strategies raise the Brier score, 2 of them with an interval above zero; \
+most of all `harmful` (+0.050).
+- **Weak and strong learners (tabular):** on average strategies change the weakest, `tree`, by \
++0.077 at argmax and +0.018 at the tuned rule; the strongest, `logreg`, by +0.081 at argmax and \
++0.032 at the tuned rule.
+- The intervals are not corrected for their number: about 0 of these 8 would lie above zero by \
+chance alone.
+- Fitting and predicting took 5 minutes of processor time; the 15 run stages, with whatever ran \
+beside them on the 2 cores, add up to 5 minutes."""
+
+
+def test_the_answer_and_the_readme(root, answer):
+    assert answer == ANSWERED
+    (root / "results/tables/answer.md").write_text(answer + "\n", encoding="utf-8")
+    readme = root / "README.md"
+    readme.write_text(f"# Before\n\n{ANSWER}\nan old answer\n{ANSWER_END}\n\nAfter\n")
+    assert main(["readme"]) == 0
+    assert readme.read_text(encoding="utf-8") == (
+        f"# Before\n\n<!-- answer: written by `make report` -->\n{ANSWERED}\n"
+        "<!-- /answer -->\n\nAfter\n"
+    )
+
+
+def test_how_many_intervals_lie_above_zero_by_chance(saved, runs):
+    """One in forty: 224 / 40 = 5.6."""
+    numbers = json.loads((saved / "study.json").read_text())
+    for rule in ("argmax", "tuned"):
+        numbers[rule]["strategies"] = 112
+    text = prose.study_conclusion(numbers, statistics.learner_effects(runs))
+    assert ": about 6 of these 224 would lie above zero by chance alone." in text
+
+
+def test_a_learners_effect_is_over_strategies_that_all_learners_share(runs):
+    """Without harmful on gamma. Of tree at argmax, over splits and strategies (steady, harmful,
+    rare, swings, cut): on alpha (.2 - .12 + .6 - .05 + .08) / 9, on beta (.2 - .12 + .6 + .08 + .1)
+    / 10, on gamma (.2 + .08 + .12) / 6: mean .077185.
+    """
+    found = statistics.learner_effects(runs)
+    assert found["learner"].tolist() == ["tree", "tree", "logreg", "logreg"]
+    assert found["rule"].tolist() == ["argmax", "tuned"] * 2
+    assert found["datasets"].tolist() == [3] * 4
+    assert found["mean"].round(6).tolist() == [0.077185, 0.01763, 0.081407, 0.031704]
+    assert found["low"].round(6).tolist() == [0.052894, -0.02078, 0.045503, -0.037071]
+
+
+def test_the_leaderboard_for_reading(board):
+    assert prose.markdown(prose.top(board)).splitlines()[2:] == [
+        "| `swings` | 3 | 23 | +0.030±0.090 | -0.020±0.000 | +0.000±0.000 | -0.020±0.000 "
+        "| +0.010±0.075 |",
+        "| `steady` | 3 | 47 | **+0.100±0.000** | **+0.020±0.000** | **+0.150±0.000** "
+        "| **+0.030±0.000** | +0.010±0.000 |",
+        "| `cut` | 3 | 72 | **+0.050±0.025** | +0.000±0.000 | **+0.050±0.025** | +0.000±0.000 "
+        "| +0.000±0.000 |",
+        "| `harmful` | 3 | 100 | -0.060±0.000 | -0.080±0.000 | -0.010±0.000 | -0.040±0.000 "
+        "| +0.050±0.000 |",
+    ]
+
+
+def test_the_summary(saved):
+    assert prose.summary().splitlines()[:14] == [
+        "3 data sets, 2 learners, 5 strategies, 84 cells (76 ok, 6 not applicable, 1 failed, "
+        "1 timed out)",
+        "",
+        "strategy  data sets  mean rank  macro-F1 to control: argmax  tuned rule",
+        "swings           3         23                        0.030      -0.020",
+        "steady           3         47                        0.100       0.020",
+        "cut              3         72                        0.050       0.000",
+        "harmful          3        100                       -0.060      -0.080",
+        "(mean rank from 0, always best, to 100; macro-F1 as difference to the control)",
+        "",
+        "At argmax 2 of 4 strategies clearly raise macro-F1 (mean +0.030), once both sides tune "
+        "their",
+        "decision 1 (mean -0.020). Tuning the decision of the untreated learner alone: +0.050.",
+        "",
+        "15 run stages, 3.0 min in their cell loops, 87% of the cores used there; overhead per "
+        "stage 5.0",
+        "s (median), 8.0 s (largest).",
+    ]
+
+
+def test_cells_without_a_score_and_the_cost_of_running(root, runs):
+    assert prose.markdown(prose.unscored(runs)).splitlines()[2:] == [
+        "| failed | a reason: failed | swings | tree | alpha | 1 |",
+        "| not applicable | a reason: not applicable | rare, harmful | logreg, tree | gamma | 6 |",
+        "| timed out | a reason: timed out | swings | logreg | beta | 1 |",
+    ]
+    loops = tables.load_loops(config.load())
+    assert prose.markdown(prose.running(loops)).splitlines()[5:] == [
+        "| ensemble | 3 | 12 | 1 | 80 | 6 |",
+        "| posthoc | 3 | 12 | 0.5 | 90 | 5 |",
+        "| **all** | 15 | 84 | 3 | 87 | 5.2 |",
+    ]
+
+
+def test_sentences_on_a_data_set(runs):
+    """On alpha ten pairs: steady, cut and rare clearly better with both learners, swings with one
+    (0.03, standard deviation 0.0141; the other has a single split). On gamma swings with tree is
+    no clear one (0.04, standard deviation 0.0849), on beta with logreg (0.08 on a single split).
+    """
+    assert prose.dataset_conclusion(runs[runs["dataset"] == "alpha"]) == (
+        "- Without any strategy the best learner is `logreg`: macro-F1 0.500 at argmax, 0.540 at "
+        "the tuned rule. Tuning the rule alone changes `plain` by +0.040 on average over learners."
+        "\n- Of 10 pairs of learner and strategy, 7 beat their control in macro-F1 by more than "
+        "one standard deviation over splits at argmax, 4 of 10 when both may tune the rule."
+        "\n- Largest mean difference over learners: `rare` (+0.300) at argmax and `rare` (+0.250) "
+        "at tuned."
+        "\n- 2 of 5 strategies make the probabilities worse (Brier score), most of all `harmful` "
+        "(+0.050)."
+    )
+    assert prose.dataset_conclusion(runs[runs["dataset"] == "gamma"]) == (
+        "- Without any strategy the best learner is `logreg`: macro-F1 0.700 at argmax, 0.760 at "
+        "the tuned rule. Tuning the rule alone changes `plain` by +0.060 on average over learners."
+        "\n- Of 7 pairs of learner and strategy, 5 beat their control in macro-F1 by more than "
+        "one standard deviation over splits at argmax, 2 of 7 when both may tune the rule."
+        "\n- Largest mean difference over learners: `steady` (+0.100) at argmax and `steady` "
+        "(+0.020) at tuned."
+        "\n- 3 of 4 strategies make the probabilities worse (Brier score), most of all `harmful` "
+        "(+0.050)."
+    )
+
+    second = prose.dataset_conclusion(runs[runs["dataset"] == "beta"]).splitlines()[1]
+    assert second.startswith("- Of 10 pairs of learner and strategy, 7 beat their control")
+
+
+def test_sentences_on_a_family(runs):
+    """Widths on alpha: 0.80 - 0.44 and 0.70 - 0.34 at argmax, 0.84 - 0.46 and 0.64 - 0.36 tuned."""
+    loss = runs[runs["family"] == "loss"]
+    assert prose.family_conclusion(loss[loss["dataset"] == "alpha"]) == (
+        "- `logreg`: best macro-F1 0.800 at its argmax rule (`rare`), 0.840 at its tuned rule "
+        "(`rare`).\n"
+        "- `tree`: best macro-F1 0.700 at its argmax rule (`rare`), 0.640 at its tuned rule "
+        "(`rare`).\n\n"
+        "Between the best and the worst strategy lie 0.360 at argmax and 0.330 at the tuned rule, "
+        "on average over learners: tuning the decision narrows the gap."
+    )
+    assert prose.family_conclusion(loss[loss["dataset"] == "gamma"]) == (
+        "- `logreg`: best macro-F1 0.640 at its argmax rule (`harmful`), 0.680 at its tuned rule "
+        "(`harmful`).\n\nOf 8 cells 6 have no score: 6 not applicable."
+    )
+
+
+def test_those_that_share_the_best_are_named_up_to_three():
+    rows = [made_up.row("d", "tree", "loss", name, macro_f1=0.7) for name in "vwxyz"]
+    rows += [made_up.row("d", "tree", "loss", "last", macro_f1=0.6999)]
+    assert prose.family_conclusion(pd.DataFrame(rows)) == (
+        "- `tree`: best macro-F1 0.700 at its argmax rule (`v`, `w`, `x` and 2 others)."
+    )
+
+
+def test_the_best_of_each_learner_is_bold_and_ties_with_it(runs):
+    """Two splits 0.04 apart have a standard deviation of 0.0283; of swings they lie 0.06 apart."""
+    found = prose.score_table(runs[runs["dataset"] == "alpha"], ["macro_f1", "brier"])
+    assert list(found.columns[2:]) == [
+        *(f"macro-F1, {rule}" for rule in ("argmax", "tuned", "own")),
+        "Brier score ↓",
+    ]
+    assert prose.markdown(found).splitlines()[2:] == [
+        "| logreg | `plain` | 0.500±0.028 | 0.540±0.028 |  | 0.200±0.000 |",
+        "| logreg | `forest` | 0.700±0.028 | 0.740±0.028 |  | 0.180±0.000 |",
+        "| tree | `plain` | 0.400±0.028 | 0.440±0.028 |  | 0.200±0.000 |",
+        "| tree | `forest` | 0.600±0.028 | **0.640±0.028** |  | 0.180±0.000 |",
+        "| logreg | `steady` | 0.600±0.028 | 0.560±0.028 |  | 0.210±0.000 |",
+        "| tree | `steady` | 0.500±0.028 | 0.460±0.028 |  | 0.210±0.000 |",
+        "| logreg | `harmful` | 0.440±0.028 | 0.460±0.028 |  | 0.250±0.000 |",
+        "| logreg | `rare` | **0.800±0.028** | **0.840±0.028** |  | **0.160±0.000** |",
+        "| tree | `harmful` | 0.340±0.028 | 0.360±0.028 |  | 0.250±0.000 |",
+        "| tree | `rare` | **0.700±0.028** | **0.640±0.028** |  | **0.160±0.000** |",
+        "| logreg | `swings` | 0.730±0.042 | 0.720±0.028 |  | **0.160±0.000** |",
+        "| tree | `swings` | 0.530 | 0.600 |  | **0.160** |",
+        "| logreg | `cut` |  |  | 0.540±0.028 | 0.200±0.000 |",
+        "| tree | `cut` |  |  | 0.440±0.028 | 0.200±0.000 |",
+    ]
+
+
+def test_the_best_improvement_of_each_learner_is_bold(runs):
+    """The three with the best macro-F1 when tuned; what a control has is no improvement."""
+    alpha, gamma = (runs[runs["dataset"] == name] for name in ("alpha", "gamma"))
+    assert prose.markdown(prose.difference_table(alpha, 3, ["macro_f1", "brier"])).splitlines() == [
+        "| learner | strategy | minus | macro-F1, argmax | macro-F1, tuned | Brier score ↓ |",
+        "| :--- | :--- | :--- | :--- | :--- | :--- |",
+        "| logreg | `plain` itself |  | 0.500 | 0.540 | 0.200 |",
+        "| logreg | `rare` | `plain` | **+0.300±0.000** | **+0.300±0.000** | **-0.040±0.000** |",
+        "| logreg | `swings` | `forest` | +0.030±0.014 | -0.020±0.000 | -0.020±0.000 |",
+        "| logreg | `steady` | `plain` | +0.100±0.000 | +0.020±0.000 | +0.010±0.000 |",
+        "| tree | `plain` itself |  | 0.400 | 0.440 | 0.200 |",
+        "| tree | `rare` | `plain` | **+0.300±0.000** | **+0.200±0.000** | **-0.040±0.000** |",
+        "| tree | `swings` | `forest` | -0.050 | -0.020 | -0.020 |",
+        "| tree | `steady` | `plain` | +0.100±0.000 | +0.020±0.000 | +0.010±0.000 |",
+    ]
+    assert prose.markdown(prose.difference_table(gamma, 3, ["macro_f1", "brier"])).splitlines()[
+        6:
+    ] == [
+        "| tree | `plain` itself |  | 0.600 | 0.660 | 0.200 |",
+        "| tree | `swings` | `forest` | +0.040±0.085 | -0.020±0.000 | +0.040±0.000 |",
+        "| tree | `steady` | `plain` | **+0.100±0.000** | **+0.020±0.000** | +0.010±0.000 |",
+        "| tree | `cut` | `plain` | +0.060±0.000 | +0.000±0.000 | +0.000±0.000 |",
+    ]
+
+
+def test_who_is_shown(runs, board):
+    assert tables.leading(runs, 3) == ["rare", "forest", "swings"]
+    assert tables.best_of_families(board) == ["rare", "swings", "steady", "cut"]
+    assert tables.best_of_families(board, each=2) == ["rare", "swings", "steady", "cut", "harmful"]
+    assert tables.widely_run(board)["label"].tolist() == ["swings", "steady", "cut", "harmful"]
+
+
+# Figures
+
+
+def marks(axes):
+    """Every line of markers: marker, colour, hollow or not, and where its marks lie."""
+    lines = [line for line in axes.lines if line.get_marker() not in ("None", None, "")]
+    return [
+        (
+            line.get_marker(),
+            to_hex(line.get_color()),
+            line.get_markerfacecolor() == "white",
+            np.round(line.get_xydata(), 4).tolist(),
+        )
+        for line in lines
+        if len(line.get_xdata())
+    ]
+
+
+def intervals(axes, number):
+    """Intervals of one series that there are: from, to, height."""
+    segments = [s for s in axes.collections[number].get_segments() if len(s)]
+    return [[*np.round(s[:, 0], 4).tolist(), round(s[0, 1], 2)] for s in segments]
+
+
+def names(axes, which="y"):
+    return [label.get_text() for label in getattr(axes, f"get_{which}ticklabels")()]
+
+
+def test_the_headline_figure(treated):
+    """Argmax above tuned; the axis ends 6 % beyond 0.08 and 0.30; rare, on two sets, is hollow."""
+    figure = plots.effects(statistics.effects(treated, "macro_f1"), "macro-F1 minus the control's")
+    (axes,) = figure.axes
+    assert names(axes) == ["steady", "harmful", "rare", "swings", "cut"]
+    assert axes.get_yticks().tolist() == [1, 3, 4, 6, 8]
+    heads = [(text.get_text(), text.xy[1]) for text in axes.texts]
+    assert heads == [("weighting", 0), ("loss", 2), ("ensemble", 5), ("posthoc", 7)]
+    assert marks(axes) == [
+        ("o", "#de8f05", False, [[0.1, 0.82], [-0.06, 2.82], [0.03, 5.82], [0.05, 7.82]]),
+        ("o", "#de8f05", True, [[0.3, 3.82]]),
+        ("D", "#0173b2", False, [[0.02, 1.18], [-0.08, 3.18], [-0.02, 6.18], [0.0, 8.18]]),
+        ("D", "#0173b2", True, [[0.25, 4.18]]),
+    ]
+    assert intervals(axes, 0)[0] == [0.1, 0.1, 0.82]
+    assert intervals(axes, 0)[2] == [-0.0596, 0.1196, 5.82]
+    assert intervals(axes, 1)[1] == [-0.08, -0.08, 3.18]
+    assert np.round(axes.get_xlim(), 4).tolist() == [-0.0848, 0.318]
+    assert np.round(axes.get_ylim(), 4).tolist() == [8.7, -0.7]
+    assert figure.get_supxlabel() == "macro-F1 minus the control's"
+    legend = figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "argmax: neither is tuned",
+        "tuned: both tune their decision",
+    ]
+    assert [to_hex(line.get_color()) for line in legend.get_lines()] == ["#de8f05", "#0173b2"]
+    zero = axes.lines[0]
+    assert zero.get_xdata() == [0, 0]
+
+
+def test_an_interval_that_leaves_the_axis_ends_in_an_arrowhead():
+    """The axis holds twice the largest mean, 0.2, and 6 % more; heads stand 1 % inside of it."""
+    table = pd.DataFrame(
+        {"label": ["a", "b"], "mean": [0.1, -0.04], "low": [0.05, -0.9], "high": [0.15, 0.8]}
+    ).assign(family="f", rule="argmax")
+    (axes,) = plots.effects(table, "x").axes
+    assert np.round(axes.get_xlim(), 4).tolist() == [-0.212, 0.212]
+    assert marks(axes) == [
+        ("<", "#de8f05", False, [[-0.2078, 1.82]]),
+        (">", "#de8f05", False, [[0.2078, 1.82]]),
+        ("o", "#de8f05", False, [[0.1, 0.82], [-0.04, 1.82]]),
+    ]
+
+
+def test_the_figures_of_calibration_and_of_learners(runs, treated):
+    figure = plots.calibration(statistics.calibration(treated))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Brier score", "ECE"]
+    assert figure.get_supxlabel() == "difference to the control (to the right: worse)"
+    assert marks(figure.axes[0]) == [
+        ("o", "#d55e00", False, [[0.01, 0.82], [0.05, 2.82], [0.01, 5.82], [0.0, 7.82]]),
+        ("o", "#d55e00", True, [[-0.04, 3.82]]),
+        ("s", "#029e73", False, [[-0.02, 1.18], [0.06, 3.18], [0.0, 6.18], [0.0, 8.18]]),
+        ("s", "#029e73", True, [[-0.03, 4.18]]),
+    ]
+    figure = plots.learner_effects(statistics.learner_effects(runs))
+    assert names(figure.axes[0]) == ["tree", "logreg"]
+    assert marks(figure.axes[0]) == [
+        ("o", "#de8f05", False, [[0.0772, 0.82], [0.0814, 1.82]]),
+        ("D", "#0173b2", False, [[0.0176, 1.18], [0.0317, 2.18]]),
+    ]
+
+
+def test_recall_and_precision_by_class(runs):
+    """swings has the recalls of plain, not those of its control."""
+    shown = ["rare", "swings", "steady"]
+    table = statistics.class_differences(runs[runs["dataset"] == "alpha"], shown)
+    assert table.index.tolist() == shown
+    figure = plots.per_class(table, {"many": 90, "few": 10})
+    recall, precision, bar = figure.axes
+    assert [axes.get_title(loc="left") for axes in (recall, precision)] == [
+        "recall, minus that of plain",
+        "precision, minus that of plain",
+    ]
+    assert [text.get_text() for text in recall.texts] == [
+        *("+0.04", "+0.00"),
+        *("+0.00", "+0.00"),
+        *("-0.10", "+0.20"),
+    ]
+    assert [text.get_text() for text in precision.texts] == [
+        *("+0.00", "+0.08"),
+        *("+0.00", "+0.00"),
+        *("+0.05", "-0.30"),
+    ]
+    image = recall.collections[0]
+    assert np.round(image.get_clim(), 4).tolist() == [-0.3, 0.3]
+    assert image.get_cmap().name == "PuOr_r"
+    assert names(recall, "x") == ["many (90)", "few (10)"]
+    assert bar.get_ylabel() == "difference"
+
+
+def test_precision_by_recall(root):
+    curves = tables.load_curves(config.load(), ["alpha"])
+    figure = plots.precision_recall(curves, ["plain", "steady"])
+    first, second = figure.axes
+    assert [axes.get_title(loc="left") for axes in (first, second)] == ["logreg", "tree"]
+    lines = [(to_hex(line.get_color()), line.get_ydata()[[0, 10, 20]]) for line in first.lines]
+    assert [(colour, np.round(y, 4).tolist()) for colour, y in lines] == [
+        *[("#c8c8c8", [1, 0.9, 0.8])] * 5,
+        ("#000000", [1, 0.75, 0.5]),
+        ("#0173b2", [1, 0.8, 0.6]),
+    ]
+    assert first.lines[0].get_xdata()[[0, 10, 20]].tolist() == [0, 0.5, 1]
+    assert (first.get_xlim(), first.get_ylim()) == ((0, 1), (0, 1.03))
+    assert (first.get_xlabel(), first.get_ylabel()) == ("recall", "interpolated precision")
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "plain",
+        "steady",
+        "other strategies",
+    ]
+
+
+def test_reliability_is_right_over_confident():
+    """A bin needs five rows and half a percent of them: 4 of 444 and 4 rows of 800 are too few."""
+    curves = pd.DataFrame({"learner": ["tree"], "label": ["plain"]})
+    for b in range(15):
+        curves[[f"rows_{b}", f"confidence_{b}", f"correct_{b}"]] = [0, np.nan, np.nan]
+    for b, found in {10: (5, 0.7, 0.5), 11: (4, 0.77, 0.6), 14: (435, 0.98, 0.9)}.items():
+        curves[[f"rows_{b}", f"confidence_{b}", f"correct_{b}"]] = found
+    figure = plots.reliability(curves, ["plain"])
+    line = figure.axes[0].lines[0]
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([0.7, 0.98], [0.5, 0.9])
+    curves["rows_14"] = 995
+    (line, _) = plots.reliability(curves, ["plain"]).axes[0].lines
+    assert line.get_xdata().tolist() == [0.98]
+    assert figure.axes[0].get_xlim() == (0.47, 1.02)
+
+
+def test_ranks_as_a_heat_map(runs):
+    """Of steady on alpha: 47.5, since 50 with logreg and 45 with tree; on gamma (40 + 50) / 2."""
+    ranks, families = tables.ranks_by_dataset(runs)
+    figure = plots.rank_heatmap(ranks, families)
+    axes = figure.axes[0]
+    assert names(axes) == ["rare", "harmful", "forest", "plain", "swings", "steady", "cut"]
+    assert names(axes, "x") == ["alpha", "beta", "gamma"]
+    assert [text.get_text() for text in axes.texts] == [
+        *("1", "1"),
+        *("100", "100", "100"),
+        *("21", "22", "8"),
+        *("77", "77", "83"),
+        *("28", "27", "15"),
+        *("48", "48", "45"),
+        *("70", "70", "74"),
+    ]
+    assert axes.collections[0].get_clim() == (0, 100)
+    assert axes.collections[0].get_cmap().name == "cividis"
+    assert [line.get_ydata()[0] for line in axes.lines] == [2, 4, 5, 6]
+    assert figure.axes[1].get_ylabel() == "mean rank: 0 best, 100 worst"
+
+
+def test_fit_seconds(root):
+    """plain takes 2 s, forest 3 s, steady 1 s, rare 20 s, the others 4 s."""
+    times = tables.fit_times(tables.load_timings(config.load()))
+    (axes,) = plots.fit_times(times).axes
+    assert names(axes) == ["steady", "forest", "harmful", "swings", "cut", "rare"]
+    assert marks(axes) == [
+        ("o", "#0173b2", False, [[0.5, 0], [1.5, 1], [2, 2], [2, 3], [2, 4], [10, 5]])
+    ]

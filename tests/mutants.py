@@ -1,0 +1,233 @@
+"""Wrong edits, one at a time, of the code that makes the study's answer: the tests must see each.
+
+Run by ``make mutants``. Every edit is made in a copy of the package, never in place.
+"""
+
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+import seaborn  # noqa: F401
+import torch  # noqa: F401
+from sklearn import metrics  # noqa: F401
+
+ROOT = Path(__file__).resolve().parents[1]
+ANSWER = "tests/analysis/test_answer.py"
+FIGURES = "figure or arrowhead or by_class or by_recall or reliability or heat_map or seconds"
+TESTS = {
+    "analysis/statistics.py": [ANSWER, "tests/analysis/test_statistics.py"],
+    "analysis/tables.py": [ANSWER],
+    "analysis/prose.py": [ANSWER, "-k", f"not ({FIGURES} or leaderboard_)"],
+    "analysis/plots.py": [ANSWER, "-k", FIGURES],
+    "verify.py": ["tests/test_verify.py", "-k", "worked_out or lines"],
+}
+MUTANTS = {
+    "analysis/statistics.py": [
+        ("TAIL = 0.025", "TAIL = 0.05"),
+        ("SMALLEST = 0.0005", "SMALLEST = -0.0005"),
+        ("values.std(ddof=1)", "values.std(ddof=0)"),
+        ("if len(values) < 3:", "if len(values) < 2:"),
+        ("mean - half, mean + half", "mean - 2 * half, mean + half"),
+        ("both[name] - both[f", "-both[name] + both[f"),
+        ("np.select([own, pairs", "np.select([~own, pairs"),
+        ('assign(own=True, rule=rule) for rule in ("argmax", "tuned")]',
+         'assign(own=True, rule=rule) for rule in ("argmax",)]'),
+        ("better = learners < 0 if metric in LOWER else learners > 0", "better = learners > 0"),
+        ("in LOWER else learners > 0", "in LOWER else learners >= 0"),
+        ('sets = learners.groupby([*group, "dataset"], sort=False).mean()',
+         'sets = differences.groupby([*group, "dataset"], sort=False)[metric].mean()'),
+        ("better.groupby(group, sort=False).mean()", "better.groupby(group, sort=False).sum()"),
+        ("effects(found[used == there]", "effects(found"),
+        ("return strength.sort_values()", "return strength.sort_values(ascending=False)"),
+        ("paired_differences(against_plain(runs), names)", "paired_differences(runs, names)"),
+        ('def class_differences(runs, shown, rule="argmax")',
+         'def class_differences(runs, shown, rule="tuned")'),
+        ('rows = rows[rows["strategy"].isin(_descended(runs))]', "rows = rows[:]"),
+        ("groups.rank(ascending=name in LOWER)", "groups.rank(ascending=False)"),
+        ("100 * (rank - 1) / others", "100 * rank / others"),
+        ('groups.transform("count") - 1', 'groups.transform("count")'),
+        ("part == part.max()", "part == part.min()"),
+        ("means.round(4)", "means.round(3)"),
+        ("groups.max() - groups.min()", "groups.max() - groups.mean()"),
+        ("[groups.size() > 1]", "[groups.size() > 0]"),
+        ("ascending=[True, False]", "ascending=[True, True]"),
+        ("(mean > sd)[r].sum()", "(mean > 0)[r].sum()"),
+        ("groups.std().fillna(np.inf)", "groups.std().fillna(0)"),
+        ('(scores["tuned"] - scores["argmax"])', '(scores["argmax"] - scores["tuned"])'),
+        ("over[r].idxmax()", "over[r].idxmin()"),
+        ("(brier > SMALLEST).sum()", "(brier > 0.02).sum()"),
+        ('"worst": brier.idxmax()', '"worst": brier.idxmin()'),
+    ],
+    "analysis/tables.py": [
+        ('"improve": int((mean > SMALLEST).sum())', '"improve": int((mean > 0.04).sum())'),
+        ('"harm_clearly": int((wide[f"{MAIN}_{rule}_high"] < 0).sum())', '"harm_clearly": 1'),
+        ("board[higher].mean(axis=1)", "board[higher[0]]"),
+        ("for m, r in wanted if m in HIGHER]", "for m, r in wanted]"),
+        ('(plain["tuned"] - plain["argmax"])', '(plain["argmax"] - plain["tuned"])'),
+        ('plain["argmax"]).groupby("dataset").mean()', 'plain["argmax"])'),
+        ('"improve_clearly": int((low > 0).sum())', '"improve_clearly": int((low >= 0).sum())'),
+        ('wide = treated[treated["datasets"] >= 3]', 'wide = treated[treated["datasets"] >= 2]'),
+        ("wide = widely_run(treated)", "wide = treated"),
+        ('"best": mean.idxmax()', '"best": mean.idxmin()'),
+        ('"mean_difference": mean.mean()', '"mean_difference": mean.median()'),
+        ('"worse": int((wide["brier"] > SMALLEST).sum())',
+         '"worse": int((wide["brier"] < SMALLEST).sum())'),
+        ('int((wide["brier_low"] > 0).sum())', 'int((wide["brier_high"] > 0).sum())'),
+        ('"worst": wide["brier"].idxmax()', '"worst": wide["brier"].idxmin()'),
+        ('"strategies": len(treated)', '"strategies": len(board)'),
+        ('"best_rank": wide["rank"].idxmin()', '"best_rank": treated["rank"].idxmin()'),
+        ('"cells": len(cells),', '"cells": len(runs),'),
+        ('ok = cells["status"] == "ok"', 'ok = cells["status"] != "failed"'),
+        ("lost.size().reindex(board.index, fill_value=0)",
+         "lost.size().reindex(board.index, fill_value=1)"),
+        ('ranks[ranks["rule"] == rule].groupby([*NAMES, "dataset", "learner"])',
+         'ranks[ranks["rule"] == rule].groupby([*NAMES, "dataset"])'),
+        ('effects(differences[differences["rule"] == rule], metric)',
+         'effects(differences[differences["rule"] == "argmax"], metric)'),
+        ('sort_values("rank", kind="stable")', 'sort_values("cells", kind="stable")'),
+        ("round(float(value), 4)", "round(float(value), 2)"),
+        ("leaderboard(runs).round(4)", "leaderboard(runs).round(3)"),
+        ('loops["cpu_seconds"].sum() / available', 'loops["loop_seconds"].sum() / available'),
+        ('table["stage_seconds"] - inside', 'table["stage_seconds"] - table["loop_seconds"]'),
+        ("for dataset in study.datasets if datasets is None",
+         "for dataset in list(study.datasets)[1:] if datasets is None"),
+        ('.head(each)["label"]', '.tail(each)["label"]'),
+        (".index[:count]", ".index[-count:]"),
+        ('both["fit_seconds"] / both["fit_seconds_of_plain"]',
+         'both["fit_seconds_of_plain"] / both["fit_seconds"]'),
+    ],
+    "analysis/prose.py": [
+        ('return f"{round(value, 3) + 0.0:+.3f}"', 'return f"{round(value, 3) + 0.0:+.2f}"'),
+        ("±{spread:.3f}", "±{spread:.2f}"),
+        ("_best_in_bold(groups.mean(), groups.std(), metric in LOWER)",
+         "_best_in_bold(groups.mean(), groups.std(ddof=0), metric in LOWER)"),
+        ('transform("min" if lower else "max")', 'transform("max" if lower else "min")'),
+        ('transform("min" if lower else "max")', 'transform("max")'),
+        ("shown == groups.transform(", "shown.groupby(level=0).rank() == groups.transform("),
+        ("(shown < 0) if lower", "(shown <= 0) if lower"),
+        ('marked &= groups.transform("max") > groups.transform("min")', "marked &= True"),
+        ("better = high < 0 if name in LOWER else low > 0", "better = low > 0"),
+        ("(high - low) / 2", "high - low"),
+        ('rows["rank"].round(0)', '(rows["rank"] + 1).round(0)'),
+        ('"narrows" if width["tuned"] < width["argmax"]',
+         '"narrows" if width["tuned"] > width["argmax"]'),
+        ("{len(first) - 3} others", "{len(first) - 2} others"),
+        ("total = len(runs.drop_duplicates(", "total = len(lost.drop_duplicates("),
+        ("statuses.get('failed', 0) + statuses.get('timed out', 0)", "statuses.get('failed', 0)"),
+        ("{tuned['harm_clearly']}; the mean", "{argmax['harm_clearly']}; the mean"),
+        ("iloc[[0, -1]]", "iloc[[-1, 0]]"),
+        ("_signed(mean[name, 'tuned'])", "_signed(mean[name, 'argmax'])"),
+        ("chance = TAIL *", "chance = 2 * TAIL *"),
+        ("{worse['worse_clearly']} of them", "{worse['worse']} of them"),
+        ('(rows["strategy"] == "plain") & (rows["rule"] == rule)',
+         '(rows["strategy"] == "plain") & (rows["rule"] == "argmax")'),
+        ('lost = runs[runs["status"] != "ok"]\n    groups',
+         'lost = runs[runs["status"] == "failed"]\n    groups'),
+        ('100 * sums["cpu_seconds"] / sums["available"]',
+         '50 * sums["cpu_seconds"] / sums["available"]'),
+        ("alone changes macro-F1 by \"\n        f\"{_signed(tuning['mean'])}",
+         "alone changes macro-F1 by \"\n        f\"{_signed(-tuning['mean'])}"),
+        ("{running['utilisation']:.0%}", "{running['utilisation']:.1%}"),
+    ],
+    "analysis/plots.py": [
+        ('RULES = {"argmax": (PALETTE[1], "o"), "tuned": (PALETTE[0], "D")}',
+         'RULES = {"argmax": (PALETTE[0], "o"), "tuned": (PALETTE[1], "D")}'),
+        ('{"argmax": "argmax: neither is tuned", "tuned": "tuned: both tune their decision"}',
+         '{"tuned": "argmax: neither is tuned", "argmax": "tuned: both tune their decision"}'),
+        ("(k - (len(looks) - 1) / 2) * step", "((len(looks) - 1) / 2 - k) * step"),
+        ('ax.hlines(y, part["low"], part["high"]', 'ax.hlines(y, part["mean"], part["high"]'),
+        ('(part["low"] < left, left + inset, "<")', '(part["low"] > left, left + inset, "<")'),
+        ('part["high"] > right, right - inset', 'part["high"] > right, right + inset'),
+        ("2 * abs(table", "abs(table"),
+        ("left, right = 1.06 *", "left, right = 1.6 *"),
+        ("ax.set_xlim(-left, right)", "ax.set_xlim(-right, right)"),
+        ('alone = part["low"].isna()', 'alone = part["low"].notna()'),
+        ("ax.set_ylim(place - 0.3, -0.7)", "ax.set_ylim(-0.7, place - 0.3)"),
+        ("figure.supxlabel(xlabel", "figure.suptitle(xlabel"),
+        ("ax.axvline(0, color", "ax.axvline(0.01, color"),
+        ('"brier": (PALETTE[3], "o"), "ece": (PALETTE[2], "s")',
+         '"brier": (PALETTE[2], "o"), "ece": (PALETTE[3], "s")'),
+        ('for c in range(n)]] for k in ("recall", "precision")]',
+         'for c in range(n)]] for k in ("precision", "recall")]'),
+        ('"PuOr_r", -limit, limit', '"PuOr_r", 0, limit'),
+        ('"+.2f" if n <= 6', '"+.1f" if n <= 6'),
+        ('"cividis", 50 - limit', '"cividis_r", 50 - limit'),
+        ("if families[i] != families[i - 1]", "if families[i] == families[i - 1]"),
+        ("ax.plot(RECALLS, row", "ax.plot(RECALLS[::-1], row"),
+        ('looks["plain"] = ("black", "-")', 'looks["plain"] = (PALETTE[0], "-")'),
+        ("for names in (confidence, correct))", "for names in (correct, confidence))"),
+        ("max(fewest * counts.sum(), 5)", "min(fewest * counts.sum(), 5)"),
+        ("max(fewest * counts.sum(), 5)", "max(fewest * counts.sum(), 4)"),
+        ('times = times.sort_values("ratio", kind="stable")', "times = times.copy()"),
+    ],
+    "verify.py": [
+        ("np.sqrt(2 * pooled)", "np.sqrt(pooled)"),
+        ("+ 1 / smallest_test_class", "+ 2 / smallest_test_class"),
+        ("FALSE_ALARM = 1e-6", "FALSE_ALARM = 1e-5"),
+        ("/ (2 * comparisons)", "/ comparisons"),
+        ('groups.var().groupby(["learner", "rule"]).mean()',
+         'groups.var().groupby(["learner", "rule"]).max()'),
+        ("(groups.size() - 1)", "groups.size()"),
+        ("c in metrics.SCORES or c.startswith(per_class)", "c in metrics.SCORES"),
+        ("c in metrics.SCORES or c.startswith(per_class)", 'c == "brier"'),
+        ("limit = 0.0 if same", "limit = 1e-5 if same"),
+        ("round(float(row[value]), DIGITS)", "float(row[value])"),
+        ("if not abs(new - was) <= limit", "if abs(new - was) > limit"),
+        ("np.isnan(new) and np.isnan(was)", "np.isnan(new) or np.isnan(was)"),
+        ("drop(sample.set_index(CELL).index)", "drop([])"),
+        ("exact += same", "exact += 1"),
+        ("return 1 if wrong else 0", "return 0"),
+        ("min(counts) / study.protocol.folds", "max(counts) / study.protocol.folds"),
+        ("* len(_values(everything))", "* 1"),
+        (".head(cells)", ".head(cells - 1)"),
+    ],
+}  # fmt: skip
+
+
+def run(mutant):
+    """Exit code of the tests of ``mutant`` (file, old text, new text); of a worker process."""
+    name, old, new = mutant
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(ROOT / "imbbench", Path(folder, "imbbench"))
+        path = Path(folder, "imbbench", name)
+        path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
+        os.chdir(ROOT)
+        os.environ["PYTHONPATH"] = folder
+        sys.path.insert(0, folder)
+        with open(os.devnull, "w") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            os.dup2(nothing.fileno(), 2)
+            code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *TESTS[name]])
+        taken = sys.modules[f"imbbench.{name[:-3].replace('/', '.')}"].__file__
+        assert taken == str(path), taken
+    return int(code)
+
+
+def main():
+    """Print the survivors; returns the exit code."""
+    mutants = [(name, *edit) for name, edits in MUTANTS.items() for edit in edits]
+    unchanged, wrong = [(name, "", "") for name in TESTS], 0
+    for name, old, _ in mutants:
+        if (ROOT / "imbbench" / name).read_text(encoding="utf-8").count(old) != 1:
+            print(f"{name}: not found exactly once: {old!r}")
+            wrong += 1
+    # A process for each, forked from this one that has loaded what takes long, but no imbbench.
+    with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as pool:
+        for name, code in zip(TESTS, pool.imap(run, unchanged), strict=True):
+            if code:
+                print(f"{name}: its tests fail without an edit")
+                wrong += 1
+        for (name, old, new), code in zip(mutants, pool.imap(run, mutants), strict=True):
+            if code != 1:  # 0: they passed; others: pytest could not run them
+                print(f"{name}: survived (exit code {code}): {old!r} -> {new!r}", flush=True)
+                wrong += 1
+    print(f"{len(mutants)} wrong edits, {wrong} of them not caught.")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
