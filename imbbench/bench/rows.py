@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from imbbench.bench import metrics
-from imbbench.bench.prepared import data_of
 from imbbench.files import write_table, write_whole
 from imbbench.paths import root
 
@@ -18,17 +17,16 @@ CELL = ["dataset", "learner", "family", "strategy", "split"]
 KEY = ["dataset", "modality", "learner", "family", "strategy", "control", "split", "rule"]
 
 
-def names_of(task):
-    """The columns of the timings that name a cell."""
-    return {name: getattr(task, name) for name in CELL}
-
-
-def key_of(study, task):
+def key_of(study, task, modality):
     """The columns of the run table that name a cell."""
     control = study.family(task.family)[task.strategy].get("control", "plain") or ""
-    modality = data_of(task.dataset, study.protocol)[0].schema["modality"]
     found = {"modality": modality, "control": control if control != task.strategy else ""}
     return {name: found.get(name, getattr(task, name, "")) for name in KEY}
+
+
+def names_of(key):
+    """The columns of the timings that name a cell, of its :func:`key_of`."""
+    return {name: key[name] for name in CELL}
 
 
 def flat(found):
@@ -37,11 +35,11 @@ def flat(found):
     return {name: found[name] for name in metrics.SCORES} | per_class
 
 
-def without_score(study, task, status, reason, seconds=np.nan, cpu_seconds=0.0, memory=np.nan):
-    """Rows, timing and curve of a cell without a score, as :func:`run_cell` gives them."""
-    rows = [{**key_of(study, task), "status": status, "reason": reason}]
+def without_score(key, status, reason, seconds=np.nan, cpu_seconds=0.0, memory=np.nan):
+    """Rows, timing and curve of a cell without a score, for its :func:`key_of`."""
+    rows = [{**key, "status": status, "reason": reason}]
     timing = {
-        **names_of(task),
+        **names_of(key),
         "fit_seconds": seconds,
         "predict_seconds": np.nan,
         "epochs": np.nan,

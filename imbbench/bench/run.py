@@ -11,7 +11,7 @@ from imbbench.bench.check import check_family
 from imbbench.bench.pool import compute, hardware
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
-from imbbench.bench.rows import Outcome, curve_table, run_table, without_score
+from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, without_score
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
@@ -97,17 +97,17 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
         todo = [task for task in todo if task.split < splits]
     if not todo:
         raise StudyError(f"Family '{family}' has nothing to run on data set '{dataset}'.")
-    reasons = {task: left_out(study, task) for task in todo}
-    fitted = [task for task in todo if not reasons[task]]
-    results, loop = compute(study, fitted, jobs, progress=progress)
-    results += [
-        (task, *without_score(study, task, "not applicable", reason))
-        for task, reason in reasons.items()
-        if reason
-    ]
-    results.sort(key=lambda result: astuple(result[0]))
+    prepared, _ = data_of(dataset, study.protocol)
+    results, reasons = [], {task: left_out(study, task) for task in todo}
+    for task, reason in reasons.items():
+        if reason:
+            key = key_of(study, task, prepared.schema["modality"])
+            results.append((task, *without_score(key, "not applicable", reason)))
+    fitted, loop = compute(
+        study, [task for task in todo if not reasons[task]], jobs, progress=progress
+    )
+    results = sorted(fitted + results, key=lambda result: astuple(result[0]))
     timings = pd.DataFrame([timing for _, _, timing, _ in results])
     timings["platform"] = hardware()
-    prepared, _ = data_of(dataset, study.protocol)
     tables = run_table(results, prepared), timings, curve_table(results)
     return Outcome(*tables, loop | {"cells": len(todo)})

@@ -7,6 +7,7 @@ import numpy as np
 from imbbench.bench import metrics, protocol
 from imbbench.bench.cell import Cell, split_of
 from imbbench.bench.limits import TimeLimit, peak_mib, reset_peak, seconds_allowed, time_limit
+from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.bench.rows import flat, key_of, names_of, without_score
 
@@ -30,13 +31,14 @@ def run_cell(study, task, reuse=True):
     curve : dict or None
         Precision by recall and reliability sums.
     """
-    entry, key = study.family(task.family)[task.strategy], key_of(study, task)
+    entry = study.family(task.family)[task.strategy]
+    key = key_of(study, task, data_of(task.dataset, study.protocol)[0].schema["modality"])
     reset_peak()
     wall, cpu = time.perf_counter(), time.process_time()
 
     def no_score(status, reason):
         spent = time.perf_counter() - wall, time.process_time() - cpu, peak_mib()
-        return without_score(study, task, status, reason, *spent)
+        return without_score(key, status, reason, *spent)
 
     try:
         data = split_of(study, task.dataset, task.learner, task.split)
@@ -59,7 +61,7 @@ def run_cell(study, task, reuse=True):
     except Exception as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return no_score("failed", said[:300])
-    return rows, {**names_of(task), **seconds, "peak_memory_mib": peak_mib()}, curve
+    return rows, {**names_of(key), **seconds, "peak_memory_mib": peak_mib()}, curve
 
 
 def _fit_predict(study, task, entry, data, reuse):
