@@ -60,21 +60,6 @@ def make(study):
     return cell
 
 
-@pytest.fixture
-def caught(monkeypatch):
-    """``caught(strategy, cell, *values)``: what the strategy hands to ``cell.fit``."""
-
-    def call(strategy, cell, *values, **parameters):
-        got = {}
-        monkeypatch.setattr(
-            cell, "fit", lambda X=None, y=None, **rest: got.update(X=X, y=y, **rest)
-        )
-        strategy(cell, *values, **parameters)
-        return got
-
-    return call
-
-
 def dense(X):
     return X.toarray() if issparse(X) else X
 
