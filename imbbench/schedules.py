@@ -3,13 +3,13 @@
 from imbbench.bench.counts import drw_weights, sampling_probabilities
 from imbbench.bench.objectives import DeferredReweighting
 from imbbench.strategies.loss.ldam import NormedLinear
+from imbbench.strategies.schedule.bilateral import bbn_mix
 from imbbench.strategies.schedule.class_means import NearestClassMean
 from imbbench.strategies.schedule.meta_weights import (
     MetaStep,
     meta_weight_net_step,
     weight_network,
 )
-from imbbench.strategies.schedule.two_branches import bbn_mix
 from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
 
 __all__ = [

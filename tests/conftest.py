@@ -199,6 +199,21 @@ def study(tmp_path, monkeypatch, write_study):
     return config.load()
 
 
+@pytest.fixture
+def caught(monkeypatch):
+    """``caught(strategy, cell, *values)``: what the strategy hands to ``cell.fit``."""
+
+    def call(strategy, cell, *values, **parameters):
+        got = {}
+        monkeypatch.setattr(
+            cell, "fit", lambda X=None, y=None, **rest: got.update(X=X, y=y, **rest)
+        )
+        strategy(cell, *values, **parameters)
+        return got
+
+    return call
+
+
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory):
     """Folder of a BERT with one layer, eight units and random weights, with its tokenizer."""

@@ -1,7 +1,9 @@
-"""Class counts: the weights, shares and starting points that follow from them."""
+"""Class counts: the weights, shares and sizes that follow from them, and drawing by class."""
 
 import numpy as np
 from scipy.special import softmax, xlog1py
+
+from imbbench.bench.values import check_finite
 
 
 def check_class_counts(class_counts):
@@ -134,7 +136,8 @@ def log_prior_bias(class_counts):
 
     With last-layer weights near zero, the first cross-entropy then equals the entropy of the
     class distribution and the bias has no gradient. It changes the start of training, not the
-    optimum. See :func:`start_bias` for weighted losses, balanced samplers and sigmoid losses.
+    optimum. See :func:`imbbench.losses.start_bias` for weighted losses, balanced samplers and
+    sigmoid losses.
 
     Parameters
     ----------
@@ -182,8 +185,7 @@ def logit_adjustment(class_counts, tau):
     >>> logit_adjustment([900, 100], tau=1.0).round(3).tolist()
     [-0.105, -2.303]
     """
-    if not np.isfinite(tau):
-        raise ValueError(f"tau must be finite, got {tau}")
+    check_finite("tau", tau)
     return np.logaddexp(tau * log_prior_bias(class_counts), np.log(1e-12))
 
 
@@ -224,8 +226,7 @@ def sampling_probabilities(class_counts, power):
     >>> sampling_probabilities([900, 100], power=0.5).round(3).tolist()
     [0.75, 0.25]
     """
-    if not np.isfinite(power):
-        raise ValueError(f"power must be finite, got {power}")
+    check_finite("power", power)
     return softmax(power * np.log(check_class_counts(class_counts)))
 
 
@@ -264,3 +265,27 @@ def drw_weights(class_counts, progress):
     """
     check_progress(progress)
     return effective_number_weights(class_counts, 0.0 if progress < 0.8 else 0.9999)
+
+
+def sizes_up(cell, ratio):
+    """Rows per class so that the largest is at most ``ratio`` times any other: small ones grow."""
+    counts = dict(enumerate(cell.class_counts))
+    least = round(cell.class_counts.max() / ratio)
+    target = {c: max(n, least) for c, n in counts.items()}
+    cell.need(target != counts, f"no class is less than 1/{ratio:g} of the largest")
+    return target
+
+
+def sizes_down(cell, ratio):
+    """Rows per class so that none is more than ``ratio`` times the smallest: large ones shrink."""
+    counts = dict(enumerate(cell.class_counts))
+    most = round(ratio * cell.class_counts.min())
+    target = {c: min(n, most) for c, n in counts.items()}
+    cell.need(target != counts, f"no class is more than {ratio:g} times the smallest")
+    return target
+
+
+def draw_rows(y, sizes, rng, replace=False):
+    """Draw ``sizes[c]`` rows of each class c; their numbers, one class after the other."""
+    drawn = [rng.choice(np.flatnonzero(y == c), n, replace) for c, n in enumerate(sizes)]
+    return np.concatenate(drawn)

@@ -1,4 +1,4 @@
-"""What the losses share, and the losses that several families train with.
+"""What the losses share, the losses that several families train with, and where they start.
 
 Every loss is a :class:`torch.nn.Module` called as ``loss(logits, target)`` with logits of shape
 (N, C), C >= 2, and int64 targets of shape (N,); it returns a scalar. All of them compute in
@@ -19,79 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from imbbench.bench.counts import check_class_counts, drw_weights
-
-
-def start_bias(class_counts, weight=None, balanced=False, probabilities="softmax"):
-    """Last-layer bias that starts a classifier at the class distribution its loss will see.
-
-    Parameters
-    ----------
-    class_counts : array-like of shape (C,)
-        Training samples per class.
-    weight : array-like of shape (C,), optional
-        Class weights of the loss; the distribution it sees is w_c pi_c, normalised. Inverse
-        frequency weights therefore start at a constant bias.
-    balanced : bool, default False
-        True when classes are sampled alike, and for :class:`BalancedSoftmaxLoss` and
-        :class:`LogitAdjustedLoss`, which add the prior themselves: the bias is then zero
-        (softmax) or the one of a uniform prior (sigmoid).
-    probabilities : {"softmax", "sigmoid"}, default "softmax"
-        The loss's attribute of this name: one-vs-rest losses start at log(q / (1 - q)) where
-        softmax losses start at log q.
-
-    Returns
-    -------
-    ndarray of shape (C,), float64
-
-    Raises
-    ------
-    ValueError
-        If a class has no training sample, or a class zero weight (its bias would be infinite).
-
-    Examples
-    --------
-    >>> from imbbench.losses import inverse_frequency_weights
-    >>> start_bias([900, 100], weight=inverse_frequency_weights([900, 100])).round(3).tolist()
-    [-0.693, -0.693]
-    >>> start_bias([10, 1], probabilities="sigmoid").round(3).tolist()
-    [2.303, -2.303]
-    """
-    if probabilities not in ("softmax", "sigmoid"):
-        raise ValueError(f'probabilities must be "softmax" or "sigmoid", got {probabilities!r}')
-    counts = check_class_counts(class_counts)
-    if balanced:
-        start = np.zeros(len(counts))
-        return start if probabilities == "softmax" else start - np.log(len(counts) - 1)
-    mass = counts
-    if weight is not None:
-        mass = counts * as_class_weights(weight, len(counts)).numpy()
-        if (mass == 0).any():
-            raise ValueError("start_bias needs positive weights: a class of weight 0 has no start")
-    rest = mass.sum() if probabilities == "softmax" else mass.sum() - mass
-    return np.log(mass) - np.log(rest)
-
-
-def as_class_weights(weight, n_classes=None):
-    """Class weights as a float64 tensor of their own, or a ValueError."""
-    weight = torch.as_tensor(np.array(weight, dtype=np.float64))
-    if weight.ndim != 1 or len(weight) < 2:
-        raise ValueError(
-            f"class weights must be one-dimensional with one entry per class, "
-            f"got shape {tuple(weight.shape)}"
-        )
-    if n_classes is not None and len(weight) != n_classes:
-        raise ValueError(f"{len(weight)} class weights were given for {n_classes} classes")
-    if not (torch.isfinite(weight) & (weight >= 0)).all() or not (weight > 0).any():
-        raise ValueError(
-            f"class weights must be finite, not negative and not all zero, got {weight.tolist()}"
-        )
-    return weight
-
-
-def check_choice(name, value, choices):
-    if value not in choices:
-        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return value
+from imbbench.bench.values import check_choice
 
 
 class Loss(nn.Module):
@@ -149,17 +77,34 @@ class Loss(nn.Module):
         loss = self._loss(logits, target)
         # Looking at one number is cheap; looking through the logits waits until it is needed.
         if not math.isfinite(loss.item()):
-            check_finite(logits)
+            check_logits(logits)
         return loss
 
 
-def check_finite(logits):
+def check_logits(logits):
     rows = torch.isfinite(logits).all(dim=1).logical_not().nonzero()
     if len(rows):
         raise ValueError(
             f"logits contain NaN or infinite values in {len(rows)} of {len(logits)} rows, "
             f"first in row {int(rows[0])}"
         )
+
+
+def as_class_weights(weight, n_classes=None):
+    """Class weights as a float64 tensor of their own, or a ValueError."""
+    weight = torch.as_tensor(np.array(weight, dtype=np.float64))
+    if weight.ndim != 1 or len(weight) < 2:
+        raise ValueError(
+            f"class weights must be one-dimensional with one entry per class, "
+            f"got shape {tuple(weight.shape)}"
+        )
+    if n_classes is not None and len(weight) != n_classes:
+        raise ValueError(f"{len(weight)} class weights were given for {n_classes} classes")
+    if not (torch.isfinite(weight) & (weight >= 0)).all() or not (weight > 0).any():
+        raise ValueError(
+            f"class weights must be finite, not negative and not all zero, got {weight.tolist()}"
+        )
+    return weight
 
 
 class WeightedCrossEntropy(Loss):
@@ -197,11 +142,6 @@ class WeightedCrossEntropy(Loss):
         return weighted_cross_entropy(logits, target, self.weight, self.reduction)
 
 
-def weight_sum(weight):
-    """Sum of sample weights to divide by: torch's own mean is 0/0 for a batch without weight."""
-    return weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
-
-
 def weighted_cross_entropy(logits, target, weight, reduction):
     weight = weight.to(logits.dtype)
     total = F.cross_entropy(logits, target, weight, reduction="sum")
@@ -210,6 +150,11 @@ def weighted_cross_entropy(logits, target, weight, reduction):
     if reduction == "batch_mean":
         return total / len(target)
     return total / weight_sum(weight[target])
+
+
+def weight_sum(weight):
+    """Sum of sample weights to divide by: torch's own mean is 0/0 for a batch without weight."""
+    return weight.sum().clamp_min(torch.finfo(weight.dtype).tiny)
 
 
 class DeferredReweighting(nn.Module):
@@ -251,3 +196,52 @@ class DeferredReweighting(nn.Module):
     def forward(self, logits, target):
         """Loss of one batch."""
         return self.loss(logits, target)
+
+
+def start_bias(class_counts, weight=None, balanced=False, probabilities="softmax"):
+    """Last-layer bias that starts a classifier at the class distribution its loss will see.
+
+    Parameters
+    ----------
+    class_counts : array-like of shape (C,)
+        Training samples per class.
+    weight : array-like of shape (C,), optional
+        Class weights of the loss; the distribution it sees is w_c pi_c, normalised. Inverse
+        frequency weights therefore start at a constant bias.
+    balanced : bool, default False
+        True when classes are sampled alike, and for :class:`BalancedSoftmaxLoss` and
+        :class:`LogitAdjustedLoss`, which add the prior themselves: the bias is then zero
+        (softmax) or the one of a uniform prior (sigmoid).
+    probabilities : {"softmax", "sigmoid"}, default "softmax"
+        The loss's attribute of this name: one-vs-rest losses start at log(q / (1 - q)) where
+        softmax losses start at log q.
+
+    Returns
+    -------
+    ndarray of shape (C,), float64
+
+    Raises
+    ------
+    ValueError
+        If a class has no training sample, or a class zero weight (its bias would be infinite).
+
+    Examples
+    --------
+    >>> from imbbench.losses import inverse_frequency_weights
+    >>> start_bias([900, 100], weight=inverse_frequency_weights([900, 100])).round(3).tolist()
+    [-0.693, -0.693]
+    >>> start_bias([10, 1], probabilities="sigmoid").round(3).tolist()
+    [2.303, -2.303]
+    """
+    check_choice("probabilities", probabilities, ("softmax", "sigmoid"))
+    counts = check_class_counts(class_counts)
+    if balanced:
+        start = np.zeros(len(counts))
+        return start if probabilities == "softmax" else start - np.log(len(counts) - 1)
+    mass = counts
+    if weight is not None:
+        mass = counts * as_class_weights(weight, len(counts)).numpy()
+        if (mass == 0).any():
+            raise ValueError("start_bias needs positive weights: a class of weight 0 has no start")
+    rest = mass.sum() if probabilities == "softmax" else mass.sum() - mass
+    return np.log(mass) - np.log(rest)

@@ -1,32 +1,43 @@
-"""Values that callers give: whole numbers, and arrays or torch tensors alike."""
+"""Values that callers give: each check refuses what makes no sense with a ValueError."""
 
-from numbers import Integral
+from numbers import Integral, Real
 
 import numpy as np
-import torch
-
-
-def like(values, reference):
-    """Cast a float64 vector to the kind, type and device of what it will be combined with."""
-    if isinstance(reference, torch.Tensor):
-        return torch.as_tensor(values, dtype=reference.dtype, device=reference.device)
-    return np.asarray(values, dtype=reference.dtype)
-
-
-def floating(values, name):
-    """Keep floating tensors and arrays as they are, make float64 arrays of the rest."""
-    if not isinstance(values, torch.Tensor):
-        values = np.asarray(values)
-        if values.dtype.kind != "f":
-            values = values.astype(np.float64)
-    elif not values.is_floating_point():
-        values = values.double()
-    if bool((values != values).any()):
-        raise ValueError(f"{name} contain NaN")
-    return values
 
 
 def check_whole(name, value, least=1):
     """Refuse what is no whole number of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
         raise ValueError(f"{name} is a whole number of at least {least}, not {value!r}")
+
+
+def check_between(name, value, low=0, high=np.inf):
+    """Refuse what is no number above ``low`` and below ``high``."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not low < value < high:
+        raise ValueError(f"{name} is a number above {low} and below {high}, not {value!r}")
+
+
+def check_ratio(name, value):
+    """Refuse what is no finite number from 1 on."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 1 <= value < np.inf:
+        raise ValueError(f"{name} is a number from 1 on, not {value!r}")
+
+
+def check_sizes(ratio=1, **wholes):
+    """Refuse a ratio of class sizes below 1, and other sizes that are no whole numbers from 1."""
+    check_ratio("ratio", ratio)
+    for name, value in wholes.items():
+        check_whole(name, value)
+
+
+def check_finite(name, value):
+    """Refuse what is infinite or no number."""
+    if not np.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+
+
+def check_choice(name, value, choices):
+    """``value``, unless it is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return value

@@ -28,6 +28,7 @@ from imbbench.analysis.statistics import t_interval
 from imbbench.bench import metrics
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.code import code_hash
+from imbbench.bench.counts import sizes_down
 from imbbench.bench.encoder import tokenize
 from imbbench.bench.prepared import content_of, load_prepared
 from imbbench.bench.protocol import seed_for
@@ -37,7 +38,6 @@ from imbbench.config import setting_text
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import cache_file, root
-from imbbench.strategies.undersampling import sizes_after
 
 LEARNER = "minilm_finetune"
 CLASSES = ["ham", "spam"]
@@ -235,7 +235,7 @@ def _fit(study, X, y, arm, seed):
     """The fitted model of one arm."""
     cell = _Part(study, X, y, seed)
     if arm in BALANCED:
-        target = sizes_after(cell, 1)
+        target = sizes_down(cell, 1)
         sampler = RandomUnderSampler(sampling_strategy=target, random_state=seed)
         cell = _Part(study, *sampler.fit_resample(X, y), seed)
     call, _ = resolve(*ARMS[arm])

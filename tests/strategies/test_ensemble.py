@@ -98,11 +98,11 @@ def numbered(counts):
 # All classes
 
 
-@pytest.mark.parametrize("cls", CLASSES)
-@pytest.mark.parametrize(("X", "y"), [BINARY, THREE], ids=["two", "three"])
+@pytest.mark.parametrize(
+    ("cls", "X", "y"),
+    [(cls, *BINARY) for cls in CLASSES] + [(cls, *THREE) for cls in CLASSES if cls is not AdaCost],
+)
 def test_it_learns_and_names_the_classes(cls, X, y):
-    if cls is AdaCost and len(set(y)) > 2:
-        return
     model = small(cls, n_estimators=20).fit(X, y)
     probabilities = model.predict_proba(X)
     assert model.classes_.tolist() == sorted(set(y))
@@ -323,7 +323,7 @@ def test_self_paced_stays_out_of_the_way_of_labels():
     flipped = np.array([names[label] for label in y])
     p = small(SelfPacedEnsemble).fit(X, y).predict_proba(X)[:, 1]
     q = small(SelfPacedEnsemble).fit(X, flipped).predict_proba(X)[:, 0]
-    assert abs(np.corrcoef(p, q)[0, 1]) > 0.8
+    assert np.corrcoef(p, q)[0, 1] > 0.8
 
 
 def test_bins_is_a_number():

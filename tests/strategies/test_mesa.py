@@ -26,8 +26,8 @@ from imbbench.strategies.ensemble.mesa import (
     _error_histogram,
     _GrowingEnsemble,
     _log_weights,
-    _SoftActorCritic,
 )
+from imbbench.strategies.ensemble.soft_actor_critic import SoftActorCritic
 
 QUICK = {"n_estimators": 4, "random_steps": 5, "update_steps": 5}
 
@@ -288,11 +288,10 @@ def test_mu_decides_which_rows_are_drawn(data, recorder):
 
 
 def agent(**settings):
-    defaults = {"hidden": 50, "learning_rate": 1e-3, "gamma": 0.99, "tau": 0.01, "alpha": 0.1}
-    return _SoftActorCritic(2, **{**defaults, **settings}, seed=0)
+    return SoftActorCritic(MESA(bins=1, **settings), seed=0)
 
 
-STATE = np.array([1.0, 0.5])
+STATE = np.array([1.0, 0.5])  # of one bin
 
 
 @pytest.mark.parametrize(("done", "value"), [(True, 1.0), (False, 2.0)])
@@ -383,13 +382,13 @@ def test_critics_start_apart_and_targets_follow_slowly():
 def test_the_policy_acts_after_random_steps_and_learns_with_each_step(data, monkeypatch):
     calls = []
     for name in ("act", "remember", "learn"):
-        method = getattr(_SoftActorCritic, name)
+        method = getattr(SoftActorCritic, name)
 
         def spy(self, *values, name=name, method=method):
             calls.append((name, *values))
             return method(self, *values)
 
-        monkeypatch.setattr(_SoftActorCritic, name, spy)
+        monkeypatch.setattr(SoftActorCritic, name, spy)
     model = MESA(n_estimators=4, random_steps=7, update_steps=4, random_state=0).fit(*data)
     steps = ["remember"] * 7 + ["act", "remember", "learn"] * 4 + ["act"] * 3
     assert [name for name, *_ in calls] == steps

@@ -60,21 +60,6 @@ def make(study):
     return cell
 
 
-@pytest.fixture
-def caught(monkeypatch):
-    """``caught(strategy, cell, *values)``: what the strategy hands to ``cell.fit``."""
-
-    def call(strategy, cell, *values, **parameters):
-        got = {}
-        monkeypatch.setattr(
-            cell, "fit", lambda X=None, y=None, **rest: got.update(X=X, y=y, **rest)
-        )
-        strategy(cell, *values, **parameters)
-        return got
-
-    return call
-
-
 def dense(X):
     return X.toarray() if issparse(X) else X
 
@@ -143,18 +128,18 @@ def test_validation_rows_have_no_part_in_it_and_nothing_is_changed(make, caught,
 @pytest.mark.parametrize(
     ("name", "entry", "message"),
     [
-        ("r", {"random": 0}, "ratio is the largest class over any other, 1 or more, not 0"),
+        ("r", {"random": 0}, "ratio is a number from 1 on, not 0"),
         ("r", {"random": -1}, "not -1"),
         ("r", {"random": float("nan")}, "not nan"),
         ("r", {"random": True}, "not True"),
         ("r", {"random": "1:1"}, "not '1:1'"),
-        ("smote", {"ratio": 0.5}, "1 or more, not 0.5"),
+        ("smote", {"ratio": 0.5}, "ratio is a number from 1 on, not 0.5"),
         ("smote", {"k_neighbors": 0}, "k_neighbors is a whole number of at least 1, not 0"),
         ("smote", {"k_neighbors": 2.5}, "not 2.5"),
         ("e", {"smote_then": "EditedNearestNeighbours", "k_neighbors": 0}, "k_neighbors is a"),
         ("e", {"smote_then": "EditedNearestNeighbours", "n_neighbors": 0}, "'n_neighbors'"),
         ("e", {"smote_then": "ENN"}, "unknown smote_then 'ENN'. Known: EditedNearest"),
-        ("a", {"sampler": "ADASYN", "ratio": 0}, "1 or more, not 0"),
+        ("a", {"sampler": "ADASYN", "ratio": 0}, "ratio is a number from 1 on, not 0"),
         ("a", {"sampler": "ADASYN", "n_neighbors": -3}, "'n_neighbors'"),
         ("a", {"sampler": "ADASYN", "k_neighbors": 3}, "unknown key 'k_neighbors'"),
         ("a", {"sampler": "ADASYN", "sampling_strategy": "all"}, "sampling_strategy"),

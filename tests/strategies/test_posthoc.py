@@ -1,213 +1,263 @@
-import json
-from pathlib import Path
+"""Family posthoc: what each entry must be equal to. The maths: test_posthoc_corrections.py."""
 
 import numpy as np
 import pytest
-import torch
-import torch.nn.functional as F
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.special import log_softmax, logit, softmax
+from sklearn.metrics import log_loss
 
-from imbbench.strategies.posthoc.adjustment import adjust_logits, correct_undersampling, recalibrate
-from imbbench.strategies.posthoc.calibration import fit_temperature
-from imbbench.strategies.schedule.tau_normalisation import tau_normalize
-
-ORACLES = json.loads(Path(__file__).parents[1].joinpath("oracles.json").read_text(encoding="utf-8"))
-BATCHES = ORACLES["batches"]
-EXACT = {"rtol": 1e-9, "atol": 1e-9}
-
-
-def entries(prefix):
-    found = [
-        pytest.param(e, id=e["name"]) for e in ORACLES["entries"] if e["name"].startswith(prefix)
-    ]
-    assert found
-    return found
-
-
-def kinds(values):
-    """The same numbers as a float64 array, a float32 array and two tensors, with tolerances."""
-    single = {"rtol": 1e-4, "atol": 1e-5}
-    return [
-        (np.array(values), EXACT),
-        (np.array(values, dtype=np.float32), single),
-        (torch.tensor(values, dtype=torch.float64), EXACT),
-        (torch.tensor(values, dtype=torch.float32), single),
-    ]
+from imbbench.bench import metrics
+from imbbench.bench.cell import Cell, Task
+from imbbench.bench.metrics import label_metrics
+from imbbench.bench.registry import NotApplicable, resolve
+from imbbench.bench.scoring import run_cell
+from imbbench.errors import StudyError
+from imbbench.strategies import loss as losses
+from imbbench.strategies import schedule, weighting
+from imbbench.strategies.loss.focal import FocalLoss
+from imbbench.strategies.loss.logit_adjusted import LogitAdjustedLoss
+from imbbench.strategies.posthoc import (
+    cost_threshold,
+    isotonic,
+    logit_adjustment,
+    logit_adjustment_tuned,
+    platt,
+    temperature,
+    threshold,
+    tuned_balanced_accuracy,
+    tuned_cost,
+    tuned_f1,
+    undersampled,
+    undersampled_corrected,
+)
+from imbbench.strategies.posthoc.adjustment import correct_undersampling
+from imbbench.strategies.posthoc.corrected import adjusted
 
 
-def assert_kind_and_values(result, given, expected, tolerance):
-    assert type(result) is type(given)
-    assert result.dtype == given.dtype
-    np.testing.assert_allclose(np.asarray(result), expected, **tolerance)
+@pytest.fixture
+def make(study):
+    """``make(dataset, learner)``: a cell of the tiny study."""
+
+    def cell(dataset="binary", learner="logreg", strategy="tried"):
+        return Cell(study, Task(dataset, "reference", learner, strategy, 0), reuse=False)
+
+    return cell
 
 
-@pytest.mark.parametrize("entry", entries("logit_adjustment_posthoc/"))
-def test_adjust_logits(entry):
-    data = BATCHES[entry["inputs"]]
-    for logits, tolerance in kinds(data["logits"]):
-        adjusted = adjust_logits(logits, data["class_counts"], entry["hyper_parameters"]["tau"])
-        assert_kind_and_values(adjusted, logits, entry["expected"]["adjusted_logits"], tolerance)
-        assert adjusted.argmax(1).tolist() == entry["expected"]["argmax"]
+# --------------------------------------------------------------------------- decisions
 
 
-@pytest.mark.parametrize("entry", entries("posterior_recalibration/"))
-def test_recalibrate(entry):
-    data, h = BATCHES[entry["inputs"]], entry["hyper_parameters"]
-    for logits, tolerance in kinds(data["logits"]):
-        p = recalibrate(logits, data["class_counts"], h["lambda"], h["target_prior"])
-        assert_kind_and_values(p, logits, entry["expected"]["probabilities"], tolerance)
-        assert p.argmax(1).tolist() == entry["expected"]["argmax"]
-    if "mean_nll" in entry["expected"]:
-        logits = torch.tensor(data["logits"], dtype=torch.float64, requires_grad=True)
-        p = recalibrate(logits, data["class_counts"], h["lambda"], h["target_prior"])
-        nll = F.nll_loss(p.log(), torch.tensor(data["labels"]))
-        nll.backward()
-        assert nll.item() == pytest.approx(entry["expected"]["mean_nll"], abs=1e-9)
-        np.testing.assert_allclose(
-            logits.grad, entry["expected"]["grad_logits_of_mean_nll"], **EXACT
+@pytest.mark.parametrize("value", [0.3, 0.5, 0.05])
+def test_a_threshold_is_a_probability_that_is_itself_positive(make, value):
+    cell = make("mixed")
+    model = threshold(cell, value)
+    p = cell.plain().predict_proba(cell.X_val)
+    np.testing.assert_array_equal(model.predict_proba(cell.X_val), p)
+    assert model.predict(cell.X_val).tolist() == (p[:, 1] >= value).astype(int).tolist()
+
+
+def test_a_threshold_needs_two_classes(make):
+    with pytest.raises(NotApplicable, match="two classes"):
+        threshold(make("four"), 0.3)
+    with pytest.raises(NotApplicable, match="F1 of one class"):
+        tuned_f1(make("four"))
+
+
+def test_tuned_rules_are_best_on_the_validation_part(make):
+    cell = make("mixed")
+    p = cell.plain().predict_proba(cell.X_val)[:, 1]
+    for strategy, value in (
+        (tuned_f1, lambda found: found["f1"][1]),
+        (tuned_balanced_accuracy, lambda found: found["balanced_accuracy"]),
+    ):
+        labels = strategy(cell).predict(cell.X_val)
+        found = value(metrics.label_metrics(cell.y_val, labels, 2))
+        cuts = [(p >= cut).astype(int) for cut in [*p, 2]]
+        best = max(value(metrics.label_metrics(cell.y_val, cut, 2)) for cut in cuts)
+        assert found == pytest.approx(best)
+
+
+def test_the_cost_threshold_is_the_closed_form(make):
+    cell = make("binary", "logreg")
+    model = cost_threshold(cell, 10)
+    p = cell.plain().predict_proba(cell.X_val)[:, 1]
+    assert model.predict(cell.X_val).tolist() == (p >= 1 / 11).astype(int).tolist()
+
+
+@pytest.mark.parametrize("dataset", ["binary", "four"])
+def test_expected_cost_is_least(make, dataset):
+    """Among all labels, each row gets the one whose miss would cost most on average."""
+    cell = make(dataset, "logreg")
+    p = cell.plain().predict_proba(cell.X_val)
+    costs = np.array([1] + [10] * (p.shape[1] - 1))
+    expected = (p * costs).sum(axis=1, keepdims=True) - p * costs  # cost of predicting each class
+    labels = cost_threshold(cell, 10).predict(cell.X_val)
+    np.testing.assert_allclose(
+        expected[np.arange(len(labels)), labels], expected.min(axis=1), atol=1e-12
+    )
+
+
+def test_a_cost_matrix_decides_by_expected_cost(make):
+    cell = make("four", "logreg")
+    costs = np.array([[0, 1, 2, 1], [4, 0, 1, 1], [6, 1, 0, 3], [9, 2, 2, 0]])
+    model = cost_threshold(cell, costs.tolist())
+    p = model.predict_proba(cell.X_val)
+    expected = [[sum(row[c] * costs[c, k] for c in range(4)) for k in range(4)] for row in p]
+    np.testing.assert_array_equal(model.predict(cell.X_val), np.argmin(expected, axis=1))
+    with pytest.raises(NotApplicable, match="true class alone"):
+        tuned_cost(cell, costs.tolist())
+    with pytest.raises(NotApplicable, match="costs of 4 classes for 2"):
+        cost_threshold(make("binary", "logreg"), costs.tolist())
+
+
+def test_a_matrix_and_its_ratio_are_the_same_costs(make):
+    cell = make("binary", "logreg")
+    for rule in (cost_threshold, tuned_cost):
+        np.testing.assert_array_equal(
+            rule(cell, 10).predict(cell.X_val), rule(cell, [[0, 1], [10, 0]]).predict(cell.X_val)
         )
 
 
-@pytest.mark.parametrize("entry", entries("tau_norm/"))
-def test_tau_normalize(entry):
-    tau, expected = entry["hyper_parameters"]["tau"], entry["expected"]
-    for weight, tolerance in kinds(entry["inputs"]["weight_rows_per_class"]):
-        scaled = tau_normalize(weight, tau)
-        assert_kind_and_values(scaled, weight, expected["scaled_weight"], tolerance)
-        logits = np.array(entry["inputs"]["features"]) @ np.asarray(scaled).T
-        np.testing.assert_allclose(logits, expected["logits"], **tolerance)
+def test_the_tuned_cost_is_the_lowest_on_the_validation_part(make):
+    cell = make("binary", "logreg")
+    p = cell.plain().predict_proba(cell.X_val)[:, 1]
+
+    def cost(labels):
+        return np.where(cell.y_val == 1, 10, 1)[labels != cell.y_val].sum()
+
+    found = cost(tuned_cost(cell, 10).predict(cell.X_val))
+    assert found == min(cost((p >= cut).astype(int)) for cut in [*p, 2])
 
 
-@pytest.mark.parametrize("entry", entries("dal_pozzolo/"))
-def test_correct_undersampling(entry):
-    beta, expected = entry["hyper_parameters"]["beta"], entry["expected"]
-    for p, tolerance in kinds(entry["inputs"]["p_undersampled"]):
-        corrected = correct_undersampling(p, beta)
-        # 1 - p of a probability near one is where float32 has few digits left
-        loose = {"rtol": 1e-2} if p.dtype in (np.float32, torch.float32) else tolerance
-        assert_kind_and_values(corrected, p, expected["p_corrected"], loose)
-    p = torch.tensor(entry["inputs"]["p_undersampled"], dtype=torch.float64, requires_grad=True)
-    correct_undersampling(p, beta).sum().backward()
-    np.testing.assert_allclose(p.grad, expected["grad_dp_dps"], rtol=1e-9)
-    thresholds = correct_undersampling([0.5, 0.3], beta)
+# --------------------------------------------------------------------------- corrections
+
+
+def test_logit_adjustment_divides_by_the_prior(make):
+    for dataset in ("binary", "four"):
+        cell = make(dataset)
+        p = cell.plain().predict_proba(cell.X_val)
+        expected = p / cell.class_counts
+        found = logit_adjustment(cell).predict_proba(cell.X_val)
+        np.testing.assert_allclose(found, expected / expected.sum(axis=1, keepdims=True))
+        same = logit_adjustment(cell, tau=0.0).predict_proba(cell.X_val)
+        np.testing.assert_allclose(same, p)
+
+
+def test_logit_adjustment_of_a_certain_tree_is_finite(make):
+    cell = make(learner="tree")
+    assert np.isfinite(logit_adjustment(cell).predict_proba(cell.X_val)).all()
+
+
+def test_prior_correction_is_dal_pozzolos_with_two_classes(make):
+    plain = make("binary", "logreg", "undersampled")
+    other = make("binary", "logreg", "undersampled_corrected")
+    assert plain.seed != other.seed
+    sampled = undersampled(plain).predict_proba(plain.X_val)[:, 1]
+    found = undersampled_corrected(other).predict_proba(plain.X_val)[:, 1]
+    beta = plain.class_counts[1] / plain.class_counts[0]
+    np.testing.assert_allclose(found, correct_undersampling(sampled, beta))
+
+
+def test_prior_correction_with_several_classes(make):
+    cell = make("four", "logreg")
+    model = undersampled(cell)
+    np.testing.assert_allclose(model.prior_, 0.25)
+    p = model.predict_proba(cell.X_val) * cell.class_counts
+    found = undersampled_corrected(cell).predict_proba(cell.X_val)
+    np.testing.assert_allclose(found, p / p.sum(axis=1, keepdims=True))
+
+
+def test_a_tuned_adjustment_is_the_best_of_its_grid(make):
+    cell = make("four", "logreg")
+
+    def score(model):
+        labels = model.predict_proba(cell.X_val).argmax(axis=1)
+        return label_metrics(cell.y_val, labels, 4)["balanced_accuracy"]
+
+    grid = [score(logit_adjustment(cell, tau)) for tau in np.arange(21) / 10]
+    assert score(logit_adjustment_tuned(cell)) == max(grid)
+
+
+def test_nothing_is_corrected_twice(make):
+    cell = make("four", "mlp")
+    for model in (
+        losses.loss(cell, LogitAdjustedLoss),
+        losses.loss(cell, FocalLoss),
+        schedule.sampling(cell, 0.0),
+        schedule.meta_weight_net(cell),
+    ):
+        with pytest.raises(ValueError, match="correct twice"):
+            adjusted(model, 1.0)
+    # Weights have made the shares equal: adjusting for those changes nothing.
+    model = weighting.inverse_frequency(cell)
     np.testing.assert_allclose(
-        thresholds,
-        [expected["threshold_equivalent_to_half"], expected["threshold_equivalent_to_0_3"]],
-        rtol=1e-9,
+        adjusted(model, 1.0).predict_proba(cell.X_val),
+        model.predict_proba(cell.X_val),
+        atol=1e-9,
     )
 
 
-# ------------------------------------------------------------------ identities
-
-COUNTS = st.lists(st.integers(1, 10_000), min_size=2, max_size=12)
+# --------------------------------------------------------------------------- calibration
 
 
-@given(COUNTS, st.floats(-1, 2), st.integers(0, 2**32 - 1), st.sampled_from([1.0, 300.0]))
-def test_recalibration_is_the_softmax_of_adjusted_logits(counts, lam, seed, spread):
-    logits = np.random.default_rng(seed).normal(scale=spread, size=(5, len(counts)))
-    adjusted = softmax(adjust_logits(logits, counts, lam), axis=1)
-    tolerance = 1e-9 + 1e-11 * (sum(counts) / min(counts)) ** max(lam, 0)  # of the 1e-12
-    if tolerance < 1e-3:
-        np.testing.assert_allclose(recalibrate(logits, counts, lam), adjusted, atol=tolerance)
-    uniform = np.ones(len(counts))
-    np.testing.assert_allclose(
-        recalibrate(logits, counts, lam, uniform), recalibrate(logits, counts, lam), atol=1e-12
-    )
+@pytest.mark.parametrize("learner", ["logreg", "tree", "mlp"])
+@pytest.mark.parametrize("dataset", ["binary", "four"])
+def test_calibration_lowers_the_log_loss_where_it_was_fitted(make, dataset, learner):
+    cell = make(dataset, learner)
+    before = log_loss(cell.y_val, cell.plain().predict_proba(cell.X_val))
+    for strategy in (temperature, platt, isotonic):
+        p = strategy(cell).predict_proba(cell.X_val)
+        np.testing.assert_allclose(p.sum(axis=1), 1)
+        slack = 0.0 if strategy is temperature else 0.05  # priors of Platt, one-vs-rest
+        assert log_loss(cell.y_val, p) <= before + slack, strategy
 
 
-@given(COUNTS, st.integers(0, 2**32 - 1))
-def test_a_target_prior_equal_to_the_training_prior_changes_nothing(counts, seed):
-    logits = np.random.default_rng(seed).normal(size=(5, len(counts)))
-    np.testing.assert_allclose(
-        recalibrate(logits, counts, 0.7, np.array(counts)), softmax(logits, axis=1), atol=1e-12
-    )
+def test_temperature_and_platt_keep_the_ranking_of_two_classes(make):
+    cell = make("binary", "logreg")
+    p = cell.plain().predict_proba(cell.X_val)[:, 1]
+    for strategy in (temperature, platt, undersampled_corrected):
+        found = strategy(cell).predict_proba(cell.X_val)[:, 1]
+        if strategy is undersampled_corrected:
+            p = undersampled(cell).predict_proba(cell.X_val)[:, 1]
+        assert (np.diff(found[np.argsort(p)]) >= -1e-12).all()
+    stepped = isotonic(cell).predict_proba(cell.X_val)[:, 1]
+    order = np.argsort(cell.plain().predict_proba(cell.X_val)[:, 1])
+    assert (np.diff(stepped[order]) >= -1e-12).all()
 
 
-def test_recalibration_to_a_target_without_a_class():
-    p = recalibrate(np.zeros((2, 3)), [5, 3, 2], 1.0, target_prior=[0.5, 0.5, 0.0])
-    assert (p[:, 2] == 0).all()
-    np.testing.assert_allclose(p.sum(axis=1), 1)
-    # lam = 0 ignores the target altogether
-    np.testing.assert_allclose(recalibrate(np.zeros((2, 3)), [5, 3, 2], 0.0, [1, 1, 0]), 1 / 3)
+def test_platt_is_a_logistic_curve_of_the_log_odds(make):
+    cell = make("binary", "logreg")
+    p = cell.plain().predict_proba(cell.X_val)[:, 1]
+    found = platt(cell).predict_proba(cell.X_val)[:, 1]
+    odds, fitted = np.log(p / (1 - p)), np.log(found / (1 - found))
+    slope, offset = np.polyfit(odds, fitted, 1)
+    np.testing.assert_allclose(fitted, slope * odds + offset, atol=1e-9)
+    assert slope > 0
 
 
-def test_recalibration_stays_in_log_space():
-    p = recalibrate(np.array([[1000.0, -1000.0], [-1000.0, 1000.0]]), [10**6, 1], 1.5)
-    np.testing.assert_allclose(p, [[1, 0], [0, 1]])
-
-
-@given(st.floats(1e-6, 1.0), st.floats(1e-6, 1 - 1e-6))
-def test_undersampling_correction_shifts_the_logit_by_log_beta(beta, p):
-    corrected = correct_undersampling(np.array([p]), beta)
-    np.testing.assert_allclose(logit(corrected), logit(p) + np.log(beta), rtol=1e-7, atol=1e-7)
-
-
-def test_undersampling_correction_keeps_certainty():
-    np.testing.assert_array_equal(correct_undersampling([0.0, 1.0], 1e-3), [0.0, 1.0])
-
-
-def test_tau_normalize_keeps_zero_rows():
-    weight = torch.tensor([[0.0, 0.0], [3.0, 4.0]])
-    torch.testing.assert_close(tau_normalize(weight, 1.0), torch.tensor([[0.0, 0], [0.6, 0.8]]))
-
-
-def test_temperature_undoes_a_scaling():
-    rng = np.random.default_rng(0)
-    logits = rng.normal(scale=2, size=(4000, 3))
-    y = np.array([rng.choice(3, p=p) for p in softmax(logits, axis=1)])
-    assert fit_temperature(logits, y) == pytest.approx(1.0, abs=0.1)
-    base = fit_temperature(logits, y)
-    assert fit_temperature(5 * logits, y) == pytest.approx(5 * base, rel=1e-4)
-    assert fit_temperature(torch.tensor(logits / 3), y) == pytest.approx(base / 3, rel=1e-4)
-
-    def log_loss(temperature):
-        return -log_softmax(logits / temperature, axis=1)[np.arange(len(y)), y].mean()
-
-    assert log_loss(base) <= min(log_loss(base * 1.02), log_loss(base / 1.02))
-
-
-def test_temperature_of_perfect_and_of_hopeless_logits_is_at_the_bounds():
-    logits = np.array([[3.0, -3.0], [-3.0, 3.0]])
-    assert fit_temperature(logits, [0, 1]) < 0.1
-    assert fit_temperature(logits, [1, 0]) > 100
-
-
-# ------------------------------------------------------------------ bad input
-
-Z = np.zeros((2, 3))
+def test_calibration_needs_all_classes(make):
+    cell = make("four", "logreg")
+    rows = cell.y_val < 3
+    cell.X_val, cell.y_val = cell.X_val[rows], cell.y_val[rows]
+    with pytest.raises(NotApplicable, match="no row in the validation part"):
+        platt(cell)
 
 
 @pytest.mark.parametrize(
-    ("call", "message"),
+    ("name", "entry", "message"),
     [
-        (lambda: adjust_logits(Z, [5, 0, 1], 1.0), "class 1 has count 0"),
-        (lambda: adjust_logits(Z, [5, 1], 1.0), "the logits have 3 classes, class_counts 2"),
-        (lambda: adjust_logits(Z[0], [5, 1, 1], 1.0), r"shape \(N, C\)"),
-        (lambda: adjust_logits(Z * np.nan, [5, 1, 1], 1.0), "logits contain NaN"),
-        (lambda: adjust_logits(torch.tensor(Z * np.nan), [5, 1, 1], 1.0), "logits contain NaN"),
-        (lambda: adjust_logits(Z, [5, 1, 1], np.inf), "tau must be finite"),
-        (lambda: recalibrate(Z, [5, 0, 1], 1.0), "class 1 has count 0"),
-        (lambda: recalibrate(Z, [5, 1], 1.0), "the logits have 3 classes"),
-        (lambda: recalibrate(Z, [5, 1, 1], np.nan), "lam must be finite"),
-        (lambda: recalibrate(Z, [5, 1, 1], 1.0, [0.5, 0.5]), "target_prior must have shape"),
-        (lambda: recalibrate(Z, [5, 1, 1], 1.0, [1, 1, -1]), "not negative"),
-        (lambda: recalibrate(Z, [5, 1, 1], 1.0, [0, 0, 0]), "not all zero"),
-        (lambda: tau_normalize(Z * np.nan, 1.0), "weights contain NaN"),
-        (lambda: tau_normalize(Z[0], 1.0), r"shape \(C, D\)"),
-        (lambda: tau_normalize(Z[:1], 1.0), "C >= 2"),
-        (lambda: tau_normalize(Z, np.nan), "tau must be finite"),
-        (lambda: correct_undersampling([0.5], 0.0), r"beta must be in \(0, 1\]"),
-        (lambda: correct_undersampling([0.5], 1.1), r"beta must be in \(0, 1\]"),
-        (lambda: correct_undersampling([1.5], 0.5), r"must be in \[0, 1\]"),
-        (lambda: correct_undersampling([np.nan], 0.5), "probabilities contain NaN"),
-        (lambda: fit_temperature(Z, [0, 3]), r"y must be in 0 … 2"),
-        (lambda: fit_temperature(Z, [0.0, 1.0]), "y must be integers"),
-        (lambda: fit_temperature(Z, [0]), "y must be integers of shape"),
-        (lambda: fit_temperature(Z * np.nan, [0, 1]), "logits contain NaN"),
+        ("tried", {"threshold": 1.5}, "threshold is a number above 0 and below 1"),
+        ("tried", {"cost_threshold": 0}, "cost ratio must be positive"),
+        ("tried", {"tuned_cost": -1}, "cost ratio must be positive"),
+        ("tried", {"tuned_cost": [[0, 1], [10, 1]]}, "zeros on the diagonal"),
+        ("tried", {"cost_threshold": [[0, 1, 2], [1, 0, 2]]}, "a cost matrix is square"),
+        ("logit_adjustment", {"tau": float("inf")}, "tau must be finite"),
     ],
 )
-def test_bad_input(call, message):
-    with pytest.raises(ValueError, match=message):
-        call()
+def test_impossible_values_are_refused_before_fitting(name, entry, message):
+    with pytest.raises(StudyError, match=f"strategy '{name}' of family 'posthoc'.*({message})"):
+        resolve("posthoc", name, entry)
+
+
+def test_a_borrowed_plain_model_counts_its_epochs(study):
+    _, own, _ = run_cell(study, Task("binary", "reference", "mlp", "plain", 0))
+    _, lent, _ = run_cell(study, Task("binary", "posthoc", "mlp", "threshold_0_3", 0))
+    assert own["epochs"] == lent["epochs"] == 3

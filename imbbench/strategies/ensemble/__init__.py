@@ -15,7 +15,8 @@ from imblearn.under_sampling import RandomUnderSampler
 from sklearn.ensemble import AdaBoostClassifier
 
 from imbbench.bench.registry import strategy
-from imbbench.bench.values import check_whole
+from imbbench.bench.smote import need_neighbours
+from imbbench.bench.values import check_sizes
 from imbbench.strategies.ensemble.ada_cost import AdaCost
 from imbbench.strategies.ensemble.balance_cascade import BalanceCascade
 from imbbench.strategies.ensemble.mesa import MESA
@@ -24,12 +25,7 @@ from imbbench.strategies.ensemble.smote_bagging import SMOTEBagging
 from imbbench.strategies.ensemble.smote_boost import SMOTEBoost
 
 
-def _check_sizes(**parameters):
-    for name, value in parameters.items():
-        check_whole(name, value)
-
-
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def under_bagging(cell, n_estimators=20):
     """From each class a bootstrap of the smallest one's size, for each learner.
 
@@ -49,7 +45,7 @@ def under_bagging(cell, n_estimators=20):
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def over_bagging(cell, n_estimators=20):
     """From each class a bootstrap of the largest one's size, for each learner.
 
@@ -64,18 +60,10 @@ def over_bagging(cell, n_estimators=20):
     return model.fit(cell.X, cell.y)
 
 
-def _need_neighbours(cell, k_neighbors):
-    least = cell.class_counts.min()
-    cell.need(
-        least > k_neighbors,
-        f"a class has {least} training rows, SMOTE needs more than {k_neighbors} neighbours",
-    )
-
-
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def smote_bagging(cell, n_estimators=20, k_neighbors=5):
     """Bags of equal classes with a varying share of SMOTE rows; see :class:`SMOTEBagging`."""
-    _need_neighbours(cell, k_neighbors)
+    need_neighbours(cell, k_neighbors)
     model = SMOTEBagging(
         cell.make(),
         n_estimators,
@@ -86,7 +74,7 @@ def smote_bagging(cell, n_estimators=20, k_neighbors=5):
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def balanced_random_forest(cell, n_estimators=20):
     """Random forest in which each tree sees a bootstrap of equal size from each class.
 
@@ -104,7 +92,7 @@ def balanced_random_forest(cell, n_estimators=20):
     return cell.coded(model).fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def easy_ensemble(cell, bags=4, rounds=5, max_depth=3):
     """AdaBoost on each of several balanced subsets: ``bags`` x ``rounds`` trees in all.
 
@@ -118,7 +106,7 @@ def easy_ensemble(cell, bags=4, rounds=5, max_depth=3):
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def rus_boost(cell, n_estimators=20, max_depth=3):
     """AdaBoost with random under-sampling to equal classes in each round.
 
@@ -134,10 +122,10 @@ def rus_boost(cell, n_estimators=20, max_depth=3):
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def smote_boost(cell, n_estimators=20, max_depth=3, k_neighbors=5):
     """AdaBoost with SMOTE rows in each round; see :class:`SMOTEBoost`."""
-    _need_neighbours(cell, k_neighbors)
+    need_neighbours(cell, k_neighbors)
     model = SMOTEBoost(
         cell.make(max_depth=max_depth),
         n_estimators,
@@ -148,7 +136,7 @@ def smote_boost(cell, n_estimators=20, max_depth=3, k_neighbors=5):
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def ada_cost(cell, n_estimators=20, max_depth=3):
     """AdaBoost with inverse frequencies as costs; see :class:`AdaCost`."""
     cell.need(len(cell.classes) == 2, "AdaCost is defined for two classes")
@@ -156,21 +144,21 @@ def ada_cost(cell, n_estimators=20, max_depth=3):
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def self_paced(cell, n_estimators=20, bins=5):
     """Under-sampling by hardness; see :class:`SelfPacedEnsemble`."""
     model = SelfPacedEnsemble(cell.make(), n_estimators, bins, random_state=cell.seed)
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def balance_cascade(cell, n_estimators=20):
     """Under-sampling from shrinking pools; see :class:`BalanceCascade`."""
     model = BalanceCascade(cell.make(), n_estimators, random_state=cell.seed)
     return model.fit(cell.X, cell.y)
 
 
-@strategy(check=_check_sizes)
+@strategy(check=check_sizes)
 def mesa(cell, n_estimators=20, random_steps=500, update_steps=1000):
     """Under-sampling by a policy that is trained on the validation part; see :class:`MESA`.
 

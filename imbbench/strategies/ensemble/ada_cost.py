@@ -2,7 +2,6 @@
 
 import numpy as np
 from scipy.special import expit
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbbench.strategies.ensemble.base import Ensemble, need_learners
@@ -56,25 +55,17 @@ class AdaCost(Ensemble):
     (500, 2)
     """
 
+    multi_class = False
+
     def __init__(self, estimator=None, n_estimators=20, cost=None, random_state=None):
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.cost = cost
         self.random_state = random_state
 
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
-
     def fit(self, X, y):
         """Fit on X (N, d) and y (N,)."""
         X, y, rng = self._start(X, y, weighted=True)
-        if len(self.classes_) > 2:
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(y)}."
-            )
         cost = 1 / np.bincount(y) if self.cost is None else np.asarray(self.cost, dtype=float)
         if cost.shape != (2,) or not (np.isfinite(cost) & (cost > 0)).all():
             raise ValueError(f"cost is two positive numbers, not {self.cost!r}")

@@ -4,7 +4,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier
 from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_is_fitted, has_fit_parameter, validate_data
 
 from imbbench.bench.values import check_whole
@@ -12,6 +12,13 @@ from imbbench.bench.values import check_whole
 
 class Ensemble(ClassifierMixin, BaseEstimator):
     """What the ensembles share: checks, growing by one learner, the mean of the probabilities."""
+
+    multi_class = True
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = self.multi_class
+        return tags
 
     def _start(self, X, y, weighted=False):
         """Check everything; the rows, their classes as codes 0 ... C - 1, and the generator."""
@@ -22,6 +29,11 @@ class Ensemble(ClassifierMixin, BaseEstimator):
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"{name} needs at least two classes, y has one class")
+        if len(self.classes_) > 2 and not self.multi_class:
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"{type_of_target(codes)}."
+            )
         base = self.estimator
         if base is None:
             base = DecisionTreeClassifier(max_depth=3 if weighted else None)

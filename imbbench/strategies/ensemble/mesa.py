@@ -2,10 +2,10 @@
 
 import numpy as np
 from sklearn.metrics import average_precision_score
-from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import validate_data
 
-from imbbench.bench.values import check_whole
+from imbbench.bench.counts import draw_rows
+from imbbench.bench.values import check_sizes
 from imbbench.strategies.ensemble.base import Ensemble
 
 
@@ -30,8 +30,6 @@ class MESA(Ensemble):
         Of the error histograms that the policy sees.
     sigma : float
         Width of the Gaussian sampling weights, in units of the error, which is in [0, 1].
-    hidden : int
-        Units of the hidden layers of policy (one layer) and critics (two).
     learning_rate : float
         Of Adam, for policy and critics.
     gamma : float
@@ -90,13 +88,14 @@ class MESA(Ensemble):
     (5, 4)
     """
 
+    multi_class = False
+
     def __init__(
         self,
         estimator=None,
         n_estimators=20,
         bins=5,
         sigma=0.2,
-        hidden=50,
         learning_rate=1e-3,
         gamma=0.99,
         tau=0.01,
@@ -109,7 +108,6 @@ class MESA(Ensemble):
         self.n_estimators = n_estimators
         self.bins = bins
         self.sigma = sigma
-        self.hidden = hidden
         self.learning_rate = learning_rate
         self.gamma = gamma
         self.tau = tau
@@ -117,11 +115,6 @@ class MESA(Ensemble):
         self.random_steps = random_steps
         self.update_steps = update_steps
         self.random_state = random_state
-
-    def __sklearn_tags__(self):
-        tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_class = False
-        return tags
 
     def fit(self, X, y, X_val=None, y_val=None):
         """Train the policy, then grow the ensemble with it.
@@ -142,18 +135,14 @@ class MESA(Ensemble):
             Not two classes in y or y_val, too few rows to set some aside, a base learner without
             ``predict_proba``, or parameters out of range.
         """
-        for name in ("bins", "random_steps", "update_steps"):
-            check_whole(name, getattr(self, name))
+        from imbbench.strategies.ensemble.soft_actor_critic import SoftActorCritic
+
+        check_sizes(bins=self.bins, random_steps=self.random_steps, update_steps=self.update_steps)
         if not self.sigma > 0:
             raise ValueError(f"sigma must be positive, not {self.sigma!r}")
         if (X_val is None) != (y_val is None):
             raise ValueError("give both X_val and y_val, or neither")
         X, y, rng = self._start(X, y)
-        if len(self.classes_) > 2:
-            raise ValueError(
-                "Only binary classification is supported. The type of the target is "
-                f"{type_of_target(y)}."
-            )
         counts = np.bincount(y)
         self.minority_ = int(counts[1] <= counts[0])
         if X_val is None:
@@ -171,15 +160,7 @@ class MESA(Ensemble):
             y_val = np.searchsorted(self.classes_, y_val)
 
         ensemble = _GrowingEnsemble(self, X, y, X_val, y_val, rng)
-        agent = _SoftActorCritic(
-            2 * self.bins,
-            self.hidden,
-            self.learning_rate,
-            self.gamma,
-            self.tau,
-            self.alpha,
-            seed=rng.randint(2**31 - 1),
-        )
+        agent = SoftActorCritic(self, seed=rng.randint(2**31 - 1))
         self.history_, self.actions_ = [], []
         if self.n_estimators > 1:
             self._meta_train(ensemble, agent, rng)
@@ -207,9 +188,7 @@ class MESA(Ensemble):
 def _fifth_of_each_class(y, rng):
     """Mask of a random fifth of each class, at least one row."""
     mask = np.zeros(len(y), dtype=bool)
-    for c in range(2):
-        rows = np.flatnonzero(y == c)
-        mask[rng.choice(rows, max(1, round(len(rows) / 5)), replace=False)] = True
+    mask[draw_rows(y, [max(1, round(n / 5)) for n in np.bincount(y)], rng)] = True
     return mask
 
 
@@ -299,124 +278,3 @@ class _GrowingEnsemble:
     def state(self):
         """Error histograms of training and validation part, (2 bins,)."""
         return np.concatenate([_error_histogram(e, self.model.bins) for e in self.errors()])
-
-
-class _SoftActorCritic:
-    """Soft actor-critic for one action in [0, 1], as small as the authors' networks.
-
-    Parameters
-    ----------
-    width : int
-        Length of the state.
-    hidden, learning_rate, gamma, tau, alpha :
-        See :class:`MESA`.
-    seed : int
-        Of a generator of its own.
-    """
-
-    CAPACITY = 1000  # of the replay memory, in transitions; this and the next as the authors'
-    BATCH = 64
-
-    def __init__(self, width, hidden, learning_rate, gamma, tau, alpha, seed):
-        import torch
-
-        self.gamma, self.tau, self.alpha, self.width = gamma, tau, alpha, width
-        self.generator = torch.Generator().manual_seed(seed)
-
-        def layer(*shape):
-            bound = np.sqrt(6 / (shape[-2] + shape[-1]))
-            weight = torch.empty(shape, dtype=torch.float32)
-            weight.uniform_(-bound, bound, generator=self.generator)
-            bias = torch.zeros(*shape[:-2], 1, shape[-1], dtype=torch.float32)
-            return [weight.requires_grad_(), bias.requires_grad_()]
-
-        self.policy = layer(width, hidden) + layer(hidden, 2)
-        # Two critics side by side: the leading dimension.
-        self.critics = layer(2, width + 1, hidden) + layer(2, hidden, hidden) + layer(2, hidden, 1)
-        self.targets = [p.detach().clone() for p in self.critics]
-        self.policy_optimiser = torch.optim.Adam(self.policy, learning_rate)
-        self.critic_optimiser = torch.optim.Adam(self.critics, learning_rate)
-        self.memory = torch.zeros(self.CAPACITY, 2 * width + 3, dtype=torch.float32)
-        self.seen = 0
-
-    def act(self, state):
-        """Draw an action; float in [0, 1]."""
-        import torch
-
-        with torch.no_grad():
-            return float(self.sample(torch.tensor(state, dtype=torch.float32)[None])[0][0])
-
-    def remember(self, state, action, reward, done, following):
-        """Store a transition in place of the oldest one."""
-        import torch
-
-        row = np.concatenate([state, [action, reward, done], following])
-        self.memory[self.seen % self.CAPACITY] = torch.from_numpy(row)
-        self.seen += 1
-
-    def sample(self, states):
-        """Actions (n, 1) and their log-densities (n, 1), differentiable in the policy."""
-        import torch
-        from torch.nn.functional import logsigmoid
-
-        mean, log_std = _network(states, self.policy).split(1, dim=-1)
-        log_std = log_std.clamp(-20, 2)
-        noise = torch.randn(mean.shape, generator=self.generator, dtype=mean.dtype)
-        twice = 2 * (mean + log_std.exp() * noise)
-        # The action is tanh moved to [0, 1], which is a sigmoid; its slope is 2 s (1 - s).
-        slope = np.log(2) + logsigmoid(twice) + logsigmoid(-twice)
-        density = -0.5 * noise**2 - log_std - 0.5 * np.log(2 * np.pi) - slope
-        return twice.sigmoid(), density
-
-    def value(self, states, actions, critics):
-        """Values by each critic, (2, n, 1)."""
-        import torch
-
-        return _network(torch.cat([states, actions], dim=1), critics)
-
-    def goal(self, rewards, done, following):
-        """What the critics are fitted to, (n, 1): the reward and, unless done, what follows."""
-        import torch
-
-        with torch.no_grad():
-            actions, density = self.sample(following)
-            bound = self.value(following, actions, self.targets).amin(dim=0)
-            return rewards + (1 - done) * self.gamma * (bound - self.alpha * density)
-
-    def learn(self):
-        """One step of both critics, then one of the policy, then one of the target critics."""
-        import torch
-
-        kept = min(self.seen, self.CAPACITY)
-        rows = torch.randperm(kept, generator=self.generator)[: self.BATCH]
-        states, actions, rewards, done, following = self.memory[rows].split(
-            [self.width, 1, 1, 1, self.width], dim=1
-        )
-        goal = self.goal(rewards, done, following)
-        errors = self.value(states, actions, self.critics) - goal
-        _descend(self.critic_optimiser, (errors**2).mean(dim=1).sum())
-
-        chosen, density = self.sample(states)
-        worth = self.value(states, chosen, self.critics).amin(dim=0)
-        _descend(self.policy_optimiser, (self.alpha * density - worth).mean())
-        with torch.no_grad():
-            for target, critic in zip(self.targets, self.critics, strict=True):
-                target.lerp_(critic, self.tau)
-
-
-def _network(x, layers):
-    """Multi-layer perceptron with ReLU; ``layers`` is weight, bias, weight, bias, …"""
-    for weight, bias in zip(layers[:-2:2], layers[1:-2:2], strict=True):
-        x = (x @ weight + bias).relu()
-    return x @ layers[-2] + layers[-1]
-
-
-def _descend(optimiser, loss):
-    """One step on the loss that leaves the gradients of all other parameters alone."""
-    import torch
-
-    parameters = optimiser.param_groups[0]["params"]
-    gradients = torch.autograd.grad(loss, parameters)
-    for parameter, gradient in zip(parameters, gradients, strict=True):
-        parameter.grad = gradient
-    optimiser.step()

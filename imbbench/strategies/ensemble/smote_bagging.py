@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from imbbench.bench.counts import draw_rows
 from imbbench.strategies.ensemble.base import Ensemble
 from imbbench.strategies.ensemble.smote_rows import smote_rows
 
-SHARES = np.arange(1, 11) / 10  # of copies in the bags of SMOTEBagging
+SHARES = tuple(np.arange(1, 11) / 10)  # of copies, from bag to bag
 
 
 class SMOTEBagging(Ensemble):
@@ -56,7 +57,7 @@ class SMOTEBagging(Ensemble):
         self,
         estimator=None,
         n_estimators=20,
-        shares=tuple(SHARES),
+        shares=SHARES,
         k_neighbors=5,
         categorical=None,
         random_state=None,
@@ -78,7 +79,6 @@ class SMOTEBagging(Ensemble):
             copies = np.full(len(counts), round(share * size))
             copies[largest] = size
             X_new, y_new = smote_rows(self, rng, X, y, size - copies)
-            rows = [rng.choice(np.flatnonzero(y == c), n) for c, n in enumerate(copies)]
-            rows = np.concatenate(rows)
+            rows = draw_rows(y, copies, rng, replace=True)
             self._grow(rng, np.concatenate([X[rows], X_new]), np.concatenate([y[rows], y_new]))
         return self

@@ -1,7 +1,8 @@
 """SMOTE rows for the bags and rounds of an ensemble."""
 
 import numpy as np
-from imblearn.over_sampling import SMOTE, SMOTEN, SMOTENC
+
+from imbbench.bench.smote import smote_sampler
 
 
 def smote_rows(owner, rng, X, y, wanted):
@@ -16,17 +17,12 @@ def smote_rows(owner, rng, X, y, wanted):
             )
     if not wanted:
         return X[:0], y[:0]
-    settings = {
-        "sampling_strategy": {c: counts[c] + n for c, n in wanted.items()},
-        "k_neighbors": owner.k_neighbors,
-        "random_state": rng.randint(2**31 - 1),
-    }
     nominal = np.zeros(X.shape[1], bool) if owner.categorical is None else owner.categorical
-    if np.all(nominal):
-        sampler = SMOTEN(**settings)
-    elif np.any(nominal):
-        sampler = SMOTENC(np.flatnonzero(nominal).tolist(), **settings)
-    else:
-        sampler = SMOTE(**settings)
+    sampler = smote_sampler(
+        np.asarray(nominal),
+        sampling_strategy={c: counts[c] + n for c, n in wanted.items()},
+        k_neighbors=owner.k_neighbors,
+        random_state=rng.randint(2**31 - 1),
+    )
     grown, classes = sampler.fit_resample(X, y)
     return grown[len(y) :], classes[len(y) :]

@@ -5,7 +5,6 @@ import itertools
 
 import numpy as np
 
-from imbbench.bench.metrics import label_metrics, score_metrics
 from imbbench.bench.objectives import DeferredReweighting, start_bias
 from imbbench.bench.registry import strategy
 from imbbench.strategies.loss.class_balanced import ClassBalancedLoss
@@ -14,6 +13,7 @@ from imbbench.strategies.loss.ghm import GHMCLoss
 from imbbench.strategies.loss.ldam import LDAMLoss, NormedLinear
 from imbbench.strategies.loss.logit_adjusted import LogitAdjustedLoss
 from imbbench.strategies.loss.ohem import OHEMLoss
+from imbbench.strategies.loss.selection import best_fit
 
 
 def _make(cls, class_counts, deferred, parameters):
@@ -115,23 +115,11 @@ def focal_tuned(cell, gamma, alpha):
     losses = (
         FocalLoss(g, [1 - a] + [a] * (n_classes - 1)) for g, a in itertools.product(gamma, alpha)
     )
-    return _best(cell, (cell.fit(loss=loss) for loss in losses))
-
-
-def _best(cell, models):
-    """The first of the models with the best macro-F1, then average precision, in validation."""
-    best, chosen = None, None
-    for model in models:
-        p = model.predict_proba(cell.X_val)
-        found = label_metrics(cell.y_val, p.argmax(axis=1), len(cell.classes))
-        score = found["macro_f1"], score_metrics(cell.y_val, p)["average_precision"]
-        if best is None or score > best:
-            best, chosen = score, model
-    return chosen
+    return best_fit(cell, (cell.fit(loss=loss) for loss in losses))
 
 
 @strategy(by_key=True)
 def fits(cell, n):
     """The best of ``n`` plain fits, chosen as ``focal_tuned`` chooses: its equal-cost control."""
     _need_neural(cell)
-    return _best(cell, (cell.fit(seed=cell.seed + k) for k in range(n)))
+    return best_fit(cell, (cell.fit(seed=cell.seed + k) for k in range(n)))

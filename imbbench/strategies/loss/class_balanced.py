@@ -5,7 +5,8 @@ from functools import partial
 import torch
 
 from imbbench.bench.counts import effective_number_weights
-from imbbench.bench.objectives import Loss, check_choice, weighted_cross_entropy
+from imbbench.bench.objectives import Loss, weighted_cross_entropy
+from imbbench.bench.values import check_choice
 from imbbench.strategies.loss.terms import OneVsRest, check_gamma, cross_entropy, focal
 
 
@@ -17,7 +18,7 @@ class ClassBalancedLoss(Loss):
     class_counts : array-like of shape (C,)
         Training samples per class.
     beta : float, default 0.9999
-        In [0, 1); 0 is unweighted. See :func:`effective_number_weights`.
+        In [0, 1); 0 is unweighted. See :func:`imbbench.losses.effective_number_weights`.
     base : {"softmax", "sigmoid", "focal"}, default "softmax"
         ``"focal"`` is the *sigmoid* focal loss without alpha, as in the paper.
     gamma : float, default 2.0

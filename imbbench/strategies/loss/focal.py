@@ -4,7 +4,8 @@ from functools import partial
 
 import torch
 
-from imbbench.bench.objectives import Loss, as_class_weights, check_choice
+from imbbench.bench.objectives import Loss, as_class_weights
+from imbbench.bench.values import check_choice
 from imbbench.strategies.loss.terms import OneVsRest, Softmax, check_gamma, focal
 
 

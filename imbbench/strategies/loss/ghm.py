@@ -4,7 +4,8 @@ import math
 
 import torch
 
-from imbbench.bench.objectives import Loss, check_finite
+from imbbench.bench.objectives import Loss, check_logits
+from imbbench.bench.values import check_whole
 from imbbench.strategies.loss.terms import OneVsRest, cross_entropy
 
 
@@ -49,17 +50,16 @@ class GHMCLoss(Loss):
 
     def __init__(self, bins=10, momentum=0.0):
         super().__init__()
-        if int(bins) != bins or bins < 1:
-            raise ValueError(f"bins must be a positive integer, got {bins}")
+        check_whole("bins", bins)
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum}")
-        self.bins = int(bins)
+        self.bins = bins
         self.momentum = float(momentum)
         self.register_buffer("acc_sum", torch.zeros(self.bins, dtype=torch.float64))
 
     def _loss(self, logits, target):
         if not math.isfinite(logits.sum().item()):
-            check_finite(logits)  # before anything of it enters the histogram
+            check_logits(logits)  # before anything of it enters the histogram
         return OneVsRest.apply(logits, target, self._harmonised).sum()
 
     def _harmonised(self, margin):

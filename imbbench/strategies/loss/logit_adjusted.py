@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 
 from imbbench.bench.counts import log_prior_bias, logit_adjustment
-from imbbench.bench.objectives import Loss, check_choice
+from imbbench.bench.objectives import Loss
+from imbbench.bench.values import check_choice
 
 
 class BalancedSoftmaxLoss(Loss):

@@ -1,7 +1,6 @@
 """A small class-conditional Wasserstein GAN as an over-sampler."""
 
 import itertools
-from numbers import Real
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
@@ -10,6 +9,7 @@ from sklearn.utils import check_random_state
 from imbbench.bench.values import check_whole
 
 PENALTY = 10.0  # weight of the critic's gradient penalty
+LEARNING_RATE = 1e-3
 CRITIC_STEPS = 5  # per generator step
 TEMPERATURE = 0.2  # of the Gumbel-softmax
 COMPONENTS = 64  # of more numbers than this the networks see so many principal components
@@ -38,7 +38,6 @@ class ConditionalGAN(BaseOverSampler):
     steps : int
         Generator steps; each after five critic steps.
     batch_size : int
-    learning_rate : float
     minimum : int
         Fewest rows of any class: of a handful a network can only learn copies.
     random_state : int, RandomState or None
@@ -75,7 +74,6 @@ class ConditionalGAN(BaseOverSampler):
         latent=32,
         steps=500,
         batch_size=128,
-        learning_rate=1e-3,
         minimum=20,
         random_state=None,
     ):
@@ -85,7 +83,6 @@ class ConditionalGAN(BaseOverSampler):
         self.latent = latent
         self.steps = steps
         self.batch_size = batch_size
-        self.learning_rate = learning_rate
         self.minimum = minimum
         self.random_state = random_state
 
@@ -97,19 +94,13 @@ class ConditionalGAN(BaseOverSampler):
     def _check_X_y(self, X, y):
         return super()._check_X_y(X, y, accept_sparse=False)
 
-    def check_parameters(self):
-        """Raise ValueError for a parameter that makes no sense on any data."""
-        for name, least in {"latent": 1, "steps": 1, "batch_size": 1, "minimum": 1}.items():
-            check_whole(name, getattr(self, name), least)
-        for width in self.hidden:
-            check_whole("a width in hidden", width, 1)
-        if not isinstance(self.learning_rate, Real) or not 0 < self.learning_rate < np.inf:
-            raise ValueError(f"learning_rate is a positive number, not {self.learning_rate!r}")
-
     def _fit_resample(self, X, y):
         import torch
 
-        self.check_parameters()
+        for name in ("latent", "steps", "batch_size", "minimum"):
+            check_whole(name, getattr(self, name))
+        for width in self.hidden:
+            check_whole("a width in hidden", width)
         labels, target, counts = np.unique(y, return_inverse=True, return_counts=True)
         if counts.min() < self.minimum:
             raise ValueError(
@@ -140,7 +131,7 @@ class ConditionalGAN(BaseOverSampler):
         generator = _perceptron([self.latent + n_classes, *self.hidden, width], rng).to(device)
         critic = _perceptron([width + n_classes, *self.hidden, 1], rng).to(device)
         optimisers = [
-            torch.optim.Adam(network.parameters(), self.learning_rate, betas=(0.5, 0.9), fused=True)
+            torch.optim.Adam(network.parameters(), LEARNING_RATE, betas=(0.5, 0.9), fused=True)
             for network in (generator, critic)
         ]
         real = torch.from_numpy(coder.encode(X)).to(device)

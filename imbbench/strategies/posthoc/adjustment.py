@@ -8,8 +8,10 @@ import numpy as np
 import torch
 from scipy.special import logsumexp, xlogy
 
+from imbbench.bench.arrays import floating, like
 from imbbench.bench.counts import log_prior_bias, logit_adjustment
-from imbbench.bench.values import floating, like
+from imbbench.bench.protocol import TINY
+from imbbench.bench.values import check_finite
 
 
 def checked_logits(logits, n_classes=None):
@@ -19,6 +21,11 @@ def checked_logits(logits, n_classes=None):
     if n_classes not in (None, logits.shape[1]):
         raise ValueError(f"the logits have {logits.shape[1]} classes, class_counts {n_classes}")
     return logits
+
+
+def log_of(p):
+    """Logarithms of probabilities, finite ones."""
+    return np.log(np.maximum(p, TINY))
 
 
 def adjust_logits(logits, class_counts, tau):
@@ -99,8 +106,7 @@ def recalibrate(logits, class_counts, lam, target_prior=None):
     >>> recalibrate(np.zeros((1, 2)), [900, 100], lam=1.0).round(3).tolist()
     [[0.1, 0.9]]
     """
-    if not np.isfinite(lam):
-        raise ValueError(f"lam must be finite, got {lam}")
+    check_finite("lam", lam)
     shift = -lam * log_prior_bias(class_counts)
     if target_prior is not None:
         target = np.asarray(target_prior, dtype=np.float64)

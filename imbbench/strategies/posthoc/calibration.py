@@ -8,8 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 
-from imbbench.bench.protocol import TINY
-from imbbench.strategies.posthoc.adjustment import checked_logits
+from imbbench.strategies.posthoc.adjustment import checked_logits, log_of
 
 
 def fit_temperature(logits, y):
@@ -60,10 +59,6 @@ def fit_temperature(logits, y):
     # The loss is convex in 1 / T, hence has one valley in log T.
     found = minimize_scalar(log_loss, bounds=(-5, 5), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))
-
-
-def log_of(p):
-    return np.log(np.maximum(p, TINY))
 
 
 class _Scores(ClassifierMixin, BaseEstimator):

@@ -4,8 +4,14 @@ import numpy as np
 
 from imbbench.bench.counts import inverse_frequency_weights, inverse_sqrt_weights, log_prior_bias
 from imbbench.bench.registry import strategy
+from imbbench.bench.values import check_choice
 
 WEIGHTS = {"inverse_frequency": inverse_frequency_weights, "inverse_sqrt": inverse_sqrt_weights}
+
+
+def _fit_from(cell, bias, **settings):
+    cell.need(cell.neural, f"{cell.learner} is not trained step by step from a starting bias")
+    return cell.fit(bias=bias, **settings)
 
 
 @strategy
@@ -20,23 +26,16 @@ def bias_init(cell):
     Karpathy, A recipe for training neural networks, 2019 (where 1:10 is put as 0.1; the exact
     share is 1/11).
     """
-    cell.need(cell.neural, f"{cell.learner} is not trained step by step from a starting bias")
-    return cell.fit(bias=log_prior_bias(cell.class_counts))
+    return _fit_from(cell, log_prior_bias(cell.class_counts))
 
 
 @strategy
 def zero_init(cell):
     """Start the last layer at zero, weights and bias: ``bias_init`` without the prior."""
-    cell.need(cell.neural, f"{cell.learner} is not trained step by step from a starting bias")
-    return cell.fit(bias=np.zeros(len(cell.classes)))
+    return _fit_from(cell, np.zeros(len(cell.classes)))
 
 
-def _check(weights):
-    if weights not in WEIGHTS:
-        raise ValueError(f"weights must be {' or '.join(WEIGHTS)}")
-
-
-@strategy(check=_check)
+@strategy(check=lambda weights: check_choice("weights", weights, WEIGHTS))
 def bias_init_weighted(cell, weights):
     """Weighted cross-entropy from the start that its weights call for, log(w_c pi_c).
 
@@ -50,9 +49,7 @@ def bias_init_weighted(cell, weights):
     ----------
     weights : {"inverse_sqrt", "inverse_frequency"}
     """
-    cell.need(cell.neural, f"{cell.learner} is not trained step by step from a starting bias")
     from imbbench.bench.objectives import start_bias
 
     weight = WEIGHTS[weights](cell.class_counts)
-    bias = start_bias(cell.class_counts, weight=weight)
-    return cell.fit(class_weight=weight, bias=bias)
+    return _fit_from(cell, start_bias(cell.class_counts, weight=weight), class_weight=weight)

@@ -6,48 +6,31 @@ training part as the learner has epochs; what needs two networks' work per batch
 epochs. The learning rate is the learner's, constant but for ``bbn``.
 """
 
-import numpy as np
-import torch
+from functools import partial
 
-from imbbench.bench.counts import sampling_probabilities
-from imbbench.bench.metrics import label_metrics
-from imbbench.bench.neural import MLP, zero_head
+import numpy as np
+
+from imbbench.bench.counts import draw_rows, sampling_probabilities
+from imbbench.bench.neural import zero_head
 from imbbench.bench.objectives import DeferredReweighting, WeightedCrossEntropy
 from imbbench.bench.registry import strategy
+from imbbench.bench.tuning import best_tau
+from imbbench.strategies.schedule.bilateral import TwoBranches, bbn_stepper
 from imbbench.strategies.schedule.class_means import NearestClassMean
-from imbbench.strategies.schedule.meta_weights import meta_weight_net_step, weight_network
-from imbbench.strategies.schedule.tau_normalisation import TAUS, TauNormalised
-from imbbench.strategies.schedule.two_branches import TwoBranches, bbn_mix
+from imbbench.strategies.schedule.draws import sampled
+from imbbench.strategies.schedule.meta_weights import meta_stepper
+from imbbench.strategies.schedule.stages import (
+    SWITCH,
+    OnFeatures,
+    epochs_of_parts,
+    fit_all_epochs,
+    second_stage,
+)
+from imbbench.strategies.schedule.tau_normalisation import TauNormalised
 from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
 
-SWITCH = 0.8  # share of training after which deferred and second stages begin
 
-
-def _fit(cell, **settings):
-    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
-    return cell.fit(patience=None, **settings)
-
-
-def _parts(cell, share):
-    """Epochs of a first part of training and of the rest."""
-    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
-    epochs = cell.make().epochs
-    cell.need(epochs > 1, "the learner has one epoch, two are needed")
-    first = min(max(1, round(share * epochs)), epochs - 1)
-    return first, epochs - first
-
-
-def _sample(y, shares, rng):
-    """As many rows as there are, with the given class shares, uniform within a class."""
-    p = shares[y] / np.bincount(y)[y]
-    return rng.choice(len(y), size=len(y), p=p / p.sum()), None
-
-
-def _check_power(power):
-    sampling_probabilities([2, 1], power)
-
-
-@strategy(by_key=True, check=_check_power)
+@strategy(by_key=True, check=partial(sampling_probabilities, [2, 1]))
 def sampling(cell, power):
     """Draw classes with probability proportional to n_c^power: 0 class-balanced, 0.5 square-root.
 
@@ -59,7 +42,7 @@ def sampling(cell, power):
     Rows are drawn with replacement; their sampler takes four of a class at a time.
     """
     shares = sampling_probabilities(cell.class_counts, power)
-    return _fit(cell, draw=lambda y, progress, rng: _sample(y, shares, rng))
+    return fit_all_epochs(cell, draw=lambda y, progress, rng: sampled(y, shares, rng))
 
 
 @strategy
@@ -73,9 +56,9 @@ def progressive_sampling(cell):
     natural, balanced = (sampling_probabilities(cell.class_counts, power) for power in (1, 0))
 
     def draw(y, progress, rng):
-        return _sample(y, (1 - progress) * natural + progress * balanced, rng)
+        return sampled(y, (1 - progress) * natural + progress * balanced, rng)
 
-    return _fit(cell, draw=draw)
+    return fit_all_epochs(cell, draw=draw)
 
 
 @strategy
@@ -88,7 +71,7 @@ def deferred_reweighting(cell):
     2019; see :func:`imbbench.schedules.drw_weights`. LDAM-DRW is in family ``loss``.
     """
     loss = WeightedCrossEntropy(np.ones(len(cell.classes)))
-    return _fit(cell, loss=DeferredReweighting(loss, cell.class_counts))
+    return fit_all_epochs(cell, loss=DeferredReweighting(loss, cell.class_counts))
 
 
 @strategy
@@ -104,40 +87,9 @@ def deferred_resampling(cell):
     def draw(y, progress, rng):
         if progress < SWITCH:
             return np.arange(len(y)), None
-        return _sample(y, balanced, rng)
+        return sampled(y, balanced, rng)
 
-    return _fit(cell, draw=draw)
-
-
-class OnFeatures:
-    """A classifier on the features of a trained network, which it leaves as it is."""
-
-    def __init__(self, network, classifier):
-        self.network = network
-        self.classifier = classifier
-
-    def predict_proba(self, X):
-        """Probabilities, (N, C)."""
-        return self.classifier.predict_proba(self.network.embed(X))
-
-
-def _second_stage(cell, head, learning_rate):
-    """Train a head with class-balanced batches on the frozen features of a plain first stage."""
-    first, rest = _parts(cell, SWITCH)
-    network = _fit(cell, epochs=first)
-    balanced = sampling_probabilities(cell.class_counts, 0)
-    classifier = MLP(
-        hidden=(),
-        epochs=rest,
-        patience=None,
-        batch_size=network.batch_size,
-        learning_rate=learning_rate,
-        draw=lambda y, progress, rng: _sample(y, balanced, rng),
-        head=head(network),
-        random_state=cell.seed,
-    ).fit(network.embed(cell.X), cell.y)
-    cell.rows_seen += classifier.rows_seen_
-    return OnFeatures(network, classifier)
+    return fit_all_epochs(cell, draw=draw)
 
 
 @strategy
@@ -151,7 +103,7 @@ def crt(cell, learning_rate=0.01):
     ----------
     Kang et al. 2020.
     """
-    return _second_stage(cell, lambda network: zero_head, learning_rate)
+    return second_stage(cell, lambda network: zero_head, learning_rate)
 
 
 @strategy
@@ -166,7 +118,7 @@ def lws(cell, learning_rate=0.01):
     def head(network):
         return lambda width, n_classes: LearnableWeightScaling(network.head_)
 
-    return _second_stage(cell, head, learning_rate)
+    return second_stage(cell, head, learning_rate)
 
 
 @strategy
@@ -183,15 +135,11 @@ def tau_normalisation(cell):
     Kang et al. 2020. It rests on norms that grow with n_c, as after SGD; not so sure after Adam
     (Menon et al. 2021), which is used here.
     """
-    network = _fit(cell)
+    network = fit_all_epochs(cell)
     weight = network.head_.weight.detach().cpu().numpy().astype(np.float64)
     features = network.embed(cell.X_val)
-
-    def score(tau):
-        labels = TauNormalised(weight, tau).predict_proba(features).argmax(axis=1)
-        return label_metrics(cell.y_val, labels, len(cell.classes))["balanced_accuracy"]
-
-    return OnFeatures(network, TauNormalised(weight, max(TAUS, key=score)))
+    tau = best_tau(cell, lambda tau: TauNormalised(weight, tau).predict_proba(features))
+    return OnFeatures(network, TauNormalised(weight, tau))
 
 
 @strategy
@@ -202,14 +150,14 @@ def nearest_class_mean(cell):
     ----------
     Kang et al. 2020; see :class:`imbbench.schedules.NearestClassMean`.
     """
-    network = _fit(cell)
+    network = fit_all_epochs(cell)
     return OnFeatures(network, NearestClassMean().fit(network.embed(cell.X), cell.y))
 
 
 @strategy
 def two_branches(cell):
     """Plain cross-entropy on the network of ``bbn``: its control, as large and as long."""
-    return _fit(cell, head=TwoBranches)
+    return fit_all_epochs(cell, head=TwoBranches)
 
 
 @strategy
@@ -226,34 +174,9 @@ def bbn(cell):
     80 % of the epochs, as there: at a constant rate the last epochs, nearly all on the reversed
     sample, undo what was learnt before.
     """
-    reversed_shares = sampling_probabilities(cell.class_counts, -1)
-
-    def stepper(network, optimiser, inputs, labels, rng):
-        trunk, head = network
-        p = reversed_shares[cell.y] / cell.class_counts[cell.y]
-        p = p / p.sum()
-        rates = [group["lr"] for group in optimiser.param_groups]
-
-        def step(rows, progress):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * (1 if progress < 0.6 else 0.01 if progress < 0.8 else 0.0001)
-            other = torch.from_numpy(rng.choice(len(p), size=len(rows), p=p)).to(rows.device)
-            _, value = bbn_mix(
-                head.conventional(trunk(inputs[rows])),
-                head.rebalancing(trunk(inputs[other])),
-                labels[rows],
-                labels[other],
-                head.classifier,
-                progress,
-            )
-            optimiser.zero_grad(set_to_none=True)
-            value.backward()
-            optimiser.step()
-            return 2 * len(rows)
-
-        return step
-
-    return _fit(cell, epochs=_parts(cell, 0.5)[0], head=TwoBranches, stepper=stepper)
+    stepper = bbn_stepper(cell, sampling_probabilities(cell.class_counts, -1))
+    first, _ = epochs_of_parts(cell, 0.5)
+    return fit_all_epochs(cell, epochs=first, head=TwoBranches, stepper=stepper)
 
 
 @strategy
@@ -277,34 +200,14 @@ def meta_weight_net(cell, meta_rows=10, learning_rate=0.001):
     their sum over the batch as in the authors' code for class imbalance, which keeps them from all
     shrinking. The real step is the learner's AdamW, the virtual one plain SGD of the same rate.
     """
-    first, _ = _parts(cell, 0.5)
+    first, _ = epochs_of_parts(cell, 0.5)
     cell.need(cell.class_counts.min() > 1, "a class has one training row, the meta set needs one")
-    rng = np.random.default_rng(cell.seed)
     size = np.minimum(meta_rows, cell.class_counts // 2)
-    meta = np.concatenate(
-        [rng.choice(np.flatnonzero(cell.y == c), n, replace=False) for c, n in enumerate(size)]
-    )
+    meta = draw_rows(cell.y, size, np.random.default_rng(cell.seed))
     rest = np.setdiff1d(np.arange(len(cell.y)), meta)
-
-    def stepper(network, optimiser, inputs, labels, rng):
-        weights = weight_network().to(labels.device)
-        weight_optimiser = torch.optim.Adam(weights.parameters(), learning_rate, weight_decay=1e-4)
-        clean = torch.from_numpy(meta).to(labels.device)
-
-        def step(rows, progress):
-            meta_weight_net_step(
-                network,
-                weights,
-                optimiser,
-                weight_optimiser,
-                inputs[rows],
-                labels[rows],
-                inputs[clean],
-                labels[clean],
-                normalise=True,
-            )
-            return 2 * len(rows) + len(clean)
-
-        return step
-
-    return _fit(cell, epochs=first, draw=lambda y, progress, rng: (rest, None), stepper=stepper)
+    return fit_all_epochs(
+        cell,
+        epochs=first,
+        draw=lambda y, progress, rng: (rest, None),
+        stepper=meta_stepper(meta, learning_rate),
+    )

@@ -7,6 +7,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
+from imbbench.bench.values import check_choice
+
 
 class NearestClassMean(ClassifierMixin, BaseEstimator):
     """Nearest class mean on the features of a trained network.
@@ -67,10 +69,8 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
         ValueError
             On an unknown ``feat_type`` or ``dist_type``, or data scikit-learn refuses.
         """
-        if self.feat_type not in ("cl2n", "l2n", "un"):
-            raise ValueError(f'feat_type must be "cl2n", "l2n" or "un", got {self.feat_type!r}')
-        if self.dist_type not in ("l2", "cos"):
-            raise ValueError(f'dist_type must be "l2" or "cos", got {self.dist_type!r}')
+        check_choice("feat_type", self.feat_type, ("cl2n", "l2n", "un"))
+        check_choice("dist_type", self.dist_type, ("l2", "cos"))
         X, y = validate_data(self, X, y, dtype=np.float64)
         check_classification_targets(y)
         self.classes_, y = np.unique(y, return_inverse=True)
@@ -94,5 +94,4 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Nearest class of each row."""
-        nearest = self.class_scores(X).argmax(axis=1)
-        return self.classes_[nearest]
+        return self.classes_[self.class_scores(X).argmax(axis=1)]

@@ -1,4 +1,4 @@
-"""Meta-Weight-Net: one step of the network and of the weights it learns."""
+"""Meta-Weight-Net: the weights it learns, one step, and training by such steps."""
 
 from typing import NamedTuple
 
@@ -142,3 +142,22 @@ def meta_weight_net_step(
     loss.backward()
     optimizer.step()
     return MetaStep(losses.detach(), weights.detach(), meta_loss.item(), loss.item())
+
+
+def meta_stepper(meta, learning_rate):
+    """Training by :func:`meta_weight_net_step` with the rows ``meta`` as meta set."""
+
+    def stepper(network, optimiser, inputs, labels, rng):
+        weights = weight_network().to(labels.device)
+        weight_optimiser = torch.optim.Adam(weights.parameters(), learning_rate, weight_decay=1e-4)
+        clean = torch.from_numpy(meta).to(labels.device)
+
+        def step(rows, progress):
+            networks = network, weights, optimiser, weight_optimiser
+            batches = inputs[rows], labels[rows], inputs[clean], labels[clean]
+            meta_weight_net_step(*networks, *batches, normalise=True)
+            return 2 * len(rows) + len(clean)
+
+        return step
+
+    return stepper

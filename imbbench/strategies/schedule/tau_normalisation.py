@@ -3,7 +3,8 @@
 import numpy as np
 import torch
 
-from imbbench.bench.values import floating
+from imbbench.bench.arrays import floating
+from imbbench.bench.values import check_finite
 
 
 def tau_normalize(weight, tau):
@@ -36,17 +37,13 @@ def tau_normalize(weight, tau):
     >>> tau_normalize(np.array([[3.0, 4.0], [0.0, 2.0]]), tau=1.0).tolist()
     [[0.6, 0.8], [0.0, 1.0]]
     """
-    if not np.isfinite(tau):
-        raise ValueError(f"tau must be finite, got {tau}")
+    check_finite("tau", tau)
     weight = floating(weight, "weights")
     if weight.ndim != 2 or len(weight) < 2:
         raise ValueError(f"weight must have shape (C, D), C >= 2, got {tuple(weight.shape)}")
     library = torch if isinstance(weight, torch.Tensor) else np
     norm = library.linalg.norm(weight, axis=1)[:, None]
     return weight / library.where(norm > 0, norm, library.ones_like(norm)) ** tau
-
-
-TAUS = np.arange(21) / 10
 
 
 class TauNormalised:

@@ -1,12 +1,10 @@
 """Self-supervised tasks, and training a trunk on one before it sees labels."""
 
-from typing import NamedTuple
-
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from imbbench.bench.registry import NotApplicable
+from imbbench.bench.registry import NotApplicable, learner_class
 
 
 def info_nce(anchors, others, temperature):
@@ -152,24 +150,13 @@ class Rotation:
 TASKS = {"matrix": Scarf, "embedding": Scarf, "tokens": SimCSE, "pixels": Rotation}
 
 
-class Plan(NamedTuple):
-    """A task and how long to train on it."""
-
-    task: object
-    epochs: int
-
-    @property
-    def passes(self):
-        """Passes over the training rows that it costs."""
-        return self.task.views * self.epochs
-
-
 class Pretraining:
     """Hook of the neural learners: train the trunk on a task without labels.
 
     Parameters
     ----------
-    plan : Plan
+    task : Scarf, SimCSE or Rotation
+    epochs : int
     learner : estimator
         Gives batch size, weight decay and, unless the task has its own, learning rate.
 
@@ -179,14 +166,20 @@ class Pretraining:
         Mean loss of each epoch.
     """
 
-    def __init__(self, plan, learner):
-        self.plan = plan
+    def __init__(self, task, epochs, learner):
+        self.task = task
+        self.epochs = epochs
         self.learner = learner
         self.history = []
 
+    @property
+    def passes(self):
+        """Passes over the training rows that it costs."""
+        return self.task.views * self.epochs
+
     def __call__(self, trunk, inputs, rng):
         """Train ``trunk`` in place; returns the rows that went through it."""
-        task, learner = self.plan.task, self.learner
+        task, learner = self.task, self.learner
         trunk.eval()
         with torch.no_grad():
             width = trunk(inputs[:1]).shape[1]
@@ -198,7 +191,7 @@ class Pretraining:
             fused=True,
         )
         trunk.train()
-        for _ in range(self.plan.epochs):
+        for _ in range(self.epochs):
             total = 0.0
             order = torch.from_numpy(rng.permutation(len(inputs))).to(inputs.device)
             for rows in order.split(learner.batch_size):
@@ -208,4 +201,12 @@ class Pretraining:
                 optimiser.step()
                 total += float(value.detach()) * len(rows)
             self.history.append(total / len(inputs))
-        return self.plan.passes * len(inputs)
+        return self.passes * len(inputs)
+
+
+def pretraining_for(cell, share):
+    """Pre-training that passes ``share`` of the rows of the epochs of a cell's learner."""
+    cell.need(cell.neural, f"{cell.learner} has no hidden layers to pre-train")
+    (kind,) = learner_class(cell.learner).features.values()
+    task, learner = TASKS[kind](cell), cell.make()
+    return Pretraining(task, max(1, round(share * learner.epochs / task.views)), learner)

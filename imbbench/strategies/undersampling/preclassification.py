@@ -5,22 +5,11 @@ import numbers
 import numpy as np
 from imblearn.under_sampling.base import BaseUnderSampler
 from sklearn.base import clone
-from sklearn.neighbors import NearestNeighbors
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
 
-
-def nearest_rows(cell, reduced, points, labels):
-    """Rows next to the points of the reduced classes, and all rows of the others."""
-    found = []
-    for c in range(len(cell.classes)):
-        rows = np.flatnonzero(cell.y == c)
-        if c in reduced:
-            nearest = NearestNeighbors(n_neighbors=1).fit(cell.space[rows])
-            rows = rows[nearest.kneighbors(points[labels == c], return_distance=False).ravel()]
-        found.append(rows)
-    return np.concatenate(found)
+from imbbench.bench.counts import draw_rows, sizes_down
 
 
 class IterativePreClassification(BaseUnderSampler):
@@ -103,8 +92,7 @@ class IterativePreClassification(BaseUnderSampler):
         first = np.minimum(counts, size)
         self.sampling_strategy_ = dict(zip(classes.tolist(), first.tolist(), strict=True))
         kept = np.zeros(len(y), dtype=bool)
-        for c, n in enumerate(first):
-            kept[rng.choice(np.flatnonzero(codes == c), size=n, replace=False)] = True
+        kept[draw_rows(codes, first, rng)] = True
 
         self.estimators_ = []
         while not kept.all() and len(self.estimators_) < self.max_rounds:
@@ -136,3 +124,17 @@ class IterativePreClassification(BaseUnderSampler):
         tags = super().__sklearn_tags__()
         tags.sampler_tags.sample_indices = True
         return tags
+
+
+def mined_rows(cell, **parameters):
+    """Rows that the mining keeps; the same for every strategy that asks with the same values.
+
+    Neural learners are trained for all their epochs, without the validation part.
+    """
+    sizes_down(cell, parameters["ratio"])
+    seed = cell.common_seed
+    miner = IterativePreClassification(estimator=cell.make(seed), random_state=seed, **parameters)
+    miner.fit_resample(cell.X, cell.y)
+    if cell.neural:
+        cell.rows_seen += sum(model.rows_seen_ for model in miner.estimators_)
+    return miner.sample_indices_

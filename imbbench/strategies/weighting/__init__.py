@@ -4,33 +4,29 @@ Neural learners use the weighted cross-entropy, whose mean divides by the sum of
 the batch; other learners weight each row.
 """
 
-import numpy as np
+from functools import partial
 
+from imbbench.bench.counts import (
+    effective_number_weights,
+    inverse_frequency_weights,
+    inverse_sqrt_weights,
+)
 from imbbench.bench.registry import strategy
 
 
 @strategy
 def inverse_frequency(cell):
     """w_c = N / (C n_c), scikit-learn's "balanced"."""
-    from imbbench.bench.counts import inverse_frequency_weights
-
     return cell.fit(class_weight=inverse_frequency_weights(cell.class_counts))
 
 
 @strategy
 def inverse_sqrt(cell):
     """w_c = sqrt(N / (C n_c)), half-way between none and inverse frequency."""
-    from imbbench.bench.counts import inverse_sqrt_weights
-
     return cell.fit(class_weight=inverse_sqrt_weights(cell.class_counts))
 
 
-def _check_beta(beta):
-    if not 0 <= beta < 1:
-        raise ValueError(f"beta must be in [0, 1), got {beta}")
-
-
-@strategy(by_key=True, check=_check_beta)
+@strategy(by_key=True, check=partial(effective_number_weights, [2, 1]))
 def effective_number(cell, beta):
     """w_c proportional to (1 - beta) / (1 - beta^n_c), with sum C.
 
@@ -41,8 +37,6 @@ def effective_number(cell, beta):
     ----------
     Cui et al., Class-balanced loss based on effective number of samples, CVPR 2019.
     """
-    from imbbench.bench.counts import effective_number_weights
-
     return cell.fit(class_weight=effective_number_weights(cell.class_counts, beta))
 
 
@@ -88,7 +82,6 @@ def table(cell, weights):
         len(weights) == len(cell.classes),
         f"{len(weights)} weights for {len(cell.classes)} classes",
     )
-    weights = np.asarray(weights, dtype=float)
-    if not (np.isfinite(weights) & (weights >= 0)).all() or not weights.any():
-        raise ValueError(f"weights must be finite, not negative and not all zero, got {weights}")
-    return cell.fit(class_weight=weights)
+    from imbbench.bench.objectives import as_class_weights
+
+    return cell.fit(class_weight=as_class_weights(weights).numpy())

@@ -17,7 +17,7 @@ from imbbench.data.datasets import parse_dataset
 from imbbench.data.prepare import prepare
 from imbbench.errors import StudyError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 CARD = "data/prepared/odd/card.json"
 SETTINGS = {
     "tfidf_logreg": {"C": 10.0},

@@ -12,10 +12,10 @@ from torch import nn
 
 from imbbench.bench.counts import drw_weights, sampling_probabilities
 from imbbench.strategies.loss.ldam import NormedLinear
+from imbbench.strategies.schedule.bilateral import bbn_mix
 from imbbench.strategies.schedule.class_means import NearestClassMean
 from imbbench.strategies.schedule.meta_weights import meta_weight_net_step, weight_network
 from imbbench.strategies.schedule.tau_normalisation import tau_normalize
-from imbbench.strategies.schedule.two_branches import bbn_mix
 from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
 
 ORACLES = json.loads(Path(__file__).parents[1].joinpath("oracles.json").read_text(encoding="utf-8"))

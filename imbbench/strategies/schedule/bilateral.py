@@ -1,10 +1,11 @@
-"""Bilateral-branch network: its head and the mixing of its branches."""
+"""Bilateral-branch network: its head, the mixing of its branches and its step."""
 
 import torch
 import torch.nn.functional as F
 
 from imbbench.bench.counts import check_progress
 from imbbench.bench.neural import zero_head
+from imbbench.strategies.schedule.draws import row_probabilities
 
 
 def bbn_mix(
@@ -26,7 +27,7 @@ def bbn_mix(
     ----------
     features_conventional, features_rebalancing : Tensor of shape (N, D)
         From the branch with the plain sampler, and from the one with the reversed sampler
-        (:func:`sampling_probabilities` with ``power=-1``).
+        (:func:`imbbench.schedules.sampling_probabilities` with ``power=-1``).
     target_conventional, target_rebalancing : Tensor of shape (N,), int64
     classifier : nn.Module
         From 2 D features to C logits.
@@ -80,3 +81,29 @@ class TwoBranches(torch.nn.Module):
         """Logits with both branches unscaled, as at test time."""
         both = [self.conventional(features), self.rebalancing(features)]
         return self.classifier(torch.cat(both, dim=1))
+
+
+def bbn_stepper(cell, shares):
+    """Training by :func:`bbn_mix`; the second sampler draws classes with ``shares``."""
+
+    def stepper(network, optimiser, inputs, labels, rng):
+        trunk, head = network
+        p = row_probabilities(cell.y, shares)
+        rates = [group["lr"] for group in optimiser.param_groups]
+
+        def step(rows, progress):
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate * (1 if progress < 0.6 else 0.01 if progress < 0.8 else 0.0001)
+            other = torch.from_numpy(rng.choice(len(p), size=len(rows), p=p)).to(rows.device)
+            first = head.conventional(trunk(inputs[rows]))
+            second = head.rebalancing(trunk(inputs[other]))
+            targets = labels[rows], labels[other]
+            _, value = bbn_mix(first, second, *targets, head.classifier, progress)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            optimiser.step()
+            return 2 * len(rows)
+
+        return step
+
+    return stepper
