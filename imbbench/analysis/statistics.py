@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from imbbench.bench.rows import KEY
+
 HIGHER = ["macro_f1", "balanced_accuracy", "average_precision"]
 LOWER = ["log_loss", "brier", "ece"]
 OF_LABELS = {"macro_f1", "balanced_accuracy"}  # depend on the decision rule; the others do not
@@ -79,8 +81,8 @@ def paired_differences(runs, metrics=COMPARED):
     Returns
     -------
     DataFrame
-        ``modality``, ``dataset``, ``learner``, ``split``, ``rule``, ``family``, ``strategy``,
-        ``label``, ``control``, ``own`` and the differences under the metrics' names.
+        The columns :data:`imbbench.bench.rows.KEY`, ``label``, ``own`` and the differences under
+        the metrics' names.
     """
     rows = both_rules(runs)
     pairs = rows.merge(control_families(runs), on=["family", "strategy", "control"])
@@ -91,7 +93,7 @@ def paired_differences(runs, metrics=COMPARED):
     both = pairs.merge(base, on=[*key, "control_family", "control"], suffixes=("", "_of_control"))
     for name in metrics:
         both[name] = both[name] - both[f"{name}_of_control"]
-    return both[["modality", *key, *NAMES, "control", "own", *metrics]]
+    return both[[*KEY, "label", "own", *metrics]]
 
 
 def against_plain(runs):
