@@ -165,7 +165,8 @@ def test_digits_signs_and_addresses_are_kept(words, kind, seed):
 def test_texts_without_words_to_edit_come_back(kind, text):
     edited = edit_text(text, kind, {}, rng())
     kept, were = Counter(edited.split()), Counter(text.split())
-    assert kept < were if kind == "deletion" and text == "免费 点击" else kept == were
+    goes = kind == "deletion" and text in ("免费 点击", "a\nb")  # two words, of which one stays
+    assert kept < were if goes else kept == were
     assert edited.strip() or not text.strip()
     if kind != "swap" and len(text.split()) < 2:
         assert edited == text
@@ -516,7 +517,7 @@ def test_a_similar_text_is_made_from_the_row_whose_place_it_takes(make_cell):
 
 def replaced(cell, texts, y):
     """The cell with another training part, and a learner that only looks at what it gets."""
-    same = ("seed", "common_seed", "need", "vectorize", "classes", "_study", "borrowed_seconds")
+    same = ("seed", "common_seed", "need", "vectorize", "classes", "encoder", "borrowed_seconds")
     return SimpleNamespace(
         texts=texts,
         X=cell.vectorize(texts),
