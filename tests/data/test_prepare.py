@@ -12,7 +12,8 @@ from imbbench.bench import protocol
 from imbbench.bench.prepared import load_prepared
 from imbbench.config import Protocol
 from imbbench.data.datasets import parse_dataset
-from imbbench.data.prepare import canonical, number, prepare
+from imbbench.data.prepare import number, prepare
+from imbbench.data.readers import canonical
 from imbbench.errors import StudyError
 
 PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
