@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 GUIDE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 ROOMS = ["data", "bench", "strategies", "analysis", "chapters"]
 PUBLIC = {f"imbbench.{m}" for m in ("losses", "samplers", "ensembles", "schedules", "posthoc")}
-FITS = {f"imbbench.bench.{m}" for m in ("cell", "run", "pool", "neural", "learners")}
+FITS = {f"imbbench.bench.{m}" for m in ("cell", "scoring", "pool", "run", "neural", "learners")}
 KINDS = [
     *("loss", "sampler", "schedule", "ensemble", "post-hoc correction", "learner", "metric"),
     *("figure", "statistic", "source", "format", "chapter"),
