@@ -1,9 +1,12 @@
 """CONTRIBUTING and CHANGELOG name what is there, and the package keeps to the house's rules."""
 
 import ast
+import importlib
+import inspect
 import re
 import shutil
 import subprocess
+import typing
 from pathlib import Path
 
 import pytest
@@ -175,6 +178,27 @@ def test_public_modules_only_name_what_they_import():
         assert all(isinstance(node, ast.ImportFrom) for node in body)
         taken = [alias.name for node in body for alias in node.names]
         assert sorted(ast.literal_eval(names.value)) == sorted(taken)
+
+
+def public_functions():
+    """The functions behind the public names; of classes the constructor and the public methods."""
+    for module in map(importlib.import_module, sorted(PUBLIC)):
+        for name in module.__all__:
+            found = getattr(module, name)
+            ours = [c for c in getattr(found, "__mro__", ()) if c.__module__.startswith("imbbench")]
+            for owner in ours:
+                for method, function in vars(owner).items():
+                    if inspect.isfunction(function) and re.match(r"[a-z]|__init__", method):
+                        yield pytest.param(function, id=f"{name}.{method}")
+            if not ours:
+                yield pytest.param(found, id=name)
+
+
+@pytest.mark.parametrize("function", public_functions())
+def test_public_names_are_typed(function):
+    hints = typing.get_type_hints(function)
+    names = [name for name in inspect.signature(function).parameters if name != "self"]
+    assert {*names, "return"} <= set(hints)
 
 
 def test_folders_are_those_of_the_list():
