@@ -1,11 +1,11 @@
-# make study | study-web | smoke | test | mutants | bench | report | lab | clean
+# make study | study-web | smoke | test | lint | mutants | bench | report | lab | clean
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 READY := $(BIN)/.installed
 
-.PHONY: study study-web smoke test mutants bench report lab clean
+.PHONY: study study-web smoke test lint mutants bench report lab clean
 
 study: $(READY)
 	imbbench check
@@ -22,6 +22,10 @@ smoke: $(READY)
 
 test: $(READY)
 	python -m pytest -n 2 --dist loadgroup
+
+lint: $(READY)
+	ruff check .
+	ruff format --check .
 
 mutants: $(READY)
 	python tests/mutants.py

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 
+from imbbench import __version__
 from imbbench.errors import StudyError
 
 ANSWER = "<!-- answer: written by `make report` -->"
@@ -15,6 +16,7 @@ def main(arguments=None):
     """Run a command; returns the exit code. Errors of the user print one message."""
     started = time.time()
     parser = argparse.ArgumentParser(prog="imbbench", description=__doc__)
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def command(name, function, text, *names):

@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+import imbbench
 from imbbench import notebooks
 from imbbench.cli import main
 
@@ -72,6 +73,13 @@ def test_wrong_usage(arguments, capsys):
         main(arguments)
     assert stop.value.code == 2
     assert "usage: imbbench" in capsys.readouterr().err
+
+
+def test_version_is_the_packages_own(capsys):
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"imbbench {imbbench.__version__}\n"
 
 
 def test_execute_passes_typed_parameters(monkeypatch):

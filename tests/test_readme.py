@@ -2,11 +2,20 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
 
 from imbbench import cli, config
+from imbbench.bench.registry import definitions, strategy
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def snippet(title, language):
+    section = README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+    return re.search(rf"```{language}\n(.*?)```", section, flags=re.S)[1]
 
 
 def test_the_answer_is_the_committed_one():
@@ -32,3 +41,25 @@ def test_every_command_and_make_target_exists():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
     for target in re.findall(r"`?make ([a-z-]+)", README):
         assert target in targets
+
+
+def test_the_strategy_is_one_of_its_family():
+    space = {"strategy": strategy}
+    exec(snippet("Add a strategy", "python"), space)
+    cell = SimpleNamespace(class_counts=np.array([800, 100]), fit=lambda **given: given)
+    given = space["cube_root"].definition.function(cell)
+    assert given["class_weight"].tolist() == [(9 / 8) ** (1 / 3), 9 ** (1 / 3)]
+    assert "cube_root" not in definitions("weighting")
+    (path,) = re.findall(r"here in `([^`]+)`", README)
+    assert "def inverse_frequency(cell)" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_example_of_use_runs_and_finds_the_rare_class():
+    space = {}
+    exec(snippet("Use it in your own code", "python"), space)
+    rare = space["y_new"] == 1
+    assert space["chosen"][rare].mean() > 0.5
+    assert all(p.grad.abs().sum() > 0 for p in space["network"].parameters())
+    assert np.allclose(space["balanced"].sum(axis=1), 1)
+    found = [(p[rare].argmax(axis=1) == 1).mean() for p in (space["plain"], space["balanced"])]
+    assert found[0] < found[1]

@@ -1,7 +1,12 @@
 """Arrays and torch tensors alike: what comes in as one of them goes out as the same."""
 
+from typing import Any, TypeVar
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
+
+Array = TypeVar("Array", NDArray[Any], torch.Tensor)
 
 
 def like(values, reference):

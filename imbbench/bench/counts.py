@@ -1,6 +1,7 @@
 """Class counts: the weights, shares and sizes that follow from them, and drawing by class."""
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import softmax, xlog1py
 
 from imbbench.bench.values import check_finite
@@ -38,7 +39,7 @@ def check_class_counts(class_counts):
     return counts
 
 
-def inverse_frequency_weights(class_counts):
+def inverse_frequency_weights(class_counts: ArrayLike) -> NDArray[np.float64]:
     """Weights N / (C n_c), scikit-learn's ``class_weight="balanced"``.
 
     Parameters
@@ -65,7 +66,7 @@ def inverse_frequency_weights(class_counts):
     return counts.sum() / (len(counts) * counts)
 
 
-def inverse_sqrt_weights(class_counts):
+def inverse_sqrt_weights(class_counts: ArrayLike) -> NDArray[np.float64]:
     """Weights sqrt(N / (C n_c)): half the correction, on the log scale, of inverse frequency.
 
     Parameters
@@ -90,7 +91,7 @@ def inverse_sqrt_weights(class_counts):
     return np.sqrt(inverse_frequency_weights(class_counts))
 
 
-def effective_number_weights(class_counts, beta):
+def effective_number_weights(class_counts: ArrayLike, beta: float) -> NDArray[np.float64]:
     """Inverse effective numbers of samples, (1 - beta) / (1 - beta^n_c), normalised to sum C.
 
     ``beta=0`` gives ones; ``beta`` towards 1 gives inverse frequencies. With ``beta=0.9999`` all
@@ -131,7 +132,7 @@ def effective_number_weights(class_counts, beta):
     return weights * (len(counts) / weights.sum())
 
 
-def log_prior_bias(class_counts):
+def log_prior_bias(class_counts: ArrayLike) -> NDArray[np.float64]:
     """Log class priors: the last-layer bias with which a softmax classifier starts at the prior.
 
     With last-layer weights near zero, the first cross-entropy then equals the entropy of the
@@ -194,7 +195,7 @@ def check_progress(progress):
         raise ValueError(f"progress must be in [0, 1], the share of training done, got {progress}")
 
 
-def sampling_probabilities(class_counts, power):
+def sampling_probabilities(class_counts: ArrayLike, power: float) -> NDArray[np.float64]:
     """Probability of drawing each class, proportional to n_c^power; within a class, uniform.
 
     Parameters
@@ -230,7 +231,7 @@ def sampling_probabilities(class_counts, power):
     return softmax(power * np.log(check_class_counts(class_counts)))
 
 
-def drw_weights(class_counts, progress):
+def drw_weights(class_counts: ArrayLike, progress: float) -> NDArray[np.float64]:
     """Class weights of deferred re-weighting: ones at first, effective numbers at the end.
 
     Parameters

@@ -16,7 +16,8 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor, nn
 
 from imbbench.bench.counts import check_class_counts, drw_weights
 from imbbench.bench.values import check_choice
@@ -29,7 +30,7 @@ class Loss(nn.Module):
     inference_scale = 1.0
     n_classes = None  # known where the loss was given counts or weights
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of one batch.
 
         Parameters
@@ -132,7 +133,7 @@ class WeightedCrossEntropy(Loss):
     0.6931...
     """
 
-    def __init__(self, weight, reduction="mean"):
+    def __init__(self, weight: ArrayLike, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = check_choice("reduction", reduction, ("mean", "sum", "batch_mean"))
         self.register_buffer("weight", as_class_weights(weight))
@@ -181,7 +182,7 @@ class DeferredReweighting(nn.Module):
     [0.207, 1.793]
     """
 
-    def __init__(self, loss, class_counts):
+    def __init__(self, loss: Loss, class_counts: ArrayLike) -> None:
         super().__init__()
         self.loss = loss
         self.class_counts = class_counts
@@ -189,16 +190,21 @@ class DeferredReweighting(nn.Module):
         self.inference_scale = loss.inference_scale
         self.at(0.0)
 
-    def at(self, progress):
+    def at(self, progress: float) -> None:
         """Set the weights for training progress in [0, 1]."""
         self.loss.weight.copy_(torch.from_numpy(drw_weights(self.class_counts, progress)))
 
-    def forward(self, logits, target):
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
         """Loss of one batch."""
         return self.loss(logits, target)
 
 
-def start_bias(class_counts, weight=None, balanced=False, probabilities="softmax"):
+def start_bias(
+    class_counts: ArrayLike,
+    weight: ArrayLike | None = None,
+    balanced: bool = False,
+    probabilities: str = "softmax",
+) -> NDArray[np.float64]:
     """Last-layer bias that starts a classifier at the class distribution its loss will see.
 
     Parameters

@@ -1,7 +1,11 @@
 """AdaCost."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbbench.strategies.ensemble.base import Ensemble, need_learners
@@ -57,13 +61,19 @@ class AdaCost(Ensemble):
 
     multi_class = False
 
-    def __init__(self, estimator=None, n_estimators=20, cost=None, random_state=None):
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        n_estimators: int = 20,
+        cost: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.cost = cost
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""
         X, y, rng = self._start(X, y, weighted=True)
         cost = 1 / np.bincount(y) if self.cost is None else np.asarray(self.cost, dtype=float)
@@ -88,7 +98,7 @@ class AdaCost(Ensemble):
         self.estimator_weights_ = np.array(votes)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Probabilities, (N, 2)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)

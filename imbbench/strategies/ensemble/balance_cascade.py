@@ -1,6 +1,10 @@
 """BalanceCascade."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
 from imbbench.strategies.ensemble.base import Ensemble, smallest_and_others
 
@@ -45,12 +49,17 @@ class BalanceCascade(Ensemble):
     (500, 2)
     """
 
-    def __init__(self, estimator=None, n_estimators=20, random_state=None):
+    def __init__(
+        self,
+        estimator: BaseEstimator | None = None,
+        n_estimators: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""
         X, y, rng = self._start(X, y)
         minority, pools, size = smallest_and_others(y)

@@ -1,6 +1,9 @@
 """What the ensembles share."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier
 from sklearn.utils import check_random_state
@@ -60,13 +63,13 @@ class Ensemble(ClassifierMixin, BaseEstimator):
         self.estimators_.append(learner.fit(X, y, **weights))
         return learner
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Mean of the learners' probabilities, (N, C)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)
         return sum(learner.predict_proba(X) for learner in self.estimators_) / len(self.estimators_)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Most probable classes, (N,)."""
         probabilities = self.predict_proba(X)
         return self.classes_[probabilities.argmax(axis=1)]

@@ -1,6 +1,10 @@
 """MESA: an ensemble whose under-sampling is learnt by reinforcement."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 from sklearn.metrics import average_precision_score
 from sklearn.utils.validation import validate_data
 
@@ -92,18 +96,18 @@ class MESA(Ensemble):
 
     def __init__(
         self,
-        estimator=None,
-        n_estimators=20,
-        bins=5,
-        sigma=0.2,
-        learning_rate=1e-3,
-        gamma=0.99,
-        tau=0.01,
-        alpha=0.1,
-        random_steps=500,
-        update_steps=1000,
-        random_state=None,
-    ):
+        estimator: BaseEstimator | None = None,
+        n_estimators: int = 20,
+        bins: int = 5,
+        sigma: float = 0.2,
+        learning_rate: float = 1e-3,
+        gamma: float = 0.99,
+        tau: float = 0.01,
+        alpha: float = 0.1,
+        random_steps: int = 500,
+        update_steps: int = 1000,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.bins = bins
@@ -116,7 +120,13 @@ class MESA(Ensemble):
         self.update_steps = update_steps
         self.random_state = random_state
 
-    def fit(self, X, y, X_val=None, y_val=None):
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        X_val: ArrayLike | None = None,
+        y_val: ArrayLike | None = None,
+    ) -> Self:
         """Train the policy, then grow the ensemble with it.
 
         Parameters

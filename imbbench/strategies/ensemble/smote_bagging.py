@@ -1,6 +1,11 @@
 """SMOTEBagging, and with it OverBagging."""
 
+from collections.abc import Sequence
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
 
 from imbbench.bench.counts import draw_rows
 from imbbench.strategies.ensemble.base import Ensemble
@@ -55,13 +60,13 @@ class SMOTEBagging(Ensemble):
 
     def __init__(
         self,
-        estimator=None,
-        n_estimators=20,
-        shares=SHARES,
-        k_neighbors=5,
-        categorical=None,
-        random_state=None,
-    ):
+        estimator: BaseEstimator | None = None,
+        n_estimators: int = 20,
+        shares: Sequence[float] = SHARES,
+        k_neighbors: int = 5,
+        categorical: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.shares = shares
@@ -69,7 +74,7 @@ class SMOTEBagging(Ensemble):
         self.categorical = categorical
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""
         X, y, rng = self._start(X, y)
         counts = np.bincount(y)

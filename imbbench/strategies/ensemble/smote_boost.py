@@ -1,6 +1,10 @@
 """SMOTEBoost."""
 
+from typing import Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from imbbench.strategies.ensemble.base import Ensemble, need_learners
@@ -57,15 +61,20 @@ class SMOTEBoost(Ensemble):
     """
 
     def __init__(
-        self, estimator=None, n_estimators=20, k_neighbors=5, categorical=None, random_state=None
-    ):
+        self,
+        estimator: BaseEstimator | None = None,
+        n_estimators: int = 20,
+        k_neighbors: int = 5,
+        categorical: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         self.estimator = estimator
         self.n_estimators = n_estimators
         self.k_neighbors = k_neighbors
         self.categorical = categorical
         self.random_state = random_state
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""
         X, y, rng = self._start(X, y, weighted=True)
         counts = np.bincount(y)
@@ -96,7 +105,7 @@ class SMOTEBoost(Ensemble):
         self.estimator_weights_ = np.array(votes)
         return self
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Mean of the learners' probabilities by their weights, (N, C)."""
         check_is_fitted(self)
         X = validate_data(self, X, reset=False)

@@ -3,6 +3,7 @@
 from functools import partial
 
 import torch
+from numpy.typing import ArrayLike
 
 from imbbench.bench.counts import effective_number_weights
 from imbbench.bench.objectives import Loss, weighted_cross_entropy
@@ -42,7 +43,13 @@ class ClassBalancedLoss(Loss):
     1.4743...
     """
 
-    def __init__(self, class_counts, beta=0.9999, base="softmax", gamma=2.0):
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        beta: float = 0.9999,
+        base: str = "softmax",
+        gamma: float = 2.0,
+    ) -> None:
         super().__init__()
         self.base = check_choice("base", base, ("softmax", "sigmoid", "focal"))
         self.gamma = check_gamma(gamma)

@@ -3,6 +3,7 @@
 from functools import partial
 
 import torch
+from numpy.typing import ArrayLike
 
 from imbbench.bench.objectives import Loss, as_class_weights
 from imbbench.bench.values import check_choice
@@ -36,7 +37,7 @@ class FocalLoss(Loss):
     0.1732...
     """
 
-    def __init__(self, gamma=2.0, alpha=None):
+    def __init__(self, gamma: float = 2.0, alpha: ArrayLike | None = None) -> None:
         super().__init__()
         self.gamma = check_gamma(gamma)
         self.register_buffer("alpha", None if alpha is None else as_class_weights(alpha))
@@ -81,7 +82,9 @@ class SigmoidFocalLoss(Loss):
 
     probabilities = "sigmoid"
 
-    def __init__(self, gamma=2.0, alpha=None, reduction="mean"):
+    def __init__(
+        self, gamma: float = 2.0, alpha: float | None = None, reduction: str = "mean"
+    ) -> None:
         super().__init__()
         self.gamma = check_gamma(gamma)
         if alpha is not None and not 0 <= alpha <= 1:

@@ -48,7 +48,7 @@ class GHMCLoss(Loss):
 
     probabilities = "sigmoid"
 
-    def __init__(self, bins=10, momentum=0.0):
+    def __init__(self, bins: int = 10, momentum: float = 0.0) -> None:
         super().__init__()
         check_whole("bins", bins)
         if not 0 <= momentum < 1:

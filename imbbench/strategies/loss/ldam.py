@@ -2,7 +2,8 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 
 from imbbench.bench.counts import check_class_counts
 from imbbench.bench.objectives import Loss, as_class_weights, weight_sum
@@ -45,7 +46,13 @@ class LDAMLoss(Loss):
     [0.2886..., 0.5]
     """
 
-    def __init__(self, class_counts, max_margin=0.5, scale=30.0, weight=None):
+    def __init__(
+        self,
+        class_counts: ArrayLike,
+        max_margin: float = 0.5,
+        scale: float = 30.0,
+        weight: ArrayLike | None = None,
+    ) -> None:
         super().__init__()
         counts = check_class_counts(class_counts)
         if not 0 <= max_margin < float("inf"):
@@ -95,12 +102,12 @@ class NormedLinear(nn.Module):
     torch.Size([2, 3])
     """
 
-    def __init__(self, in_features, out_features):
+    def __init__(self, in_features: int, out_features: int) -> None:
         super().__init__()
         # Of norm one: a step turns a long vector less, so the norm sets the learning rate.
         start = torch.empty(out_features, in_features).uniform_(-1, 1)
         self.weight = nn.Parameter(F.normalize(start, dim=1))
 
-    def forward(self, features):
+    def forward(self, features: Tensor) -> Tensor:
         """Cosines (N, C) of features (N, D) with the class weights."""
         return F.linear(F.normalize(features, dim=1), F.normalize(self.weight, dim=1))

@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 
 from imbbench.bench.counts import log_prior_bias, logit_adjustment
 from imbbench.bench.objectives import Loss
@@ -35,7 +36,7 @@ class BalancedSoftmaxLoss(Loss):
     2.3025...
     """
 
-    def __init__(self, class_counts, reduction="mean"):
+    def __init__(self, class_counts: ArrayLike, reduction: str = "mean") -> None:
         super().__init__()
         self.reduction = check_choice("reduction", reduction, ("mean", "sum"))
         self.register_buffer("log_prior", torch.from_numpy(log_prior_bias(class_counts)))
@@ -75,7 +76,7 @@ class LogitAdjustedLoss(Loss):
     2.3025...
     """
 
-    def __init__(self, class_counts, tau=1.0):
+    def __init__(self, class_counts: ArrayLike, tau: float = 1.0) -> None:
         super().__init__()
         self.register_buffer("adjustment", torch.from_numpy(logit_adjustment(class_counts, tau)))
         self.n_classes = len(self.adjustment)

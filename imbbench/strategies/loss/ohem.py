@@ -32,7 +32,7 @@ class OHEMLoss(Loss):
     0.6931...
     """
 
-    def __init__(self, keep=0.7):
+    def __init__(self, keep: float = 0.7) -> None:
         super().__init__()
         if not 0 < keep <= 1:
             raise ValueError(f"keep must be in (0, 1], got {keep}")

@@ -1,9 +1,12 @@
 """A small class-conditional Wasserstein GAN as an over-sampler."""
 
 import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from imblearn.over_sampling.base import BaseOverSampler
+from numpy.typing import ArrayLike
 from sklearn.utils import check_random_state
 
 from imbbench.bench.values import check_whole
@@ -68,15 +71,15 @@ class ConditionalGAN(BaseOverSampler):
     def __init__(
         self,
         *,
-        sampling_strategy="auto",
-        categorical=None,
-        hidden=(128, 128),
-        latent=32,
-        steps=500,
-        batch_size=128,
-        minimum=20,
-        random_state=None,
-    ):
+        sampling_strategy: float | str | dict[Any, int] | Callable[..., dict[Any, int]] = "auto",
+        categorical: ArrayLike | None = None,
+        hidden: Sequence[int] = (128, 128),
+        latent: int = 32,
+        steps: int = 500,
+        batch_size: int = 128,
+        minimum: int = 20,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.categorical = categorical
         self.hidden = hidden

@@ -6,9 +6,10 @@ and on their device.
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.special import logsumexp, xlogy
 
-from imbbench.bench.arrays import floating, like
+from imbbench.bench.arrays import Array, floating, like
 from imbbench.bench.counts import log_prior_bias, logit_adjustment
 from imbbench.bench.protocol import TINY
 from imbbench.bench.values import check_finite
@@ -28,7 +29,7 @@ def log_of(p):
     return np.log(np.maximum(p, TINY))
 
 
-def adjust_logits(logits, class_counts, tau):
+def adjust_logits(logits: Array, class_counts: ArrayLike, tau: float) -> Array:
     """Post-hoc logit adjustment, z - log(pi^tau + 1e-12).
 
     The arg max of the result minimises the balanced error (``tau=1``) if the logits are
@@ -68,7 +69,9 @@ def adjust_logits(logits, class_counts, tau):
     return logits - like(adjustment, logits)
 
 
-def recalibrate(logits, class_counts, lam, target_prior=None):
+def recalibrate(
+    logits: Array, class_counts: ArrayLike, lam: float, target_prior: ArrayLike | None = None
+) -> Array:
     """Posterior re-calibration: probabilities proportional to P_d^(1-lam) P_r^lam.
 
     P_d is the model's posterior and P_r the one rebalanced to the target prior, P_d / pi (times
@@ -122,7 +125,7 @@ def recalibrate(logits, class_counts, lam, target_prior=None):
     return np.exp(shifted - logsumexp(shifted, axis=1, keepdims=True))
 
 
-def correct_undersampling(p, beta):
+def correct_undersampling(p: Array, beta: float) -> Array:
     """Undo the prior shift of random under-sampling, p = beta p_s / (beta p_s - p_s + 1).
 
     Monotone, so rankings stay; thresholds, log loss and Brier score change. Only for samples

@@ -2,16 +2,18 @@
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
+from torch import Tensor
 
 from imbbench.strategies.posthoc.adjustment import checked_logits, log_of
 
 
-def fit_temperature(logits, y):
+def fit_temperature(logits: ArrayLike | Tensor, y: ArrayLike) -> float:
     """Temperature T whose softmax(logits / T) has the least log loss on held-out data.
 
     Parameters

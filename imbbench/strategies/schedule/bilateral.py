@@ -2,6 +2,7 @@
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
 
 from imbbench.bench.counts import check_progress
 from imbbench.bench.neural import zero_head
@@ -9,13 +10,13 @@ from imbbench.strategies.schedule.draws import row_probabilities
 
 
 def bbn_mix(
-    features_conventional,
-    features_rebalancing,
-    target_conventional,
-    target_rebalancing,
-    classifier,
-    progress,
-):
+    features_conventional: Tensor,
+    features_rebalancing: Tensor,
+    target_conventional: Tensor,
+    target_rebalancing: Tensor,
+    classifier: nn.Module,
+    progress: float,
+) -> tuple[Tensor, Tensor]:
     """Logits and loss of a bilateral-branch network's cumulative learning.
 
     With alpha = 1 - progress^2 the two branches' features are mixed to

@@ -1,6 +1,9 @@
 """The nearest class mean of features."""
 
+from typing import Any, Self
+
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
@@ -40,7 +43,7 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
     [1]
     """
 
-    def __init__(self, feat_type="cl2n", dist_type="l2"):
+    def __init__(self, feat_type: str = "cl2n", dist_type: str = "l2") -> None:
         self.feat_type = feat_type
         self.dist_type = dist_type
 
@@ -52,7 +55,7 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
         norm = np.linalg.norm(X, axis=1, keepdims=True)
         return X / np.where(norm > 0, norm, 1)
 
-    def fit(self, X, y):
+    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Store the class means.
 
         Parameters
@@ -80,7 +83,7 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
         self.centroids_ = sums / np.bincount(y)[:, None]
         return self
 
-    def class_scores(self, X):
+    def class_scores(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores of shape (N, C), the higher the nearer."""
         check_is_fitted(self)
         X = self._transform(validate_data(self, X, dtype=np.float64, reset=False))
@@ -88,10 +91,10 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
             return X @ self.centroids_.T / X.shape[1]
         return -cdist(X, self.centroids_, "sqeuclidean")
 
-    def predict_proba(self, X):
+    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
         """Softmax of the scores, shape (N, C); a ranking rather than calibrated probabilities."""
         return softmax(self.class_scores(X), axis=1)
 
-    def predict(self, X):
+    def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Nearest class of each row."""
         return self.classes_[self.class_scores(X).argmax(axis=1)]

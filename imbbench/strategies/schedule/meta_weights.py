@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 
-def weight_network(hidden=100):
+def weight_network(hidden: int = 100) -> nn.Sequential:
     """Meta-Weight-Net's weight function: a loss (N, 1) to a weight in (0, 1), shape (N, 1).
 
     Examples
@@ -41,19 +41,19 @@ def _weighted_loss(losses, weights, normalise):
 
 
 def meta_weight_net_step(
-    model,
-    weight_net,
-    optimizer,
-    weight_optimizer,
-    x,
-    y,
-    meta_x,
-    meta_y,
+    model: nn.Module,
+    weight_net: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    weight_optimizer: torch.optim.Optimizer,
+    x: Tensor,
+    y: Tensor,
+    meta_x: Tensor,
+    meta_y: Tensor,
     *,
-    inner_lr=None,
-    normalise=False,
-    detach=True,
-):
+    inner_lr: float | None = None,
+    normalise: bool = False,
+    detach: bool = True,
+) -> MetaStep:
     """One training step of Meta-Weight-Net, in place.
 
     1. A virtual step of plain SGD on the weighted loss gives w' as a function of the weight

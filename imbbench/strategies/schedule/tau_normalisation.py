@@ -3,11 +3,11 @@
 import numpy as np
 import torch
 
-from imbbench.bench.arrays import floating
+from imbbench.bench.arrays import Array, floating
 from imbbench.bench.values import check_finite
 
 
-def tau_normalize(weight, tau):
+def tau_normalize(weight: Array, tau: float) -> Array:
     """Tau-normalised classifier weights, w_c / ||w_c||^tau. The bias is dropped, says the paper.
 
     Parameters

@@ -3,7 +3,7 @@
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class LearnableWeightScaling(nn.Module):
@@ -28,11 +28,11 @@ class LearnableWeightScaling(nn.Module):
     True
     """
 
-    def __init__(self, linear):
+    def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.linear = copy.deepcopy(linear).requires_grad_(False)
         self.scale = nn.Parameter(torch.ones_like(self.linear.weight[:, 0]))
 
-    def forward(self, features):
+    def forward(self, features: Tensor) -> Tensor:
         """Logits (N, C) of features (N, D)."""
         return self.scale * self.linear(features)

@@ -4,7 +4,7 @@ import numbers
 
 import numpy as np
 from imblearn.under_sampling.base import BaseUnderSampler
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import _safe_indexing, check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval
@@ -73,8 +73,14 @@ class IterativePreClassification(BaseUnderSampler):
     }
 
     def __init__(
-        self, *, estimator=None, ratio=1.0, random_share=0.5, max_rounds=5, random_state=None
-    ):
+        self,
+        *,
+        estimator: BaseEstimator | None = None,
+        ratio: float = 1.0,
+        random_share: float = 0.5,
+        max_rounds: int = 5,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
         super().__init__()
         self.estimator = estimator
         self.ratio = ratio
