@@ -1,5 +1,6 @@
 """AdaCost."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from imbbench.strategies.ensemble.base import Ensemble, need_learners
 
 
+@dataclass(eq=False, repr=False)
 class AdaCost(Ensemble):
     """AdaBoost whose weights grow more for costly errors and fall less for costly successes.
 
@@ -61,17 +63,10 @@ class AdaCost(Ensemble):
 
     multi_class = False
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        n_estimators: int = 20,
-        cost: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.cost = cost
-        self.random_state = random_state
+    estimator: BaseEstimator | None = None
+    n_estimators: int = 20
+    cost: ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""

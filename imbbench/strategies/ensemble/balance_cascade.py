@@ -1,5 +1,6 @@
 """BalanceCascade."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.base import BaseEstimator
 from imbbench.strategies.ensemble.base import Ensemble, smallest_and_others
 
 
+@dataclass(eq=False, repr=False)
 class BalanceCascade(Ensemble):
     """Under-sampling from pools that lose the rows which are surely right already.
 
@@ -49,15 +51,9 @@ class BalanceCascade(Ensemble):
     (500, 2)
     """
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        n_estimators: int = 20,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.random_state = random_state
+    estimator: BaseEstimator | None = None
+    n_estimators: int = 20
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""

@@ -1,5 +1,6 @@
 """MESA: an ensemble whose under-sampling is learnt by reinforcement."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from imbbench.bench.values import check_sizes
 from imbbench.strategies.ensemble.base import Ensemble
 
 
+@dataclass(eq=False, repr=False)
 class MESA(Ensemble):
     """Ensemble whose under-sampling is learnt by reinforcement (meta-sampler).
 
@@ -94,31 +96,17 @@ class MESA(Ensemble):
 
     multi_class = False
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        n_estimators: int = 20,
-        bins: int = 5,
-        sigma: float = 0.2,
-        learning_rate: float = 1e-3,
-        gamma: float = 0.99,
-        tau: float = 0.01,
-        alpha: float = 0.1,
-        random_steps: int = 500,
-        update_steps: int = 1000,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.bins = bins
-        self.sigma = sigma
-        self.learning_rate = learning_rate
-        self.gamma = gamma
-        self.tau = tau
-        self.alpha = alpha
-        self.random_steps = random_steps
-        self.update_steps = update_steps
-        self.random_state = random_state
+    estimator: BaseEstimator | None = None
+    n_estimators: int = 20
+    bins: int = 5
+    sigma: float = 0.2
+    learning_rate: float = 1e-3
+    gamma: float = 0.99
+    tau: float = 0.01
+    alpha: float = 0.1
+    random_steps: int = 500
+    update_steps: int = 1000
+    random_state: int | np.random.RandomState | None = None
 
     def fit(
         self,

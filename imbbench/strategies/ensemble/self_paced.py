@@ -1,5 +1,6 @@
 """Self-paced ensemble."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -46,6 +47,7 @@ def _self_paced_draw(hardness, size, angle, bins, rng):
     return np.concatenate([rng.choice(m, n) for m, n in zip(members, quotas, strict=True) if n])
 
 
+@dataclass(eq=False, repr=False)
 class SelfPacedEnsemble(Ensemble):
     """Under-sampling that takes hard rows early and rows of all hardness late.
 
@@ -85,17 +87,10 @@ class SelfPacedEnsemble(Ensemble):
     (500, 2)
     """
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        n_estimators: int = 20,
-        bins: int = 5,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.bins = bins
-        self.random_state = random_state
+    estimator: BaseEstimator | None = None
+    n_estimators: int = 20
+    bins: int = 5
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""

@@ -1,6 +1,7 @@
 """SMOTEBagging, and with it OverBagging."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -14,6 +15,7 @@ from imbbench.strategies.ensemble.smote_rows import smote_rows
 SHARES = tuple(np.arange(1, 11) / 10)  # of copies, from bag to bag
 
 
+@dataclass(eq=False, repr=False)
 class SMOTEBagging(Ensemble):
     """Bags in which every class is as large as the largest, with a varying share of SMOTE rows.
 
@@ -58,21 +60,12 @@ class SMOTEBagging(Ensemble):
     (500, 2)
     """
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        n_estimators: int = 20,
-        shares: Sequence[float] = SHARES,
-        k_neighbors: int = 5,
-        categorical: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.shares = shares
-        self.k_neighbors = k_neighbors
-        self.categorical = categorical
-        self.random_state = random_state
+    estimator: BaseEstimator | None = None
+    n_estimators: int = 20
+    shares: Sequence[float] = SHARES
+    k_neighbors: int = 5
+    categorical: ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""

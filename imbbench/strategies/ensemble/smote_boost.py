@@ -1,5 +1,6 @@
 """SMOTEBoost."""
 
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ from imbbench.strategies.ensemble.smote_rows import smote_rows
 SMALLEST_ERROR = 1e-10  # keeps the vote of a perfect learner finite
 
 
+@dataclass(eq=False, repr=False)
 class SMOTEBoost(Ensemble):
     """AdaBoost.M2 whose learners are fitted with new SMOTE rows in every round.
 
@@ -60,19 +62,11 @@ class SMOTEBoost(Ensemble):
     (500, 2)
     """
 
-    def __init__(
-        self,
-        estimator: BaseEstimator | None = None,
-        n_estimators: int = 20,
-        k_neighbors: int = 5,
-        categorical: ArrayLike | None = None,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.n_estimators = n_estimators
-        self.k_neighbors = k_neighbors
-        self.categorical = categorical
-        self.random_state = random_state
+    estimator: BaseEstimator | None = None
+    n_estimators: int = 20
+    k_neighbors: int = 5
+    categorical: ArrayLike | None = None
+    random_state: int | np.random.RandomState | None = None
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
         """Fit on X (N, d) and y (N,)."""

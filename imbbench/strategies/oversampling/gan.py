@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ TEMPERATURE = 0.2  # of the Gumbel-softmax
 COMPONENTS = 64  # of more numbers than this the networks see so many principal components
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class ConditionalGAN(BaseOverSampler):
     """Over-sampling with a small class-conditional Wasserstein GAN with gradient penalty.
 
@@ -68,26 +70,14 @@ class ConditionalGAN(BaseOverSampler):
     [100, 100]
     """
 
-    def __init__(
-        self,
-        *,
-        sampling_strategy: float | str | dict[Any, int] | Callable[..., dict[Any, int]] = "auto",
-        categorical: ArrayLike | None = None,
-        hidden: Sequence[int] = (128, 128),
-        latent: int = 32,
-        steps: int = 500,
-        batch_size: int = 128,
-        minimum: int = 20,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__(sampling_strategy=sampling_strategy)
-        self.categorical = categorical
-        self.hidden = hidden
-        self.latent = latent
-        self.steps = steps
-        self.batch_size = batch_size
-        self.minimum = minimum
-        self.random_state = random_state
+    sampling_strategy: float | str | dict[Any, int] | Callable[..., dict[Any, int]] = "auto"
+    categorical: ArrayLike | None = None
+    hidden: Sequence[int] = (128, 128)
+    latent: int = 32
+    steps: int = 500
+    batch_size: int = 128
+    minimum: int = 20
+    random_state: int | np.random.RandomState | None = None
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

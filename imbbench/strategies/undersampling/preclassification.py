@@ -1,6 +1,7 @@
 """Iterative pre-classification: hard negative mining as an under-sampler."""
 
 import numbers
+from dataclasses import dataclass
 
 import numpy as np
 from imblearn.under_sampling.base import BaseUnderSampler
@@ -12,6 +13,7 @@ from sklearn.utils._param_validation import HasMethods, Interval
 from imbbench.bench.counts import draw_rows, sizes_down
 
 
+@dataclass(eq=False, repr=False, kw_only=True)
 class IterativePreClassification(BaseUnderSampler):
     """Hard negative mining: add, round by round, the rows that the model gets wrong.
 
@@ -72,21 +74,13 @@ class IterativePreClassification(BaseUnderSampler):
         "random_state": ["random_state"],
     }
 
-    def __init__(
-        self,
-        *,
-        estimator: BaseEstimator | None = None,
-        ratio: float = 1.0,
-        random_share: float = 0.5,
-        max_rounds: int = 5,
-        random_state: int | np.random.RandomState | None = None,
-    ) -> None:
-        super().__init__()
-        self.estimator = estimator
-        self.ratio = ratio
-        self.random_share = random_share
-        self.max_rounds = max_rounds
-        self.random_state = random_state
+    sampling_strategy = "auto"  # of the base class, and no parameter here
+
+    estimator: BaseEstimator | None = None
+    ratio: float = 1.0
+    random_share: float = 0.5
+    max_rounds: int = 5
+    random_state: int | np.random.RandomState | None = None
 
     def _fit_resample(self, X, y):
         rng = check_random_state(self.random_state)
