@@ -133,6 +133,7 @@ def describe_generated(added):
     study = config.load()
     trained, known = _unit(added.vectors), {bare_text(text) for text in added.texts}
     rows = []
+    judged = _judged(added)
     for name, entry in study.family(FAMILY).items():
         row = {"strategy": name, "control": entry.get("control", "")}
         if name in added.skipped:
@@ -140,33 +141,39 @@ def describe_generated(added):
             continue
         frame = added.frames[name]
         chosen = frame[frame["why"] == ""]
-        # Copies that fill up were not proposed by the strategy.
-        proposed = frame[frame["origin"] != "copied"]
-        proposed = frame if proposed.empty else proposed
-        agrees = expected_labels(added.texts, added.y, proposed["text"].tolist())
-        agrees = agrees == proposed["label"]
-        passed = proposed["why"].isin(["", *NOT_NEEDED])
         vectors = _unit(embed(chosen["text"].tolist(), study.protocol.encoder))
         for label in np.unique(frame["label"]):
-            own, asked = (chosen["label"] == label).to_numpy(), proposed["label"] == label
-            texts = chosen.loc[own, "text"].tolist()
+            own, asked = (chosen["label"] == label).to_numpy(), judged.loc[name]
+            texts, asked = chosen.loc[own, "text"].tolist(), asked[asked["label"] == label]
             found = {"class": added.classes[label], "status": "ok", "reason": ""}
             found |= _diversity(texts, vectors[own], known, trained)
             found |= {"distinct_1": distinct(texts, 1), "distinct_2": distinct(texts, 2)}
-            found |= {"label_agrees": agrees[asked].mean(), "kept": passed[asked].mean()}
+            passed = asked["why"].isin(["", *NOT_NEEDED])
+            found |= {"label_agrees": asked["agrees"].mean(), "kept": passed.mean()}
             rows.append(row | found)
-    used = np.unique(np.concatenate([frame["label"] for frame in added.frames.values()]))
-    expected = expected_labels(added.texts, added.y, added.real)
-    for label in used:
-        own = added.real_y == label
-        texts = [text for text, chosen in zip(added.real, own, strict=True) if chosen]
+    for label in np.unique(pd.concat(added.frames.values())["label"]):
+        own = judged.loc[REAL, "label"] == label
+        real = judged.loc[REAL][own]
         found = {"strategy": REAL, "control": "", "class": added.classes[label]}
-        found |= {"status": "ok", "reason": ""}
-        found |= _diversity(texts, _unit(added.real_vectors[own]), known, trained)
-        rows.append(found | {"label_agrees": np.mean(expected[own] == label)})
+        found |= {"status": "ok", "reason": "", "label_agrees": real["agrees"].mean()}
+        found |= _diversity(real["text"], _unit(added.real_vectors[own]), known, trained)
+        rows.append(found)
     order = ["strategy", "control", "class", "status", "reason", "texts", "new", "distinct_1"]
     order += ["distinct_2", "spread", "novelty", "label_agrees", "kept"]
     return pd.DataFrame(rows, columns=order)
+
+
+def _judged(added):
+    """What every strategy proposed, and the real texts: does a plain model give them their label?
+
+    Copies that fill up were not proposed by the strategy, unless there is nothing else.
+    """
+    asked = {name: frame[frame["origin"] != "copied"] for name, frame in added.frames.items()}
+    asked = {name: added.frames[name] if part.empty else part for name, part in asked.items()}
+    asked[REAL] = pd.DataFrame({"label": added.real_y, "text": added.real})
+    asked = pd.concat(asked)
+    expected = expected_labels(added.texts, added.y, asked["text"].tolist())
+    return asked.assign(agrees=expected == asked["label"])
 
 
 def _diversity(texts, vectors, known, trained):

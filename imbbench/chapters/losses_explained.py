@@ -29,9 +29,27 @@ LOOKS = {"majority": (PALETTE[0], "-"), "minority": (PALETTE[1], (0, (4, 2)))}
 GROUPS = ("easy", "middle", "very hard")
 # The three that the claim is about, as one-vs-rest losses: GHM-C has no softmax form, and only
 # losses that share one gradient norm can share an axis.
-CLAIM = ("cross-entropy", "focal", "GHM-C")
+# Beside each whether it suppresses the easy and the very hard.
+CLAIM = {
+    "cross-entropy": ("suppresses nothing", (False, False)),
+    "focal": ("suppresses the easy samples only", (True, False)),
+    "GHM-C": ("suppresses the easy and the very hard samples", (True, True)),
+}
 CLAIM_LOOKS = dict(zip(CLAIM, zip(("black", *PALETTE[1:3]), DASHES, strict=False), strict=True))
 MOVED = "plain, moved threshold"
+RATES = ["recall", "false_alarms", "balanced_accuracy"]
+STARTS = ("zero bias", "log-prior bias")
+# What stands below a loss's name in its panel.
+SUBTITLES = {
+    "weighted": "inverse frequency",
+    "class-balanced": "effective number",
+    "balanced softmax": "= logit-adjusted",
+    "LDAM": "scale {0.scale:g}",
+    "focal": "gamma {0.gamma:g}",
+    "OHEM": "keeps {0.keep:.0%}",
+    "sigmoid focal": "gamma {0.gamma:g}",
+    "GHM-C": "{0.bins} bins",
+}
 
 
 def catalogue(class_counts, gamma=2.0, bins=10, beta=0.999, keep=0.7, ldam_scale=30.0):
@@ -152,34 +170,24 @@ def probe(loss, margins, label, batch=None):
     >>> losses.round(4).tolist(), gradients.tolist()
     ([0.6931], [-0.5])
     """
-    margins = np.asarray(margins, dtype=np.float64)
-    if batch is not None:
-        gradients = np.array([_joined(loss, margin, label, batch) for margin in margins])
-        # Such a loss weighs the samples of a batch: what it does to the gradient it does to the
-        # value, which autograd cannot tell apart from those of the other samples.
-        values, slopes = probe(_base(loss), margins, label)
-        return values * gradients / slopes, gradients
+    others, labels = batch or (torch.empty(0, 2), torch.empty(0, dtype=torch.int64))
+    sides = torch.tensor([[0.5, -0.5] if label == 0 else [-0.5, 0.5]], dtype=torch.float64)
+    scale = getattr(loss, "inference_scale", 1.0)
+    target = torch.cat([labels, torch.tensor([label])])
     values, gradients = [], []
-    for margin in margins:
+    for margin in np.asarray(margins, dtype=np.float64):
         m = torch.tensor(margin, requires_grad=True)
-        value = loss(_logits(m, label, loss), torch.tensor([label]))
+        value = loss(torch.cat([others, m * sides / scale]), target)
         value.backward()
         values.append(value.item())
-        gradients.append(m.grad.item())
-    return np.array(values), np.array(gradients)
-
-
-def _logits(margin, label, loss):
-    sides = torch.tensor([0.5, -0.5] if label == 0 else [-0.5, 0.5], dtype=torch.float64)
-    return (margin * sides / getattr(loss, "inference_scale", 1.0))[None]
-
-
-def _joined(loss, margin, label, batch):
-    m = torch.tensor(margin, requires_grad=True)
-    logits = torch.cat([batch[0], _logits(m, label, loss)])
-    target = torch.cat([batch[1], torch.tensor([label])])
-    loss(logits, target).backward()
-    return m.grad.item() * len(target)
+        gradients.append(m.grad.item() * len(target))
+    values, gradients = np.array(values), np.array(gradients)
+    if batch is not None:
+        # Such a loss weighs the samples of a batch: what it does to the gradient it does to the
+        # value, which autograd cannot tell apart from those of the other samples.
+        plain, slopes = probe(_base(loss), margins, label)
+        values = plain * gradients / slopes
+    return values, gradients
 
 
 def curves(losses, margins, batch):
@@ -248,17 +256,12 @@ def margin_sentences(losses, class_counts, table):
     blind = [name for name in losses if apart[name] < 1e-9]
     margins = table["margin"].unique()
     balanced, ldam = losses["balanced softmax"], losses["LDAM"]
+    adjusted = LogitAdjustedLoss(class_counts)
     largest = max(
-        np.abs(np.subtract(a, b)).max()
-        for label in (0, 1)
-        for a, b in zip(
-            probe(balanced, margins, label),
-            probe(LogitAdjustedLoss(class_counts), margins, label),
-            strict=True,
-        )
+        np.abs(np.subtract(probe(balanced, margins, k), probe(adjusted, margins, k))).max()
+        for k in (0, 1)
     )
-    here = ldam.scale * ldam.margins.numpy()
-    usual = 30.0 * ldam.margins.numpy()
+    here, usual = (scale * ldam.margins.numpy() for scale in (ldam.scale, 30.0))
     odds = np.log(class_counts[0] / class_counts[1])
     return (
         f"- Balanced softmax and the logit-adjusted loss (tau = 1) are one curve: they differ by "
@@ -373,25 +376,18 @@ def claim_holds(table):
         For cross-entropy: suppresses nothing; focal: the easy and not the very hard; GHM-C: both.
     """
     weight = table.set_index(["name", "group"])["weight"]
-    small = {
-        name: tuple(bool(weight[name, part] < 1 - 1e-6) for part in ("easy", "very hard"))
-        for name in CLAIM
+    return {
+        name: tuple(weight[name, part] < 1 - 1e-6 for part in ("easy", "very hard")) == expected
+        for name, (_, expected) in CLAIM.items()
     }
-    expected = dict(zip(CLAIM, [(False, False), (True, False), (True, True)], strict=True))
-    return {name: small[name] == expected[name] for name in CLAIM}
 
 
 def claim_sentences(table):
     """The three statements with their numbers and whether they hold."""
-    says = {
-        "cross-entropy": "suppresses nothing",
-        "focal": "suppresses the easy samples only",
-        "GHM-C": "suppresses the easy and the very hard samples",
-    }
     weight = table.set_index(["name", "group"])["weight"]
     return "\n".join(
-        f"- “{name} {says[name]}” **{'holds' if holds else 'does not hold'}**: against a middle "
-        f"sample an easy one weighs {weight[name, 'easy']:.3g}, a very hard one "
+        f"- “{name} {CLAIM[name][0]}” **{'holds' if holds else 'does not hold'}**: against a "
+        f"middle sample an easy one weighs {weight[name, 'easy']:.3g}, a very hard one "
         f"{weight[name, 'very hard']:.3g}."
         for name, holds in claim_holds(table).items()
     )
@@ -505,9 +501,9 @@ def first_losses(losses, class_counts):
     rows = []
     for name, loss in losses.items():
         row = {"loss": name}
+        unbiased, tied = isinstance(loss, LDAMLoss), isinstance(loss, OHEMLoss)
         prior = start_bias(class_counts, probabilities=getattr(loss, "probabilities", "softmax"))
-        for start, bias in (("zero bias", np.zeros(2)), ("log-prior bias", prior)):
-            unbiased, tied = isinstance(loss, LDAMLoss), isinstance(loss, OHEMLoss)
+        for start, bias in zip(STARTS, (np.zeros(2), prior), strict=True):
             if unbiased and start == "log-prior bias":
                 continue
             bias = torch.tensor(bias, dtype=torch.float64, requires_grad=True)
@@ -528,7 +524,7 @@ def first_loss_sentence(table, class_counts):
     at = table.loc["cross-entropy", "first loss, log-prior bias"]
     still = {
         start: ", ".join(table.index[table[f"bias gradient, {start}"] < 5e-4]) or "none"
-        for start in ("zero bias", "log-prior bias")
+        for start in STARTS
     }
     same = "which is" if abs(at - entropy) < 5e-4 else "which is not"
     return (
@@ -665,8 +661,8 @@ def _train(losses, class_counts, seeds, epochs, learning_rate, test_rows):
             both = np.concatenate([sums[:1], by_epoch])
             table = {"epoch": range(epochs + 1), "share": both[:, 1] / both.sum(axis=1)}
             shares.append(pd.DataFrame(table).assign(name=name, seed=seed))
-    columns = ["name", "seed", "recall", "false_alarms", "balanced_accuracy"]
-    return pd.DataFrame(scores, columns=columns), pd.concat(shares, ignore_index=True), models
+    scores = pd.DataFrame(scores, columns=["name", "seed", *RATES])
+    return scores, pd.concat(shares, ignore_index=True), models
 
 
 def _scores(y, called):
@@ -686,21 +682,15 @@ def score_table(scores):
     -------
     DataFrame
     """
-    groups = scores.groupby("name", sort=False)
-    table = pd.DataFrame(index=list(groups.groups))
-    for column in ("recall", "false_alarms", "balanced_accuracy"):
-        mean, spread = groups[column].mean(), groups[column].std()
-        table[column.replace("_", " ")] = [
-            f"{mean[name]:.3f} ± {spread[name]:.3f}" for name in table.index
-        ]
+    groups = scores.groupby("name", sort=False)[RATES]
+    table = groups.mean().map("{:.3f} ± ".format) + groups.std().map("{:.3f}".format)
+    table.columns = [column.replace("_", " ") for column in RATES]
     return table.rename_axis("loss").reset_index()
 
 
 def boundary_sentence(scores):
     """Which losses move the boundary, and whether any beats a moved threshold."""
-    means = scores.groupby("name", sort=False)[
-        ["recall", "false_alarms", "balanced_accuracy"]
-    ].mean()
+    means = scores.groupby("name", sort=False)[RATES].mean()
     plain, moved = means.loc["cross-entropy"], means.loc[MOVED]
     wide = scores.pivot(index="seed", columns="name", values="balanced_accuracy")
     others = [name for name in means.index if name not in ("cross-entropy", MOVED)]
@@ -789,20 +779,6 @@ def conclusion(table, sweep, scores, shares):
     )
 
 
-def _title(name, losses):
-    loss = losses[name]
-    return {
-        "balanced softmax": "balanced softmax\n= logit-adjusted",
-        "LDAM": f"LDAM\nscale {getattr(loss, 'scale', 0):g}",
-        "focal": f"focal\ngamma {getattr(loss, 'gamma', 0):g}",
-        "sigmoid focal": f"sigmoid focal\ngamma {getattr(loss, 'gamma', 0):g}",
-        "OHEM": f"OHEM\nkeeps {getattr(loss, 'keep', 0):.0%}",
-        "GHM-C": f"GHM-C\n{getattr(loss, 'bins', 0)} bins",
-        "weighted": "weighted\ninverse frequency",
-        "class-balanced": "class-balanced\neffective number",
-    }.get(name, name)
-
-
 @mpl.rc_context(STYLE)
 def plot_curves(table, losses, quantity):
     """Loss or gradient against the margin, a panel per loss.
@@ -814,7 +790,7 @@ def plot_curves(table, losses, quantity):
     losses : dict of str to torch.nn.Module
     quantity : {"loss", "gradient"}
     """
-    names = [n for n in dict.fromkeys(table["name"]) if n not in ("cross-entropy", "one-vs-rest")]
+    names = [name for name in table["name"].unique() if name in SUBTITLES]
     figure, axes = new_figure(5.4, nrows=2, ncols=4, sharex=True, sharey=True)
     for ax, name in zip(axes.flat, names, strict=True):
         part = table[table["name"] == name]
@@ -825,7 +801,7 @@ def plot_curves(table, losses, quantity):
             values = own[quantity].abs().where(own[quantity] != 0)
             ax.plot(own["margin"], values, color=colour, ls=dash, lw=1.7)
         ax.axvline(0, color="#808080", lw=0.8, ls=":")
-        ax.set_title(_title(name, losses))
+        ax.set_title(f"{name}\n{SUBTITLES[name].format(losses[name])}")
     ends = table["margin"].min(), table["margin"].max()
     axes[0, 0].set(yscale="log", ylim=(1e-3, 100), xlim=ends)
     figure.supxlabel("margin: logit of the true class minus that of the other", fontsize=9)

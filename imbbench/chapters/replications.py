@@ -1,7 +1,5 @@
 """Published numbers computed again: the Fraud detection handbook's chapter 6, for notebook 07."""
 
-import os
-
 import joblib
 import matplotlib as mpl
 import numpy as np
@@ -19,8 +17,6 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
-from imbbench.files import write_table
-from imbbench.paths import root
 
 METRICS = {
     "roc_auc": "ROC AUC",
@@ -200,7 +196,7 @@ def cross_validate(estimator, X, y, seed):
     return dict(zip([*METRICS, "at_prior"], means, strict=True))
 
 
-def replicate(seeds, trees=100, jobs=None):
+def replicate(seeds, trees=100, jobs=-1):
     """The table with seed 0, and with other seeds of the folds and the models.
 
     Parameters
@@ -209,8 +205,8 @@ def replicate(seeds, trees=100, jobs=None):
         How many beside 0; the data stay.
     trees : int
         Per ensemble.
-    jobs : int, optional
-        Processes; default the number of cores.
+    jobs : int
+        Processes; -1 for one per core.
 
     Returns
     -------
@@ -221,14 +217,11 @@ def replicate(seeds, trees=100, jobs=None):
     X, y = problem()
     todo = [(row, "", seed, model) for seed in range(seeds + 1)
             for row, model in models(seed, trees).items()]  # fmt: skip
-    todo += [(row, variant, 0, model) for (row, variant), model in variants(trees).items()]
+    todo += [(*names, 0, model) for names, model in variants(trees).items()]
     call = joblib.delayed(cross_validate)
-    with joblib.parallel_config(
-        backend="loky", n_jobs=jobs or os.cpu_count(), inner_max_num_threads=1
-    ):
-        scores = joblib.Parallel()(call(model, X, y, seed) for _, _, seed, model in todo)
-    keys = [{"row": row, "variant": variant, "seed": seed} for row, variant, seed, _ in todo]
-    return pd.DataFrame([key | found for key, found in zip(keys, scores, strict=True)])
+    scores = joblib.Parallel(jobs)(call(model, X, y, seed) for *_, seed, model in todo)
+    keys = pd.DataFrame([key for *key, _ in todo], columns=["row", "variant", "seed"])
+    return keys.join(pd.DataFrame(scores))
 
 
 def compare(runs):
@@ -243,7 +236,7 @@ def compare(runs):
     -------
     DataFrame
         ``row``, ``metric``, ``published``, ``ours`` (seed 0, three digits), ``difference``, and
-        ``low``, ``high`` of the other seeds.
+        ``low``, ``high`` of the other seeds; of the whole row, whether it is ``reproduced``.
     """
     own = runs[runs["variant"] == ""]
     rows = []
@@ -254,7 +247,8 @@ def compare(runs):
             found = {"row": row, "metric": metric, "published": published, "ours": ours}
             found |= {"difference": round(ours - published, 3) + 0.0}
             rows.append(found | {"low": others.min().round(3), "high": others.max().round(3)})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(reproduced=table["row"].map(verdicts(table)))
 
 
 def verdicts(table):
@@ -478,16 +472,3 @@ def plot(table):
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=3)
     return figure
-
-
-def save(table, path):
-    """Write the comparison with the verdicts, whole or not at all.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`compare`.
-    path : path-like
-        Relative to the study's folder.
-    """
-    write_table(table.assign(reproduced=table["row"].map(verdicts(table))), root() / path)

@@ -7,12 +7,11 @@ seed cuts the data and starts the network, the same for all arms. Nothing is tun
 more probable class, and the test part is used once.
 """
 
-import hashlib
-import inspect
 import json
-import os
 import time
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import joblib
 import matplotlib as mpl
@@ -24,6 +23,7 @@ from scipy.special import stdtrit
 
 from imbbench import config
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
+from imbbench.analysis.prose import with_interval
 from imbbench.analysis.statistics import t_interval
 from imbbench.bench import metrics
 from imbbench.bench.cell import Cell, Task
@@ -147,7 +147,7 @@ def cut(data, split, seed):
     return np.setdiff1d(rows, test), test
 
 
-def _seed(study, dataset, split, seed):
+def seed_of(study, dataset, split, seed):
     """Of the cut and of the network."""
     return seed_for(study.protocol.seed, dataset, "article", split, seed)
 
@@ -171,7 +171,7 @@ def facts(dataset, seeds, splits=tuple(SPLITS)):
     study, data = config.load(), load(dataset)
     columns = {}
     for split in splits:
-        cuts = [cut(data, split, _seed(study, dataset, split, seed)) for seed in range(seeds)]
+        cuts = [cut(data, split, seed_of(study, dataset, split, seed)) for seed in range(seeds)]
         train, test = (np.bincount(data.y[rows], minlength=2) for rows in cuts[0])
         twins = [int(np.isin(data.groups[b], data.groups[a]).sum()) for a, b in cuts]
         bias = log_prior_bias(train)
@@ -209,47 +209,49 @@ def weights_sentence(table):
     )
 
 
-class _Part(Cell):
-    """What a strategy gets here: a training part and nothing else."""
-
-    def __init__(self, study, X, y, seed):
-        self.X, self.y = X, y
-        self.X_val = self.y_val = None
-        self.categorical = np.zeros(X.shape[1], dtype=bool)
-        self.classes = CLASSES
-        self.class_counts = np.bincount(y, minlength=len(CLASSES))
-        self.learner, self.neural, self.vectors = LEARNER, True, False
-        self.seed = self.common_seed = seed
-        self.rows_seen = 0
-        self._study = study
+class ArmCell(Cell):
+    """A cell that measures a first loss on all rows where it is known exactly."""
 
     def make(self, seed=None, **settings):
-        # All epochs are run: there is no validation part to stop by.
-        model = super().make(seed, **settings | {"patience": None})
+        """An unfitted learner."""
+        model = super().make(seed, **settings)
         if settings.get("bias") is not None:
-            model.first_rows = None  # on all rows the first loss is known exactly
+            model.first_rows = None
         return model
 
 
-def _fit(study, X, y, arm, seed):
-    """The fitted model of one arm."""
-    cell = _Part(study, X, y, seed)
+def fit_arm(study, X, y, arm, seed):
+    """The fitted model of one arm, of a training part and nothing else.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    X, y : ndarray of int, (N, d), (N,)
+        Tokens and labels.
+    arm : str
+    seed : int
+
+    Returns
+    -------
+    MiniLMFinetune
+    """
+    # All epochs are run: there is no validation part to stop by.
+    given = {"classes": CLASSES, "seed": seed, "settings": {"patience": None}}
+    cell = ArmCell.from_arrays(study, LEARNER, X, y, **given)
     if arm in BALANCED:
-        target = sizes_after(cell, 1)
-        sampler = RandomUnderSampler(sampling_strategy=target, random_state=seed)
-        cell = _Part(study, *sampler.fit_resample(X, y), seed)
+        sampler = RandomUnderSampler(sampling_strategy=sizes_after(cell, 1), random_state=seed)
+        cell = ArmCell.from_arrays(study, LEARNER, *sampler.fit_resample(X, y), **given)
     call, _ = resolve(*ARMS[arm])
     return call(cell)
 
 
-def _memo(study, dataset, split, seed, arm):
-    """Where the outcome of a fit is kept, by all that it depends on."""
-    family, _, entry = ARMS[arm]
-    code = "".join(inspect.getsource(part) for part in (_Part, _fit, _outcome, cut, _seed))
-    settings = [study.learner(LEARNER), study.protocol.encoder, study.protocol.seed, TEST_SHARES]
-    key = [content_of(dataset), split, seed, arm, entry, TEXTS, settings, code_hash(family)]
-    digest = hashlib.sha256(code.encode()).hexdigest()
-    return cache_file("article", json.dumps([*key, digest]), ".npz")
+def memo(study, dataset, split, seed, arm):
+    """Path of what a fit has found, by all that it depends on."""
+    families = [ARMS[arm][0], *(["undersampling"] if arm in BALANCED else [])]
+    code = [code_hash(*families), Path(__file__).read_text(encoding="utf-8")]
+    settings = [study.learner(LEARNER), study.protocol.encoder, study.protocol.seed]
+    key = [content_of(dataset), split, seed, arm, settings, code]
+    return cache_file("article", json.dumps(key), ".npz")
 
 
 def _outcome(study, dataset, split, seed, arm):
@@ -261,10 +263,10 @@ def _outcome(study, dataset, split, seed, arm):
     torch.set_flush_denormal(True)
     data, encoder = load(dataset), study.protocol.encoder
     tokens = tokenize(data.X, encoder)
-    seed_ = _seed(study, dataset, split, seed)
-    train, test = cut(data, split, seed_)
+    own_seed = seed_of(study, dataset, split, seed)
+    train, test = cut(data, split, own_seed)
     try:
-        model = _fit(study, tokens[train], data.y[train], arm, seed_)
+        model = fit_arm(study, tokens[train], data.y[train], arm, own_seed)
     except NotApplicable as error:
         raise StudyError(f"data set {dataset}, arm '{arm}': {error}") from None
     found = {
@@ -272,7 +274,7 @@ def _outcome(study, dataset, split, seed, arm):
         "obvious": model.predict_proba(tokenize(TEXTS, encoder)),
         "first_loss": model.first_loss_,
     }
-    path = _memo(study, dataset, split, seed, arm)
+    path = memo(study, dataset, split, seed, arm)
     write_whole(path, lambda part: np.savez(part, **found))
     return split, seed, arm
 
@@ -292,7 +294,7 @@ def _scores(y, found):
     return row | {"first_loss": float(found["first_loss"])}
 
 
-def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
+def compute(dataset, seeds, splits=tuple(SPLITS), jobs=-1, progress=print):
     """Fit and score every arm with every seed.
 
     Fits run side by side, one thread each. What a fit has found is kept in the local memo, so that
@@ -303,8 +305,8 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
     dataset : str
     seeds : int
     splits : list of {"85/15", "de-duplicated"}
-    jobs : int, optional
-        Default: the number of cores.
+    jobs : int
+        Processes; -1 for one per core.
     progress : callable
         Called with one line of text per finished fit.
 
@@ -335,14 +337,21 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
     tokenize(data.X, study.protocol.encoder)
     tokenize(TEXTS, study.protocol.encoder)
     every = [(split, seed, arm) for seed in range(seeds) for split in splits for arm in ARMS]
-    todo = [fit for fit in every if not _memo(study, dataset, *fit).is_file()]
-    if todo:
-        _compute(study, dataset, todo, jobs or os.cpu_count(), progress)
+    todo = [fit for fit in every if not memo(study, dataset, *fit).is_file()]
+    started = time.perf_counter()
+    finished = joblib.Parallel(jobs, return_as="generator_unordered")(
+        joblib.delayed(_outcome)(study, dataset, *fit) for fit in todo
+    )
+    for done, (split, seed, arm) in enumerate(finished, 1):
+        progress(
+            f"{done}/{len(todo)} {dataset} {split} seed {seed} {arm}, "
+            f"{time.perf_counter() - started:.1f} s"
+        )
     rows, results = [], []
-    for split, seed, arm in sorted(every, key=lambda fit: (splits.index(fit[0]), fit[1])):
-        train, test = cut(data, split, _seed(study, dataset, split, seed))
+    for split, seed, arm in product(splits, range(seeds), ARMS):
+        train, test = cut(data, split, seed_of(study, dataset, split, seed))
         y = data.y[test]
-        with np.load(_memo(study, dataset, split, seed, arm)) as found:
+        with np.load(memo(study, dataset, split, seed, arm)) as found:
             p = found["probabilities"]
             counts = np.append(np.bincount(data.y[train]), np.bincount(y))
             key = {"dataset": dataset, "split": split, "arm": arm, "seed": seed}
@@ -355,20 +364,6 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
     runs[SCORES] = runs[SCORES].round(DIGITS) + 0.0
     curves = curve_table(results).rename(columns={"strategy": "label"})
     return runs, curves
-
-
-def _compute(study, dataset, todo, jobs, progress):
-    started = time.perf_counter()
-    with (
-        joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1),
-        joblib.Parallel(return_as="generator_unordered") as pool,
-    ):
-        calls = (joblib.delayed(_outcome)(study, dataset, *fit) for fit in todo)
-        for done, (split, seed, arm) in enumerate(pool(calls), 1):
-            progress(
-                f"{done}/{len(todo)} {dataset} {split} seed {seed} {arm}, "
-                f"{time.perf_counter() - started:.1f} s"
-            )
 
 
 def _plus_minus(values, form=".3f"):
@@ -536,10 +531,10 @@ def obvious(runs, split):
     rows = []
     for arm in ARMS:
         part = _of(runs, split, arm)
-        row = {"arm": arm} | {f"text {i}": part[name].mean().round(4)
-                              for i, name in enumerate(CONFIDENCE, 1)}  # fmt: skip
-        rows.append(row | {"log-odds": _plus_minus(part["log_odds"], ".2f")})
-    return pd.DataFrame(rows)
+        means = [part[name].mean().round(4) for name in CONFIDENCE]
+        rows.append([arm, *means, _plus_minus(part["log_odds"], ".2f")])
+    numbers = range(1, len(TEXTS) + 1)
+    return pd.DataFrame(rows, columns=["arm", *(f"text {i}" for i in numbers), "log-odds"])
 
 
 def texts():
@@ -676,7 +671,7 @@ CLAIMS = {
 }  # fmt: skip
 
 
-def _margin(runs, split, metric):
+def margin(runs, split, metric):
     """The smallest difference that counts."""
     if metric in MARGINS:
         return MARGINS[metric]
@@ -698,11 +693,11 @@ def _judged(runs, split, statement):
     """Mean and spread of the differences, turned so that above zero speaks for the statement, and
     the limits above which it holds and below which it fails."""
     values, other = _difference(runs, split, statement)
-    nil = 0.0 if statement.slack else _margin(runs, split, statement.metric)
+    nil = 0.0 if statement.slack else margin(runs, split, statement.metric)
     return statement.sign * values.mean(), values.std(), -statement.slack * other.mean(), nil
 
 
-def _holds(mean, spread, limit, nil, seeds, statements):
+def holds(mean, spread, limit, nil, seeds, statements):
     """True, False or None (open), with so many seeds of this mean and spread."""
     if seeds < 3:
         return None
@@ -715,7 +710,7 @@ def _holds(mean, spread, limit, nil, seeds, statements):
 
 
 def _verdict(judged, seeds):
-    found = [_holds(*numbers, seeds, len(judged)) for numbers in judged]
+    found = [holds(*numbers, seeds, len(judged)) for numbers in judged]
     if all(found):
         return "supported"
     return "contradicted" if False in found else "undecided"
@@ -765,7 +760,7 @@ def verdicts(runs):
     for claim, (text, statements) in CLAIMS.items():
         for split in _splits(runs):
             judged = [_judged(runs, split, statement) for statement in statements]
-            found = [_holds(*numbers, seeds, len(judged)) for numbers in judged]
+            found = [holds(*numbers, seeds, len(judged)) for numbers in judged]
             verdict = _verdict(judged, seeds)
             needed = 0
             if verdict == "undecided":
@@ -831,10 +826,9 @@ def statements(runs):
         for statement in said:
             row = {"claim": claim, "statement": str(statement)}
             for split in _splits(runs):
-                held = words[_holds(*_judged(runs, split, statement), seeds, len(said))]
-                mean, *ends = t_interval(_difference(runs, split, statement)[0])
-                ends = "" if np.isnan(ends).any() else f" [{ends[0]:+.4f}, {ends[1]:+.4f}]"
-                row[split] = f"{mean:+.4f}{ends}: {held}"
+                held = words[holds(*_judged(runs, split, statement), seeds, len(said))]
+                found = t_interval(_difference(runs, split, statement)[0])
+                row[split] = f"{with_interval(*found, '+.4f')}: {held}"
             rows.append(row)
     return pd.DataFrame(rows)
 
@@ -850,19 +844,17 @@ def conclusion(runs, table):
         Of :func:`verdicts`.
     """
     lines = []
-    for split in _splits(runs):
-        mean, low, high = t_interval(_of(runs, split, "baseline")["f1_spam"])
-        seeds = runs["seed"].nunique()
-        interval = "" if np.isnan(low) else f" [{low:.4f}, {high:.4f}]"
-        reached = "reaches" if mean >= REACHED else "does not reach"
-        best = differences(runs, ["f1_spam"]).query("split == @split").set_index("arm")
+    for split, best in differences(runs, ["f1_spam"]).groupby("split", sort=False):
+        found, seeds = t_interval(_of(runs, split, "baseline")["f1_spam"]), runs["seed"].nunique()
+        reached = "reaches" if found[0] >= REACHED else "does not reach"
+        best = best.set_index("arm")
         top, last = best.loc[best["mean"].idxmax()], best.loc[best["mean"].idxmin()]
         lines.append(
-            f"- **{split}**: the baseline's spam F1 is {mean:.4f}{interval} over {seeds} seeds and "
-            f"{reached} {REACHED}. Of the other {len(best)} arms {int((best['low'] > 0).sum())} "
-            f"have a higher one with an interval above zero and {int((best['high'] < 0).sum())} a "
-            f"lower one; from `{last.name}` ({last['mean']:+.4f}) to `{top.name}` "
-            f"({top['mean']:+.4f})."
+            f"- **{split}**: the baseline's spam F1 is {with_interval(*found, '.4f')} over {seeds} "
+            f"seeds and {reached} {REACHED}. Of the other {len(best)} arms "
+            f"{(best['low'] > 0).sum()} have a higher one with an interval above zero and "
+            f"{(best['high'] < 0).sum()} a lower one; from `{last.name}` ({last['mean']:+.4f}) to "
+            f"`{top.name}` ({top['mean']:+.4f})."
         )
     for split, part in table.groupby("split", sort=False):
         words = [
