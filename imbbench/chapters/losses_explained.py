@@ -105,12 +105,6 @@ def catalogue(class_counts, gamma=2.0, bins=10, beta=0.999, keep=0.7, ldam_scale
     }
 
 
-def _base(loss):
-    """The unweighted loss of the same kind."""
-    sigmoid = getattr(loss, "probabilities", "softmax") == "sigmoid"
-    return SigmoidFocalLoss(gamma=0.0) if sigmoid else nn.CrossEntropyLoss()
-
-
 def synthetic_batch(class_counts, noise=0.05, seed=0):
     """Logits and labels of a network that has learnt the easy part.
 
@@ -138,6 +132,51 @@ def synthetic_batch(class_counts, noise=0.05, seed=0):
     wrong = generator.permutation(len(label))[: round(noise * len(label))]
     label[wrong] = 1 - label[wrong]
     return torch.from_numpy(logits), torch.from_numpy(label)
+
+
+# One majority cloud, two minority clouds at its edge: (mean, variance, share of the class).
+CLOUDS = (
+    (((0.0, 0.0), 1.0, 1.0),),
+    (((1.9, 1.2), 0.25, 0.6), ((1.5, -1.7), 0.3, 0.4)),
+)
+
+
+def toy(class_counts, seed=0):
+    """Two overlapping classes in the plane.
+
+    Parameters
+    ----------
+    class_counts : sequence of int, (2,)
+    seed : int
+
+    Returns
+    -------
+    X : ndarray, (N, 2)
+    y : ndarray, (N,)
+    """
+    generator = np.random.default_rng(seed)
+    parts = []
+    for clouds, count in zip(CLOUDS, class_counts, strict=True):
+        which = generator.choice(len(clouds), size=count, p=[share for *_, share in clouds])
+        centres = np.array([mean for mean, *_ in clouds])[which]
+        spreads = np.sqrt([variance for _, variance, _ in clouds])[which]
+        parts.append(centres + spreads[:, None] * generator.normal(size=(count, 2)))
+    return np.concatenate(parts), np.repeat([0, 1], class_counts)
+
+
+def log_density_ratio(X):
+    """log p(x | minority) - log p(x | majority) of :func:`toy`; zero where both are as likely."""
+    densities = [
+        sum(share * multivariate_normal(mean, variance).pdf(X) for mean, variance, share in clouds)
+        for clouds in CLOUDS
+    ]
+    return np.log(densities[1]) - np.log(densities[0])
+
+
+def _base(loss):
+    """The unweighted loss of the same kind."""
+    sigmoid = getattr(loss, "probabilities", "softmax") == "sigmoid"
+    return SigmoidFocalLoss(gamma=0.0) if sigmoid else nn.CrossEntropyLoss()
 
 
 def probe(loss, margins, label, batch=None):
@@ -218,64 +257,6 @@ def curves(losses, margins, batch):
             }  # fmt: skip
             tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
-
-
-def pulls(losses, batch, margins=(-4.0, 0.0, 4.0)):
-    """How many times a minority sample's gradient is that of a majority sample.
-
-    Parameters
-    ----------
-    losses : dict of str to torch.nn.Module
-    batch : tuple of (Tensor, Tensor)
-    margins : sequence of float
-
-    Returns
-    -------
-    DataFrame
-        One row per loss, one column per margin; NaN where both gradients are zero.
-    """
-    table = curves(losses, np.array(margins), batch)
-    wide = table.pivot_table("gradient", ["name", "margin"], "class", sort=False)
-    ratio = (wide["minority"] / wide["majority"]).unstack("margin")[list(margins)]
-    ratio.columns = [f"at margin {margin:g}" for margin in margins]
-    return ratio.round(2).rename_axis("loss").reset_index()
-
-
-def margin_sentences(losses, class_counts, table):
-    """What the curves show, with the numbers.
-
-    Parameters
-    ----------
-    losses : dict of str to torch.nn.Module
-    class_counts : array-like of shape (2,)
-    table : DataFrame
-        Of :func:`curves` for these losses.
-    """
-    wide = table.pivot(index=["name", "margin"], columns="class", values="gradient")
-    apart = (wide["majority"] - wide["minority"]).abs().groupby("name", sort=False).max()
-    blind = [name for name in losses if apart[name] < 1e-9]
-    margins = table["margin"].unique()
-    balanced, ldam = losses["balanced softmax"], losses["LDAM"]
-    adjusted = LogitAdjustedLoss(class_counts)
-    largest = max(
-        np.abs(np.subtract(probe(balanced, margins, k), probe(adjusted, margins, k))).max()
-        for k in (0, 1)
-    )
-    here, usual = (scale * ldam.margins.numpy() for scale in (ldam.scale, 30.0))
-    odds = np.log(class_counts[0] / class_counts[1])
-    return (
-        f"- Balanced softmax and the logit-adjusted loss (tau = 1) are one curve: they differ by "
-        f"at most {largest:.0e}. It is cross-entropy moved sideways by log(n₀/n₁) = {odds:.2f}, to "
-        f"the right for the minority and to the left for the majority.\n"
-        f"- LDAM is cross-entropy moved to the right for both classes, by {here[0]:.1f} (majority) "
-        f"and {here[1]:.1f} (minority) at the scale {ldam.scale:g} of this figure, and by "
-        f"{usual[0]:.1f} and {usual[1]:.1f} at its authors' scale 30.\n"
-        f"- On these logarithmic axes weights move a curve up or down, margins and priors move it "
-        f"sideways, and the focal losses bend it. OHEM here is cross-entropy times "
-        f"{1 / losses['OHEM'].keep:.2f} up to a margin, then nothing.\n"
-        f"- The classes pull alike, sample by sample, with {', '.join(blind)}: these do not know "
-        f"which class is rare."
-    )
 
 
 def claim_losses(gamma, bins):
@@ -382,17 +363,6 @@ def claim_holds(table):
     }
 
 
-def claim_sentences(table):
-    """The three statements with their numbers and whether they hold."""
-    weight = table.set_index(["name", "group"])["weight"]
-    return "\n".join(
-        f"- “{name} {CLAIM[name][0]}” **{'holds' if holds else 'does not hold'}**: against a "
-        f"middle sample an easy one weighs {weight[name, 'easy']:.3g}, a very hard one "
-        f"{weight[name, 'very hard']:.3g}."
-        for name, holds in claim_holds(table).items()
-    )
-
-
 def noise_sweep(losses, class_counts, shares, seeds, easy=0.1, very_hard=0.9):
     """Weight of the very hard samples over that of the middle ones, by share of wrong labels.
 
@@ -421,26 +391,6 @@ def noise_sweep(losses, class_counts, shares, seeds, easy=0.1, very_hard=0.9):
     return pd.concat(tables, ignore_index=True)
 
 
-def noise_sentence(sweep):
-    """From which share of wrong labels on GHM-C suppresses the very hard samples."""
-    ghm = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"]
-    median, counted = ghm.median(), ghm.agg(lambda weight: (weight < 1).mean())
-    always = [noise for noise in counted.index if (counted.loc[noise:] == 1).all()]
-    clean = median.index[0]
-    text = (
-        f"With {100 * clean:g} % wrong labels GHM-C gives a very hard sample "
-        f"{median.iloc[0]:.2g} times the weight of a middle one, with {100 * median.index[-1]:g} % "
-        f"{median.iloc[-1]:.2g} times (medians over batches). "
-    )
-    if always:
-        why = ", because they are many and not because they are hard" if median.iloc[0] > 1 else ""
-        return (
-            f"{text}It suppresses the very hard samples in every batch from {100 * always[0]:g} % "
-            f"on{why}."
-        )
-    return text + "At no share that was tried are they suppressed in every batch."
-
-
 def focal_curves(gammas, probabilities):
     """Softmax focal loss by the probability of the true class.
 
@@ -464,20 +414,6 @@ def focal_curves(gammas, probabilities):
         columns = {"p": probabilities, "loss": values, "gradient": gradients}
         tables.append(pd.DataFrame(columns).assign(gamma=gamma, weight=gradients / plain))
     return pd.concat(tables, ignore_index=True)
-
-
-def focal_sentence(gamma, right=0.9):
-    """The focal loss of a well-classified sample, and its gradient, against cross-entropy."""
-    at = focal_curves([0.0, gamma], [right]).set_index("gamma")
-    grid = focal_curves([gamma], np.linspace(0.01, 0.99, 99))
-    top = grid.loc[grid["weight"].idxmax()]
-    return (
-        f"With gamma = {gamma:g} the loss of a sample at p = {right:g} is "
-        f"{at['loss'][0.0] / at['loss'][gamma]:.0f} times smaller than cross-entropy, but its "
-        f"gradient, which is what trains, only {1 / at['weight'][gamma]:.0f} times. The gradient "
-        f"is not smaller everywhere: at p = {top['p']:.2f} it is {top['weight']:.2f} times that of "
-        f"cross-entropy."
-    )
 
 
 def first_losses(losses, class_counts):
@@ -514,64 +450,6 @@ def first_losses(losses, class_counts):
                 row[f"bias gradient, {start}"] = round(bias.grad.abs().max().item(), 4)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def first_loss_sentence(table, class_counts):
-    """Which losses start without a bias gradient, and where."""
-    prior = np.asarray(class_counts) / np.sum(class_counts)
-    entropy = -(prior * np.log(prior)).sum()
-    table = table.set_index("loss")
-    at = table.loc["cross-entropy", "first loss, log-prior bias"]
-    still = {
-        start: ", ".join(table.index[table[f"bias gradient, {start}"] < 5e-4]) or "none"
-        for start in STARTS
-    }
-    same = "which is" if abs(at - entropy) < 5e-4 else "which is not"
-    return (
-        f"At zero bias cross-entropy starts at log 2 = {np.log(2):.4f}, at the log-prior bias at "
-        f"{at:.4f}, {same} the entropy of the class distribution, {entropy:.4f}. The bias has "
-        f"nothing left to learn at the log prior for: {still['log-prior bias']}; and at zero for: "
-        f"{still['zero bias']}. Where the table has a gradient, the first steps go into the bias."
-    )
-
-
-# One majority cloud, two minority clouds at its edge: (mean, variance, share of the class).
-CLOUDS = (
-    (((0.0, 0.0), 1.0, 1.0),),
-    (((1.9, 1.2), 0.25, 0.6), ((1.5, -1.7), 0.3, 0.4)),
-)
-
-
-def toy(class_counts, seed=0):
-    """Two overlapping classes in the plane.
-
-    Parameters
-    ----------
-    class_counts : sequence of int, (2,)
-    seed : int
-
-    Returns
-    -------
-    X : ndarray, (N, 2)
-    y : ndarray, (N,)
-    """
-    generator = np.random.default_rng(seed)
-    parts = []
-    for clouds, count in zip(CLOUDS, class_counts, strict=True):
-        which = generator.choice(len(clouds), size=count, p=[share for *_, share in clouds])
-        centres = np.array([mean for mean, *_ in clouds])[which]
-        spreads = np.sqrt([variance for _, variance, _ in clouds])[which]
-        parts.append(centres + spreads[:, None] * generator.normal(size=(count, 2)))
-    return np.concatenate(parts), np.repeat([0, 1], class_counts)
-
-
-def log_density_ratio(X):
-    """log p(x | minority) - log p(x | majority) of :func:`toy`; zero where both are as likely."""
-    densities = [
-        sum(share * multivariate_normal(mean, variance).pdf(X) for mean, variance, share in clouds)
-        for clouds in CLOUDS
-    ]
-    return np.log(densities[1]) - np.log(densities[0])
 
 
 class GradientShare(nn.Module):
@@ -670,6 +548,27 @@ def _scores(y, called):
     return recall, alarms, (recall + 1 - alarms) / 2
 
 
+def pulls(losses, batch, margins=(-4.0, 0.0, 4.0)):
+    """How many times a minority sample's gradient is that of a majority sample.
+
+    Parameters
+    ----------
+    losses : dict of str to torch.nn.Module
+    batch : tuple of (Tensor, Tensor)
+    margins : sequence of float
+
+    Returns
+    -------
+    DataFrame
+        One row per loss, one column per margin; NaN where both gradients are zero.
+    """
+    table = curves(losses, np.array(margins), batch)
+    wide = table.pivot_table("gradient", ["name", "margin"], "class", sort=False)
+    ratio = (wide["minority"] / wide["majority"]).unstack("margin")[list(margins)]
+    ratio.columns = [f"at margin {margin:g}" for margin in margins]
+    return ratio.round(2).rename_axis("loss").reset_index()
+
+
 def score_table(scores):
     """Mean ± standard deviation over seeds.
 
@@ -686,6 +585,107 @@ def score_table(scores):
     table = groups.mean().map("{:.3f} ± ".format) + groups.std().map("{:.3f}".format)
     table.columns = [column.replace("_", " ") for column in RATES]
     return table.rename_axis("loss").reset_index()
+
+
+def margin_sentences(losses, class_counts, table):
+    """What the curves show, with the numbers.
+
+    Parameters
+    ----------
+    losses : dict of str to torch.nn.Module
+    class_counts : array-like of shape (2,)
+    table : DataFrame
+        Of :func:`curves` for these losses.
+    """
+    wide = table.pivot(index=["name", "margin"], columns="class", values="gradient")
+    apart = (wide["majority"] - wide["minority"]).abs().groupby("name", sort=False).max()
+    blind = [name for name in losses if apart[name] < 1e-9]
+    margins = table["margin"].unique()
+    balanced, ldam = losses["balanced softmax"], losses["LDAM"]
+    adjusted = LogitAdjustedLoss(class_counts)
+    largest = max(
+        np.abs(np.subtract(probe(balanced, margins, k), probe(adjusted, margins, k))).max()
+        for k in (0, 1)
+    )
+    here, usual = (scale * ldam.margins.numpy() for scale in (ldam.scale, 30.0))
+    odds = np.log(class_counts[0] / class_counts[1])
+    return (
+        f"- Balanced softmax and the logit-adjusted loss (tau = 1) are one curve: they differ by "
+        f"at most {largest:.0e}. It is cross-entropy moved sideways by log(n₀/n₁) = {odds:.2f}, to "
+        f"the right for the minority and to the left for the majority.\n"
+        f"- LDAM is cross-entropy moved to the right for both classes, by {here[0]:.1f} (majority) "
+        f"and {here[1]:.1f} (minority) at the scale {ldam.scale:g} of this figure, and by "
+        f"{usual[0]:.1f} and {usual[1]:.1f} at its authors' scale 30.\n"
+        f"- On these logarithmic axes weights move a curve up or down, margins and priors move it "
+        f"sideways, and the focal losses bend it. OHEM here is cross-entropy times "
+        f"{1 / losses['OHEM'].keep:.2f} up to a margin, then nothing.\n"
+        f"- The classes pull alike, sample by sample, with {', '.join(blind)}: these do not know "
+        f"which class is rare."
+    )
+
+
+def claim_sentences(table):
+    """The three statements with their numbers and whether they hold."""
+    weight = table.set_index(["name", "group"])["weight"]
+    return "\n".join(
+        f"- “{name} {CLAIM[name][0]}” **{'holds' if holds else 'does not hold'}**: against a "
+        f"middle sample an easy one weighs {weight[name, 'easy']:.3g}, a very hard one "
+        f"{weight[name, 'very hard']:.3g}."
+        for name, holds in claim_holds(table).items()
+    )
+
+
+def noise_sentence(sweep):
+    """From which share of wrong labels on GHM-C suppresses the very hard samples."""
+    ghm = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"]
+    median, counted = ghm.median(), ghm.agg(lambda weight: (weight < 1).mean())
+    always = [noise for noise in counted.index if (counted.loc[noise:] == 1).all()]
+    clean = median.index[0]
+    text = (
+        f"With {100 * clean:g} % wrong labels GHM-C gives a very hard sample "
+        f"{median.iloc[0]:.2g} times the weight of a middle one, with {100 * median.index[-1]:g} % "
+        f"{median.iloc[-1]:.2g} times (medians over batches). "
+    )
+    if always:
+        why = ", because they are many and not because they are hard" if median.iloc[0] > 1 else ""
+        return (
+            f"{text}It suppresses the very hard samples in every batch from {100 * always[0]:g} % "
+            f"on{why}."
+        )
+    return text + "At no share that was tried are they suppressed in every batch."
+
+
+def focal_sentence(gamma, right=0.9):
+    """The focal loss of a well-classified sample, and its gradient, against cross-entropy."""
+    at = focal_curves([0.0, gamma], [right]).set_index("gamma")
+    grid = focal_curves([gamma], np.linspace(0.01, 0.99, 99))
+    top = grid.loc[grid["weight"].idxmax()]
+    return (
+        f"With gamma = {gamma:g} the loss of a sample at p = {right:g} is "
+        f"{at['loss'][0.0] / at['loss'][gamma]:.0f} times smaller than cross-entropy, but its "
+        f"gradient, which is what trains, only {1 / at['weight'][gamma]:.0f} times. The gradient "
+        f"is not smaller everywhere: at p = {top['p']:.2f} it is {top['weight']:.2f} times that of "
+        f"cross-entropy."
+    )
+
+
+def first_loss_sentence(table, class_counts):
+    """Which losses start without a bias gradient, and where."""
+    prior = np.asarray(class_counts) / np.sum(class_counts)
+    entropy = -(prior * np.log(prior)).sum()
+    table = table.set_index("loss")
+    at = table.loc["cross-entropy", "first loss, log-prior bias"]
+    still = {
+        start: ", ".join(table.index[table[f"bias gradient, {start}"] < 5e-4]) or "none"
+        for start in STARTS
+    }
+    same = "which is" if abs(at - entropy) < 5e-4 else "which is not"
+    return (
+        f"At zero bias cross-entropy starts at log 2 = {np.log(2):.4f}, at the log-prior bias at "
+        f"{at:.4f}, {same} the entropy of the class distribution, {entropy:.4f}. The bias has "
+        f"nothing left to learn at the log prior for: {still['log-prior bias']}; and at zero for: "
+        f"{still['zero bias']}. Where the table has a gradient, the first steps go into the bias."
+    )
 
 
 def boundary_sentence(scores):
@@ -734,48 +734,6 @@ def share_sentence(shares, name="focal", against="cross-entropy", level=0.4):
         f"{name} (sooner with {sooner}, later with {later} of {seeds} seeds). Over all epochs its "
         f"share is {mean[against].mean():.1%} and {mean[name].mean():.1%} (higher with {name} for "
         f"{higher} of {seeds} seeds)."
-    )
-
-
-def conclusion(table, sweep, scores, shares):
-    """What came out, in one list.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`suppression`.
-    sweep : DataFrame
-        Of :func:`noise_sweep`.
-    scores, shares : DataFrame
-        Of :func:`train`.
-    """
-    holds = claim_holds(table)
-    weight = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"].median()
-    does, does_not = (
-        ", ".join(f"{100 * noise:g} %" for noise in weight.index[part]) or "no share"
-        for part in (weight < 1, ~(weight < 1))
-    )
-    reach = (
-        f"GHM-C's part needs many very hard samples: in the median batch it suppresses them at "
-        f"{does} of wrong labels and not at {does_not}."
-    )
-    recall = scores.pivot(index="seed", columns="name", values="recall")
-    gain = recall.sub(recall["cross-entropy"], axis=0).drop(columns="cross-entropy")
-    order = gain.mean().sort_values(ascending=False).index
-    gains = ", ".join(f"{name} {100 * gain[name].mean():+.0f}" for name in order)
-    mean = shares[shares["epoch"] > 0].groupby(["name", "seed"])["share"].mean()
-    difference = mean["focal"] - mean["cross-entropy"]
-    signs = set(np.sign(difference))
-    verdict = "undecided" if len(signs) > 1 else {1: "supported"}.get(signs.pop(), "contradicted")
-    return (
-        f"- {sum(holds.values())} of the 3 statements about cross-entropy, focal and GHM-C hold in "
-        f"the batch of this notebook. {reach}\n"
-        f"- Minority recall on the toy against plain cross-entropy, in points, mean of "
-        f"{len(recall)} seeds: {gains}. (“{MOVED}” is cross-entropy with another cut.)\n"
-        f"- Over the whole training focal changes the minority's share of the gradient by "
-        f"{100 * difference.mean():+.1f} points against cross-entropy (upwards with "
-        f"{int((difference > 0).sum())} of {len(difference)} seeds). That it shifts effort to the "
-        f"minority is **{verdict}** on this toy, which is one problem; the study asks real data."
     )
 
 
@@ -982,3 +940,45 @@ def plot_shares(shares, shown):
            ylabel="minority's share of the\ngradient norms (%)")  # fmt: skip
     figure.legend(loc="outside right upper", handlelength=3.2)
     return figure
+
+
+def conclusion(table, sweep, scores, shares):
+    """What came out, in one list.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`suppression`.
+    sweep : DataFrame
+        Of :func:`noise_sweep`.
+    scores, shares : DataFrame
+        Of :func:`train`.
+    """
+    holds = claim_holds(table)
+    weight = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"].median()
+    does, does_not = (
+        ", ".join(f"{100 * noise:g} %" for noise in weight.index[part]) or "no share"
+        for part in (weight < 1, ~(weight < 1))
+    )
+    reach = (
+        f"GHM-C's part needs many very hard samples: in the median batch it suppresses them at "
+        f"{does} of wrong labels and not at {does_not}."
+    )
+    recall = scores.pivot(index="seed", columns="name", values="recall")
+    gain = recall.sub(recall["cross-entropy"], axis=0).drop(columns="cross-entropy")
+    order = gain.mean().sort_values(ascending=False).index
+    gains = ", ".join(f"{name} {100 * gain[name].mean():+.0f}" for name in order)
+    mean = shares[shares["epoch"] > 0].groupby(["name", "seed"])["share"].mean()
+    difference = mean["focal"] - mean["cross-entropy"]
+    signs = set(np.sign(difference))
+    verdict = "undecided" if len(signs) > 1 else {1: "supported"}.get(signs.pop(), "contradicted")
+    return (
+        f"- {sum(holds.values())} of the 3 statements about cross-entropy, focal and GHM-C hold in "
+        f"the batch of this notebook. {reach}\n"
+        f"- Minority recall on the toy against plain cross-entropy, in points, mean of "
+        f"{len(recall)} seeds: {gains}. (“{MOVED}” is cross-entropy with another cut.)\n"
+        f"- Over the whole training focal changes the minority's share of the gradient by "
+        f"{100 * difference.mean():+.1f} points against cross-entropy (upwards with "
+        f"{int((difference > 0).sum())} of {len(difference)} seeds). That it shifts effort to the "
+        f"minority is **{verdict}** on this toy, which is one problem; the study asks real data."
+    )

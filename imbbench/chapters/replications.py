@@ -321,22 +321,6 @@ def details(runs):
     return table.reset_index(drop=True)
 
 
-def details_sentence(runs):
-    """Why today's spelling of a row gives other numbers."""
-    share = problem()[1].mean()
-    off = details(runs).set_index(["row", "settings"])["largest difference"]
-    forest = off["balanced random forest"]
-    return (
-        f"The handbook's weight of the majority, 0.05 / 0.95 = {COST:.4f}, is the ratio that was "
-        f"asked for; one label in a hundred is drawn at random, so that {share:.1%} of the rows "
-        f"are positive and `class_weight='balanced'` means {share / (1 - share):.4f}, which "
-        f"changes a number by up to {off.xs(BALANCED, level=1).max():.3f}. imbalanced-learn has "
-        f"since changed three defaults of its balanced random forest (`sampling_strategy`, "
-        f"`replacement`, `bootstrap`): with the old ones the row is off by "
-        f"{forest['as the handbook']:.3f}, with today's by {forest[TODAY]:.3f}."
-    )
-
-
 def statements(runs):
     """How often what the handbook says of the table is so, over all seeds.
 
@@ -386,6 +370,22 @@ def moved_threshold(runs):
     return (table.round(3) + 0.0).reset_index()  # adding 0 turns -0.0 into 0.0
 
 
+def details_sentence(runs):
+    """Why today's spelling of a row gives other numbers."""
+    share = problem()[1].mean()
+    off = details(runs).set_index(["row", "settings"])["largest difference"]
+    forest = off["balanced random forest"]
+    return (
+        f"The handbook's weight of the majority, 0.05 / 0.95 = {COST:.4f}, is the ratio that was "
+        f"asked for; one label in a hundred is drawn at random, so that {share:.1%} of the rows "
+        f"are positive and `class_weight='balanced'` means {share / (1 - share):.4f}, which "
+        f"changes a number by up to {off.xs(BALANCED, level=1).max():.3f}. imbalanced-learn has "
+        f"since changed three defaults of its balanced random forest (`sampling_strategy`, "
+        f"`replacement`, `bootstrap`): with the old ones the row is off by "
+        f"{forest['as the handbook']:.3f}, with today's by {forest[TODAY]:.3f}."
+    )
+
+
 def threshold_sentence(table):
     """What is left of the treatments when the plain model may move its threshold.
 
@@ -405,6 +405,36 @@ def threshold_sentence(table):
         f"{table['treated - moved'].max():+.3f} is left. Ahead with every seed: {lists[0]}; behind "
         f"with every seed: {lists[1]}."
     )
+
+
+@mpl.rc_context(STYLE)
+def plot(table):
+    """Published and computed numbers on the range over seeds, a panel per metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`compare`.
+    """
+    figure, axes = new_figure(4.3, ncols=len(METRICS), sharey=True)
+    places = np.arange(len(PUBLISHED))
+    for ax, (metric, name) in zip(axes[0], METRICS.items(), strict=True):
+        part = table[table["metric"] == metric].set_index("row").loc[list(PUBLISHED)]
+        ax.hlines(places, part["low"], part["high"], color=PALETTE[6], lw=5, alpha=0.6)
+        ax.plot(part["published"], places, "o", mfc="none", mec="black", ms=9, zorder=3)
+        ax.plot(part["ours"], places, "D", color=PALETTE[3], ms=4, zorder=4)
+        ax.set_xlabel(name)
+        ax.grid(axis="y", visible=False)
+        ax.tick_params(axis="y", length=0)
+    axes[0, 0].set_yticks(places, list(PUBLISHED))
+    axes[0, 0].set_ylim(len(PUBLISHED) - 0.5, -0.5)
+    handles = [
+        Line2D([], [], color="black", marker="o", mfc="none", ms=9, ls="", label="published"),
+        Line2D([], [], color=PALETTE[3], marker="D", ms=4, ls="", label="ours, seed 0"),
+        Line2D([], [], color=PALETTE[6], lw=5, alpha=0.6, label="ours, range of the other seeds"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure
 
 
 def conclusion(table, runs):
@@ -442,33 +472,3 @@ def conclusion(table, runs):
         f"- The table has no control with a moved threshold. With it, "
         f"{'none' if kept <= 0 else f'{kept:.0%}'} of the mean gain in balanced accuracy is left."
     )
-
-
-@mpl.rc_context(STYLE)
-def plot(table):
-    """Published and computed numbers on the range over seeds, a panel per metric.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`compare`.
-    """
-    figure, axes = new_figure(4.3, ncols=len(METRICS), sharey=True)
-    places = np.arange(len(PUBLISHED))
-    for ax, (metric, name) in zip(axes[0], METRICS.items(), strict=True):
-        part = table[table["metric"] == metric].set_index("row").loc[list(PUBLISHED)]
-        ax.hlines(places, part["low"], part["high"], color=PALETTE[6], lw=5, alpha=0.6)
-        ax.plot(part["published"], places, "o", mfc="none", mec="black", ms=9, zorder=3)
-        ax.plot(part["ours"], places, "D", color=PALETTE[3], ms=4, zorder=4)
-        ax.set_xlabel(name)
-        ax.grid(axis="y", visible=False)
-        ax.tick_params(axis="y", length=0)
-    axes[0, 0].set_yticks(places, list(PUBLISHED))
-    axes[0, 0].set_ylim(len(PUBLISHED) - 0.5, -0.5)
-    handles = [
-        Line2D([], [], color="black", marker="o", mfc="none", ms=9, ls="", label="published"),
-        Line2D([], [], color=PALETTE[3], marker="D", ms=4, ls="", label="ours, seed 0"),
-        Line2D([], [], color=PALETTE[6], lw=5, alpha=0.6, label="ours, range of the other seeds"),
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
-    return figure

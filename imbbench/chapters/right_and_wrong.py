@@ -63,39 +63,12 @@ FOUND = ["variant", "learner", "metric", "wrong", "right"]  # of one comparison
 PUBLISHED = {"before the split": (0.724, 0.698), "inside the fold": (0.732, 0.727)}
 
 
-@lru_cache(maxsize=2)
-def _counts(texts):
-    # The settings of `features.tfidf`.
-    vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]")
-    return vectorizer.fit_transform(texts)
-
-
-def _tfidf(texts, train):
-    """What ``features.tfidf`` gives, thirty times faster: counting words learns nothing from them,
-    so it is done once for all splits."""
-    counts = _counts(tuple(texts))
-    counts = counts[:, (counts[train] > 0).sum(axis=0).A1 >= 2]
-    return TfidfTransformer(sublinear_tf=True).fit(counts[train]).transform(counts)
-
-
-def coded(data, rows):
-    """Numeric features of all rows, everything about them learnt from some.
-
-    Parameters
-    ----------
-    data : imbbench.features.Prepared
-    rows : ndarray of int
-        For the right way the training rows.
-
-    Returns
-    -------
-    ndarray or sparse matrix of float64, (N, d)
-        Imputed, scaled and one-hot coded; of texts TF-IDF.
-    """
-    if data.schema["text"]:
-        return _tfidf(data.X, rows)
-    values, nominal = matrix(data.X, data.schema["numeric"], data.schema["categorical"], rows)
-    return one_hot(nominal).fit(values[rows]).transform(values) if nominal.any() else values
+def load(name):
+    """A prepared data set of two classes, by name."""
+    data = load_prepared(root() / "data" / "prepared" / name)
+    if len(data.schema["classes"]) != 2:
+        raise StudyError(f"data set {name} has more than two classes; choose one with two")
+    return data
 
 
 def folds_of(y, groups, name, repeat, folds, seed):
@@ -135,6 +108,68 @@ def shuffled(data, seed):
     _, first, group = np.unique(data.groups, return_index=True, return_inverse=True)
     y = np.random.default_rng(seed).permutation(data.y[first])[group]
     return replace(data, y=y)
+
+
+@lru_cache(maxsize=2)
+def _counts(texts):
+    # The settings of `features.tfidf`.
+    vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]")
+    return vectorizer.fit_transform(texts)
+
+
+def _tfidf(texts, train):
+    """What ``features.tfidf`` gives, thirty times faster: counting words learns nothing from them,
+    so it is done once for all splits."""
+    counts = _counts(tuple(texts))
+    counts = counts[:, (counts[train] > 0).sum(axis=0).A1 >= 2]
+    return TfidfTransformer(sublinear_tf=True).fit(counts[train]).transform(counts)
+
+
+def coded(data, rows):
+    """Numeric features of all rows, everything about them learnt from some.
+
+    Parameters
+    ----------
+    data : imbbench.features.Prepared
+    rows : ndarray of int
+        For the right way the training rows.
+
+    Returns
+    -------
+    ndarray or sparse matrix of float64, (N, d)
+        Imputed, scaled and one-hot coded; of texts TF-IDF.
+    """
+    if data.schema["text"]:
+        return _tfidf(data.X, rows)
+    values, nominal = matrix(data.X, data.schema["numeric"], data.schema["categorical"], rows)
+    return one_hot(nominal).fit(values[rows]).transform(values) if nominal.any() else values
+
+
+def resample(sampler, X, y, groups, seed):
+    """A resampled data set, and a group for every row of it.
+
+    Parameters
+    ----------
+    sampler : str
+        Of ``SAMPLERS``.
+    X : ndarray, (N, d)
+    y, groups : ndarray of int, (N,)
+    seed : int
+
+    Returns
+    -------
+    X, y, groups : ndarray
+        A row that was made, or copied, has a group of its own: the wrong way knows nothing of its
+        origin.
+    """
+    found = SAMPLERS[sampler]()
+    if "random_state" in found.get_params():
+        found.set_params(random_state=seed)
+    X_new, y_new = found.fit_resample(X, y)
+    made = len(y_new) - len(y)
+    if made < 0:
+        return X_new, y_new, groups[found.sample_indices_]
+    return X_new, y_new, np.append(groups, groups.max() + 1 + np.arange(made))
 
 
 def _learner(name, seed, **settings):
@@ -186,33 +221,6 @@ def _pairs(variant, data, wrong, right, metrics, seed):
         scores = [_estimate(learner, parts, metrics, seed) for parts in (wrong, right)]
         rows += [(variant, learner, *found) for found in zip(metrics, *scores, strict=True)]
     return rows
-
-
-def resample(sampler, X, y, groups, seed):
-    """A resampled data set, and a group for every row of it.
-
-    Parameters
-    ----------
-    sampler : str
-        Of ``SAMPLERS``.
-    X : ndarray, (N, d)
-    y, groups : ndarray of int, (N,)
-    seed : int
-
-    Returns
-    -------
-    X, y, groups : ndarray
-        A row that was made, or copied, has a group of its own: the wrong way knows nothing of its
-        origin.
-    """
-    found = SAMPLERS[sampler]()
-    if "random_state" in found.get_params():
-        found.set_params(random_state=seed)
-    X_new, y_new = found.fit_resample(X, y)
-    made = len(y_new) - len(y)
-    if made < 0:
-        return X_new, y_new, groups[found.sample_indices_]
-    return X_new, y_new, np.append(groups, groups.max() + 1 + np.arange(made))
 
 
 def resampled_first(data, name, repeat, folds, seed):
@@ -340,14 +348,6 @@ MISTAKES = {
 SHOWN = {"resampling before the split": "balanced_accuracy"}
 
 
-def load(name):
-    """A prepared data set of two classes, by name."""
-    data = load_prepared(root() / "data" / "prepared" / name)
-    if len(data.schema["classes"]) != 2:
-        raise StudyError(f"data set {name} has more than two classes; choose one with two")
-    return data
-
-
 def compare(plan, repeats, folds=5, seed=0, shuffle=False, jobs=-1):
     """Estimates of the wrong and of the right way.
 
@@ -396,50 +396,6 @@ def _compare(mistake, data, name, repeat, folds, seed, shuffle):
     table = pd.DataFrame(rows, columns=FOUND)
     table = table.assign(mistake=mistake, dataset=name, repeat=repeat)
     return table[[*KEY, "repeat", "wrong", "right"]]
-
-
-def optimism(table):
-    """Wrong estimate minus right estimate, with a 95 % interval over the repeats.
-
-    The interval is about how the rows are dealt into folds; the rows stay the same.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`compare`.
-
-    Returns
-    -------
-    DataFrame
-        The columns that name a comparison, ``repeats``, the means ``wrong``, ``right`` and
-        ``optimism``, and ``low``, ``high``.
-    """
-    rows = []
-    for key, part in table.groupby(KEY, sort=False):
-        mean, low, high = t_interval(part["wrong"] - part["right"])
-        row = dict(zip(KEY, key, strict=True)) | {"repeats": len(part)}
-        row |= {"wrong": part["wrong"].mean(), "right": part["right"].mean()}
-        rows.append(row | {"optimism": mean, "low": low, "high": high})
-    return pd.DataFrame(rows)
-
-
-def both_labels(summary, control):
-    """Both summaries as one table, rounded to four digits.
-
-    Parameters
-    ----------
-    summary, control : DataFrame
-        Of :func:`optimism`, for the labels as they are and shuffled.
-
-    Returns
-    -------
-    DataFrame
-        Of :func:`optimism`, with ``labels``.
-    """
-    both = pd.concat([summary.assign(labels="real"), control.assign(labels="shuffled")])
-    values = ["wrong", "right", "optimism", "low", "high"]
-    both[values] = both[values].round(4) + 0.0
-    return both
 
 
 def under_sampling_example(names, repeats, folds=5, seed=0, jobs=-1):
@@ -492,64 +448,48 @@ def _under_sampling(data, name, repeat, folds, seed):
     return rows
 
 
-def example_table(table):
-    """How far cross-validation was off, per data set and way, over the seeds.
+def optimism(table):
+    """Wrong estimate minus right estimate, with a 95 % interval over the repeats.
+
+    The interval is about how the rows are dealt into folds; the rows stay the same.
 
     Parameters
     ----------
     table : DataFrame
-        Of :func:`under_sampling_example`.
+        Of :func:`compare`.
 
     Returns
     -------
     DataFrame
-        ``dataset``, ``way``, means of ``looks`` and ``is``, their difference ``gap`` with ``low``
-        and ``high`` (95 %), and its standard deviation ``spread`` over single runs.
+        The columns that name a comparison, ``repeats``, the means ``wrong``, ``right`` and
+        ``optimism``, and ``low``, ``high``.
     """
     rows = []
-    for (dataset, way), part in table.groupby(["dataset", "way"], sort=False):
-        gap = part["looks"] - part["is"]
-        mean, low, high = t_interval(gap)
-        row = {"dataset": dataset, "way": way, "looks": part["looks"].mean()}
-        row |= {"is": part["is"].mean(), "gap": mean, "low": low, "high": high}
-        rows.append(row | {"spread": gap.std()})
+    for key, part in table.groupby(KEY, sort=False):
+        mean, low, high = t_interval(part["wrong"] - part["right"])
+        row = dict(zip(KEY, key, strict=True)) | {"repeats": len(part)}
+        row |= {"wrong": part["wrong"].mean(), "right": part["right"].mean()}
+        rows.append(row | {"optimism": mean, "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
-def example_sentence(table, repeats):
-    """What the library's example shows when it is run with many seeds.
+def both_labels(summary, control):
+    """Both summaries as one table, rounded to four digits.
 
     Parameters
     ----------
-    table : DataFrame
-        Of :func:`example_table`.
-    repeats : int
+    summary, control : DataFrame
+        Of :func:`optimism`, for the labels as they are and shuffled.
+
+    Returns
+    -------
+    DataFrame
+        Of :func:`optimism`, with ``labels``.
     """
-    looks, really = PUBLISHED["before the split"]
-    right, ends = PUBLISHED["inside the fold"], ["gap", "low", "high"]
-    lines = [
-        f"The documentation has one run: before the split it looks {looks:.3f} and is {really:.3f} "
-        f"({looks - really:+.3f}), inside the fold {right[0]:.3f} and {right[1]:.3f} "
-        f"({right[0] - right[1]:+.3f}). Here, over {repeats} seeds:\n"
-    ]
-    for dataset, part in table.groupby("dataset", sort=False):
-        part = part.set_index("way")
-        before, inside = part.loc["before the split"], part.loc["inside the fold"]
-        lines.append(
-            f"- `{dataset}`: {with_interval(*before[ends])} before the split, "
-            f"{with_interval(*inside[ends])} inside the fold; one run varies with standard "
-            f"deviation {before['spread']:.3f}."
-        )
-    before = table[table["way"] == "before the split"]
-    off = before.loc[before["low"] > 0, "dataset"]
-    wide = int((before["spread"] > looks - really).sum())
-    found = "on no data set" if off.empty else f"on {', '.join(f'`{name}`' for name in off)}"
-    lines.append(
-        f"\nRows that are left out at random tell nothing about those that stay: before the split, "
-        f"the estimate is above the truth by more than chance {found}. The published difference is "
-        f"smaller than the spread of one run on {wide} of {len(before)} data sets."
-    )
-    return "\n".join(lines)
+    both = pd.concat([summary.assign(labels="real"), control.assign(labels="shuffled")])
+    values = ["wrong", "right", "optimism", "low", "high"]
+    both[values] = both[values].round(4) + 0.0
+    return both
 
 
 def estimates(summary, mistake):
@@ -576,6 +516,51 @@ def estimates(summary, mistake):
     wide = wide[part["learner"].unique()].reset_index()
     order = part[names].drop_duplicates()
     return order.merge(wide, on=names).fillna("").rename(columns={"dataset": "data set"})
+
+
+def twins(names):
+    """How many rows have an identical one elsewhere.
+
+    Parameters
+    ----------
+    names : list of str
+
+    Returns
+    -------
+    DataFrame
+        ``data set``, ``rows``, and the percentages of all and of the minority's rows with a twin.
+    """
+    rows = []
+    for name in names:
+        data = load(name)
+        doubled = np.bincount(data.groups)[data.groups] > 1
+        row = {"data set": name, "rows": len(data.y), "with a twin (%)": 100 * doubled.mean()}
+        rows.append(row | {"of the minority (%)": 100 * doubled[data.y == 1].mean()})
+    return pd.DataFrame(rows).round(1)
+
+
+def example_table(table):
+    """How far cross-validation was off, per data set and way, over the seeds.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`under_sampling_example`.
+
+    Returns
+    -------
+    DataFrame
+        ``dataset``, ``way``, means of ``looks`` and ``is``, their difference ``gap`` with ``low``
+        and ``high`` (95 %), and its standard deviation ``spread`` over single runs.
+    """
+    rows = []
+    for (dataset, way), part in table.groupby(["dataset", "way"], sort=False):
+        gap = part["looks"] - part["is"]
+        mean, low, high = t_interval(gap)
+        row = {"dataset": dataset, "way": way, "looks": part["looks"].mean()}
+        row |= {"is": part["is"].mean(), "gap": mean, "low": low, "high": high}
+        rows.append(row | {"spread": gap.std()})
+    return pd.DataFrame(rows)
 
 
 def _shown(summary):
@@ -622,25 +607,40 @@ def prior_sentence(summary):
     )
 
 
-def twins(names):
-    """How many rows have an identical one elsewhere.
+def example_sentence(table, repeats):
+    """What the library's example shows when it is run with many seeds.
 
     Parameters
     ----------
-    names : list of str
-
-    Returns
-    -------
-    DataFrame
-        ``data set``, ``rows``, and the percentages of all and of the minority's rows with a twin.
+    table : DataFrame
+        Of :func:`example_table`.
+    repeats : int
     """
-    rows = []
-    for name in names:
-        data = load(name)
-        doubled = np.bincount(data.groups)[data.groups] > 1
-        row = {"data set": name, "rows": len(data.y), "with a twin (%)": 100 * doubled.mean()}
-        rows.append(row | {"of the minority (%)": 100 * doubled[data.y == 1].mean()})
-    return pd.DataFrame(rows).round(1)
+    looks, really = PUBLISHED["before the split"]
+    right, ends = PUBLISHED["inside the fold"], ["gap", "low", "high"]
+    lines = [
+        f"The documentation has one run: before the split it looks {looks:.3f} and is {really:.3f} "
+        f"({looks - really:+.3f}), inside the fold {right[0]:.3f} and {right[1]:.3f} "
+        f"({right[0] - right[1]:+.3f}). Here, over {repeats} seeds:\n"
+    ]
+    for dataset, part in table.groupby("dataset", sort=False):
+        part = part.set_index("way")
+        before, inside = part.loc["before the split"], part.loc["inside the fold"]
+        lines.append(
+            f"- `{dataset}`: {with_interval(*before[ends])} before the split, "
+            f"{with_interval(*inside[ends])} inside the fold; one run varies with standard "
+            f"deviation {before['spread']:.3f}."
+        )
+    before = table[table["way"] == "before the split"]
+    off = before.loc[before["low"] > 0, "dataset"]
+    wide = int((before["spread"] > looks - really).sum())
+    found = "on no data set" if off.empty else f"on {', '.join(f'`{name}`' for name in off)}"
+    lines.append(
+        f"\nRows that are left out at random tell nothing about those that stay: before the split, "
+        f"the estimate is above the truth by more than chance {found}. The published difference is "
+        f"smaller than the spread of one run on {wide} of {len(before)} data sets."
+    )
+    return "\n".join(lines)
 
 
 def twins_sentence(summary, found):
@@ -709,6 +709,30 @@ def verdict(part):
     return "optimistic" if above > len(part) / 2 else "mixed"
 
 
+@mpl.rc_context(STYLE)
+def plot(summary):
+    """Optimism of every comparison, a dot with its interval per learner.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Of :func:`optimism`.
+    """
+    table = _shown(summary)
+    table = table.assign(
+        family=table["mistake"],
+        label=table["variant"] + ", " + table["dataset"],
+        mean=table["optimism"],
+    )
+    used = {name: look for name, look in LOOKS.items() if name in set(table["learner"])}
+    return plots.effects(
+        table,
+        "optimism: estimate of the wrong way minus that of the right way\n(balanced accuracy for "
+        "resampling, macro-F1 for the threshold, otherwise average precision)",
+        series="learner", looks=used, names={name: name for name in used}, columns=1,
+    )  # fmt: skip
+
+
 def conclusion(summary, control):
     """What came out, in one list.
 
@@ -739,27 +763,3 @@ def conclusion(summary, control):
             f"at {shuffled_part['right'].mean():.2f}.",
         ]
     )
-
-
-@mpl.rc_context(STYLE)
-def plot(summary):
-    """Optimism of every comparison, a dot with its interval per learner.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        Of :func:`optimism`.
-    """
-    table = _shown(summary)
-    table = table.assign(
-        family=table["mistake"],
-        label=table["variant"] + ", " + table["dataset"],
-        mean=table["optimism"],
-    )
-    used = {name: look for name, look in LOOKS.items() if name in set(table["learner"])}
-    return plots.effects(
-        table,
-        "optimism: estimate of the wrong way minus that of the right way\n(balanced accuracy for "
-        "resampling, macro-F1 for the threshold, otherwise average precision)",
-        series="learner", looks=used, names={name: name for name in used}, columns=1,
-    )  # fmt: skip

@@ -191,29 +191,11 @@ def facts(dataset, seeds, splits=tuple(SPLITS)):
     return pd.DataFrame(columns).rename_axis("quantity").reset_index()
 
 
-def weights_sentence(table):
-    """Whether these are the article's weights.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`facts`.
-    """
-    article = "{" + f"ham {WEIGHTS[0]}, spam {WEIGHTS[1]}" + "}"
-    found = table.set_index("quantity").loc["inverse-frequency weights: ham / spam"]
-    same = [split for split in found.index if found[split] == " / ".join(map(str, WEIGHTS))]
-    return (
-        f"The article's weights {article} are met on {' and '.join(same)}."
-        if same
-        else f"The article's weights {article} are not met: these are other messages than its own."
-    )
-
-
 class ArmCell(Cell):
-    """A cell that measures a first loss on all rows where it is known exactly."""
+    """The cell of an arm: its learner measures the first loss on all rows where it is known."""
 
     def make(self, seed=None, **settings):
-        """An unfitted learner."""
+        """An unfitted learner with the study's settings for it."""
         model = super().make(seed, **settings)
         if settings.get("bias") is not None:
             model.first_rows = None
@@ -366,91 +348,12 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=-1, progress=print):
     return runs, curves
 
 
-def _plus_minus(values, form=".3f"):
-    """Mean ± half of its 95 % interval; below three seeds the mean alone."""
-    mean, _, high = t_interval(values)
-    return f"{mean:{form}}" if np.isnan(high) else f"{mean:{form}} ± {high - mean:{form}}"
-
-
-def arms():
-    """What each arm is in the study's words.
-
-    Returns
-    -------
-    DataFrame
-        ``arm``, ``family``, ``strategy``.
-    """
-    rows = []
-    for arm, (family, name, entry) in ARMS.items():
-        text = ", ".join(f"{key}: {setting_text(value)}" for key, value in entry.items()) or name
-        where = f"{text}, on the rows of `down-sampling`" if arm in BALANCED else text
-        rows.append({"arm": arm, "family": family, "strategy": where})
-    return pd.DataFrame(rows)
-
-
 def _of(runs, split, arm):
     return runs[(runs["split"] == split) & (runs["arm"] == arm)].set_index("seed").sort_index()
 
 
 def _splits(runs):
     return runs["split"].unique()
-
-
-def first_losses(runs):
-    """First loss of the baseline and of the arms whose last layer starts at zero, per split.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-
-    Returns
-    -------
-    DataFrame
-        ``split``, ``arm``, ``first loss`` and ``expected`` (nats): the entropy of the classes if
-        the bias starts at the prior, else that of equal classes; the baseline's last layer starts
-        near zero only.
-    """
-    rows = []
-    for split in _splits(runs):
-        for arm in ("baseline", ZERO, "bias initialisation"):
-            part = _of(runs, split, arm)
-            share = part[COUNTS[:2]].iloc[0].to_numpy(float)
-            share = share / share.sum() if arm == "bias initialisation" else np.array([0.5, 0.5])
-            row = {"split": split, "arm": arm, "first loss": _plus_minus(part["first_loss"], ".4f")}
-            rows.append(row | {"expected": f"{-(share * np.log(share)).sum():.4f}"})
-    return pd.DataFrame(rows)
-
-
-def report(runs, split):
-    """Classification report of every arm: mean over the seeds ± half of its 95 % interval.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    split : str
-
-    Returns
-    -------
-    DataFrame of str
-        ``arm``, ``class``, ``precision``, ``recall``, ``F1``, ``accuracy``, ``test texts``; the
-        class ``both`` has the means over the classes.
-    """
-    rows = []
-    for arm in ARMS:
-        part = _of(runs, split, arm)
-        for name in CLASSES:
-            row = {"arm": f"**{arm}**" if name == CLASSES[0] else "", "class": name}
-            for kind in ("precision", "recall", "f1"):
-                row[kind] = _plus_minus(part[f"{kind}_{name}"])
-            rows.append(row | {"accuracy": "", "test texts": str(part[f"test_{name}"].iloc[0])})
-        row = {"arm": "", "class": "both"}
-        for kind in ("precision", "recall", "f1"):
-            row[kind] = _plus_minus(part[[f"{kind}_{name}" for name in CLASSES]].mean(axis=1))
-        size = part[COUNTS[2:]].iloc[0].sum()
-        rows.append(row | {"accuracy": _plus_minus(part["accuracy"]), "test texts": str(size)})
-    return pd.DataFrame(rows).rename(columns={"f1": "F1"})
 
 
 def differences(runs, names):
@@ -478,91 +381,6 @@ def differences(runs, names):
                 key = {"split": split, "arm": arm, "metric": name}
                 rows.append(key | dict(zip(("mean", "low", "high"), found, strict=True)))
     return pd.DataFrame(rows)
-
-
-@mpl.rc_context(STYLE)
-def plot(runs):
-    """Spam precision, recall and F1 minus the baseline's, with 95 % intervals over the seeds.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    """
-    shown = ["precision_spam", "recall_spam", "f1_spam"]
-    table, others = differences(runs, shown), list(ARMS)[1:]
-    drawn = {split: SPLITS[split] for split in _splits(runs)}
-    figure, axes = new_figure(0.9 + 0.33 * len(others), ncols=len(shown), sharey=True)
-    for ax, name in zip(axes[0], shown, strict=True):
-        ax.axvline(0, color="#606060", lw=0.9, zorder=1)
-        for k, (split, (colour, marker)) in enumerate(drawn.items()):
-            part = table[(table["metric"] == name) & (table["split"] == split)]
-            part = part.set_index("arm").loc[others, ["mean", "low", "high"]] * 100
-            places = np.arange(len(others)) + 0.28 * (k - (len(drawn) - 1) / 2)
-            ax.hlines(places, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
-            ax.plot(part["mean"], places, marker, color=colour, ms=4, zorder=3)
-        ax.set_xlabel(WORDS[name])
-        ax.grid(axis="y", visible=False)
-    axes[0, 0].set_yticks(range(len(others)), others)
-    axes[0, 0].set_ylim(len(others) - 0.5, -0.5)
-    axes[0, 0].tick_params(axis="y", length=0)
-    figure.supxlabel("minus the baseline's, percentage points", fontsize=9)
-    handles = [Line2D([], [], color=c, marker=m, lw=1.4, ms=4, label=split)
-               for split, (c, m) in drawn.items()]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    return figure
-
-
-def obvious(runs, split):
-    """Probability of spam that each arm gives the obvious texts, means over the seeds.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    split : str
-
-    Returns
-    -------
-    DataFrame
-        ``arm``, a column per text, and the mean ``log-odds``: what is left to see where all
-        probabilities are near one.
-    """
-    rows = []
-    for arm in ARMS:
-        part = _of(runs, split, arm)
-        means = [part[name].mean().round(4) for name in CONFIDENCE]
-        rows.append([arm, *means, _plus_minus(part["log_odds"], ".2f")])
-    numbers = range(1, len(TEXTS) + 1)
-    return pd.DataFrame(rows, columns=["arm", *(f"text {i}" for i in numbers), "log-odds"])
-
-
-def texts():
-    """The obvious texts, numbered."""
-    return pd.DataFrame({"number": range(1, len(TEXTS) + 1), "text": TEXTS})
-
-
-def calibration(runs, split):
-    """How true the probabilities are, mean over the seeds ± half of its 95 % interval.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    split : str
-
-    Returns
-    -------
-    DataFrame of str
-    """
-    shown = ["average_precision", *CALIBRATION]
-    return pd.DataFrame(
-        [
-            {"arm": arm}
-            | {WORDS[name]: _plus_minus(_of(runs, split, arm)[name], ".4f") for name in shown}
-            for arm in ARMS
-        ]
-    )
 
 
 COUNTED = 0.5  # test messages: a smaller difference in a metric of labels is none
@@ -672,7 +490,14 @@ CLAIMS = {
 
 
 def margin(runs, split, metric):
-    """The smallest difference that counts."""
+    """The smallest difference that counts.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split, metric : str
+    """
     if metric in MARGINS:
         return MARGINS[metric]
     messages = _of(runs, split, "baseline")[COUNTS[2:]].iloc[0]
@@ -698,7 +523,23 @@ def _judged(runs, split, statement):
 
 
 def holds(mean, spread, limit, nil, seeds, statements):
-    """True, False or None (open), with so many seeds of this mean and spread."""
+    """Whether a statement holds, with so many seeds of this mean and spread.
+
+    Parameters
+    ----------
+    mean, spread : float
+        Of the differences, above zero in the statement's direction.
+    limit, nil : float
+        It holds where the interval lies above ``limit``, and fails where it ends below ``nil``.
+    seeds : int
+    statements : int
+        Of the claim: the interval of a failure is widened for their number.
+
+    Returns
+    -------
+    bool or None
+        None where it is open.
+    """
     if seeds < 3:
         return None
     error = spread / np.sqrt(seeds)
@@ -773,6 +614,151 @@ def verdicts(runs):
     return pd.DataFrame(rows)
 
 
+def arms():
+    """What each arm is in the study's words.
+
+    Returns
+    -------
+    DataFrame
+        ``arm``, ``family``, ``strategy``.
+    """
+    rows = []
+    for arm, (family, name, entry) in ARMS.items():
+        text = ", ".join(f"{key}: {setting_text(value)}" for key, value in entry.items()) or name
+        where = f"{text}, on the rows of `down-sampling`" if arm in BALANCED else text
+        rows.append({"arm": arm, "family": family, "strategy": where})
+    return pd.DataFrame(rows)
+
+
+def texts():
+    """The obvious texts, numbered."""
+    return pd.DataFrame({"number": range(1, len(TEXTS) + 1), "text": TEXTS})
+
+
+def _plus_minus(values, form=".3f"):
+    """Mean ± half of its 95 % interval; below three seeds the mean alone."""
+    mean, _, high = t_interval(values)
+    return f"{mean:{form}}" if np.isnan(high) else f"{mean:{form}} ± {high - mean:{form}}"
+
+
+def first_losses(runs):
+    """First loss of the baseline and of the arms whose last layer starts at zero, per split.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+
+    Returns
+    -------
+    DataFrame
+        ``split``, ``arm``, ``first loss`` and ``expected`` (nats): the entropy of the classes if
+        the bias starts at the prior, else that of equal classes; the baseline's last layer starts
+        near zero only.
+    """
+    rows = []
+    for split in _splits(runs):
+        for arm in ("baseline", ZERO, "bias initialisation"):
+            part = _of(runs, split, arm)
+            share = part[COUNTS[:2]].iloc[0].to_numpy(float)
+            share = share / share.sum() if arm == "bias initialisation" else np.array([0.5, 0.5])
+            row = {"split": split, "arm": arm, "first loss": _plus_minus(part["first_loss"], ".4f")}
+            rows.append(row | {"expected": f"{-(share * np.log(share)).sum():.4f}"})
+    return pd.DataFrame(rows)
+
+
+def report(runs, split):
+    """Classification report of every arm: mean over the seeds ± half of its 95 % interval.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split : str
+
+    Returns
+    -------
+    DataFrame of str
+        ``arm``, ``class``, ``precision``, ``recall``, ``F1``, ``accuracy``, ``test texts``; the
+        class ``both`` has the means over the classes.
+    """
+    rows = []
+    for arm in ARMS:
+        part = _of(runs, split, arm)
+        for name in CLASSES:
+            row = {"arm": f"**{arm}**" if name == CLASSES[0] else "", "class": name}
+            for kind in ("precision", "recall", "f1"):
+                row[kind] = _plus_minus(part[f"{kind}_{name}"])
+            rows.append(row | {"accuracy": "", "test texts": str(part[f"test_{name}"].iloc[0])})
+        row = {"arm": "", "class": "both"}
+        for kind in ("precision", "recall", "f1"):
+            row[kind] = _plus_minus(part[[f"{kind}_{name}" for name in CLASSES]].mean(axis=1))
+        size = part[COUNTS[2:]].iloc[0].sum()
+        rows.append(row | {"accuracy": _plus_minus(part["accuracy"]), "test texts": str(size)})
+    return pd.DataFrame(rows).rename(columns={"f1": "F1"})
+
+
+def obvious(runs, split):
+    """Probability of spam that each arm gives the obvious texts, means over the seeds.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split : str
+
+    Returns
+    -------
+    DataFrame
+        ``arm``, a column per text, and the mean ``log-odds``: what is left to see where all
+        probabilities are near one.
+    """
+    rows = []
+    for arm in ARMS:
+        part = _of(runs, split, arm)
+        means = [part[name].mean().round(4) for name in CONFIDENCE]
+        rows.append([arm, *means, _plus_minus(part["log_odds"], ".2f")])
+    numbers = range(1, len(TEXTS) + 1)
+    return pd.DataFrame(rows, columns=["arm", *(f"text {i}" for i in numbers), "log-odds"])
+
+
+def calibration(runs, split):
+    """How true the probabilities are, mean over the seeds ± half of its 95 % interval.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split : str
+
+    Returns
+    -------
+    DataFrame of str
+    """
+    shown = ["average_precision", *CALIBRATION]
+    return pd.DataFrame(
+        [
+            {"arm": arm}
+            | {WORDS[name]: _plus_minus(_of(runs, split, arm)[name], ".4f") for name in shown}
+            for arm in ARMS
+        ]
+    )
+
+
+def _why(found):
+    of = found["holds"] + found["fails"] + found["open"]
+    if found["verdict"] == "supported":
+        return f"{of} of {of} hold"
+    if found["verdict"] == "contradicted":
+        return f"{found['fails']} of {of} {'fails' if found['fails'] == 1 else 'fail'}"
+    if found["seeds"] < 3:
+        return "fewer than 3 seeds"
+    more = found["seeds_needed"]
+    return f"{found['open']} of {of} open; " + (
+        f"more than {ENOUGH} seeds" if np.isnan(more) else f"about {more:.0f} seeds"
+    )
+
+
 def verdict_table(table):
     """The verdicts in words, a column per split.
 
@@ -792,20 +778,6 @@ def verdict_table(table):
             row[split] = f"**{found['verdict']}** ({_why(found)})"
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def _why(found):
-    of = found["holds"] + found["fails"] + found["open"]
-    if found["verdict"] == "supported":
-        return f"{of} of {of} hold"
-    if found["verdict"] == "contradicted":
-        return f"{found['fails']} of {of} {'fails' if found['fails'] == 1 else 'fail'}"
-    if found["seeds"] < 3:
-        return "fewer than 3 seeds"
-    more = found["seeds_needed"]
-    return f"{found['open']} of {of} open; " + (
-        f"more than {ENOUGH} seeds" if np.isnan(more) else f"about {more:.0f} seeds"
-    )
 
 
 def statements(runs):
@@ -831,6 +803,57 @@ def statements(runs):
                 row[split] = f"{with_interval(*found, '+.4f')}: {held}"
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def weights_sentence(table):
+    """Whether these are the article's weights.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`facts`.
+    """
+    article = "{" + f"ham {WEIGHTS[0]}, spam {WEIGHTS[1]}" + "}"
+    found = table.set_index("quantity").loc["inverse-frequency weights: ham / spam"]
+    same = [split for split in found.index if found[split] == " / ".join(map(str, WEIGHTS))]
+    return (
+        f"The article's weights {article} are met on {' and '.join(same)}."
+        if same
+        else f"The article's weights {article} are not met: these are other messages than its own."
+    )
+
+
+@mpl.rc_context(STYLE)
+def plot(runs):
+    """Spam precision, recall and F1 minus the baseline's, with 95 % intervals over the seeds.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    """
+    shown = ["precision_spam", "recall_spam", "f1_spam"]
+    table, others = differences(runs, shown), list(ARMS)[1:]
+    drawn = {split: SPLITS[split] for split in _splits(runs)}
+    figure, axes = new_figure(0.9 + 0.33 * len(others), ncols=len(shown), sharey=True)
+    for ax, name in zip(axes[0], shown, strict=True):
+        ax.axvline(0, color="#606060", lw=0.9, zorder=1)
+        for k, (split, (colour, marker)) in enumerate(drawn.items()):
+            part = table[(table["metric"] == name) & (table["split"] == split)]
+            part = part.set_index("arm").loc[others, ["mean", "low", "high"]] * 100
+            places = np.arange(len(others)) + 0.28 * (k - (len(drawn) - 1) / 2)
+            ax.hlines(places, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
+            ax.plot(part["mean"], places, marker, color=colour, ms=4, zorder=3)
+        ax.set_xlabel(WORDS[name])
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(others)), others)
+    axes[0, 0].set_ylim(len(others) - 0.5, -0.5)
+    axes[0, 0].tick_params(axis="y", length=0)
+    figure.supxlabel("minus the baseline's, percentage points", fontsize=9)
+    handles = [Line2D([], [], color=c, marker=m, lw=1.4, ms=4, label=split)
+               for split, (c, m) in drawn.items()]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
 
 
 def conclusion(runs, table):
