@@ -4,6 +4,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from imbbench.paths import root
+
 
 def write_whole(path, content):
     """Create or replace a file, so that it is there whole or not at all.
@@ -39,5 +41,6 @@ def write_table(table, path):
     table : DataFrame
         Without its index.
     path : path-like
+        Relative to the study's folder, or absolute.
     """
-    write_whole(path, lambda part: table.to_csv(part, index=False, lineterminator="\n"))
+    write_whole(root() / path, lambda part: table.to_csv(part, index=False, lineterminator="\n"))

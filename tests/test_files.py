@@ -29,7 +29,12 @@ def test_a_failure_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("a", b"old")]
 
 
-def test_a_table_has_the_same_bytes_everywhere(tmp_path):
+def test_a_table_has_the_same_bytes_everywhere_and_lies_below_the_studys_folder(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
     table = pd.DataFrame({"a": [0.1, None], "b": ["x, y", "ü"]})
-    files.write_table(table, tmp_path / "tables" / "a.csv")
-    assert (tmp_path / "tables" / "a.csv").read_bytes() == 'a,b\n0.1,"x, y"\n,ü\n'.encode()
+    for path in ("results/a.csv", tmp_path / "results" / "b.csv"):
+        files.write_table(table, path)
+    found = {path.name: path.read_bytes() for path in (tmp_path / "results").iterdir()}
+    assert found == dict.fromkeys(["a.csv", "b.csv"], 'a,b\n0.1,"x, y"\n,ü\n'.encode())

@@ -18,17 +18,14 @@ def notebook(*cells):
     return new_notebook(cells=list(cells), metadata={"kernelspec": KERNEL})
 
 
-@pytest.mark.parametrize("given", [{}, {"a": 1}, {"a": 1, "b": 2, "c": 3}])
-def test_known_parameters(given):
-    source = "# d = 1\na = 1  # as in b == 2\nb: int = 2\nc = dict(\n    e=1,\n)\n"
-    check_parameters(given, notebook(parameters(source)), "n.ipynb")
-
-
 @pytest.mark.parametrize("name", ["d", "e", "x"])
-def test_unknown_parameters(name):
-    source = "# d = 1\na = 1\nb: int = 2\nc = dict(\n    e=1,\n)\n"
-    with pytest.raises(StudyError, match=f"n.ipynb has no parameter '{name}'. Known: a, b, c"):
-        check_parameters({name: 1}, notebook(parameters(source), new_code_cell("x = 1")), "n.ipynb")
+def test_known_parameters_pass_and_the_first_unknown_one_is_named(name):
+    source = "# d = 1\na = 1  # as in b == 2\nb: int = 2\nc = dict(\n    e=1,\n)\n"
+    asked = notebook(parameters(source), new_code_cell("x = 1"))
+    known = {"a": 1, "b": 2, "c": 3}
+    check_parameters(known, asked, "n.ipynb")
+    with pytest.raises(StudyError, match=rf"n.ipynb has no parameter '{name}'\. Known: a, b, c\."):
+        check_parameters(known | {name: 1}, asked, "n.ipynb")
 
 
 def test_a_notebook_without_parameters():

@@ -74,6 +74,11 @@ def _with_spread(mean, spread, signed=True):
     return text if np.isnan(spread) else f"{text}±{spread:.3f}"
 
 
+def with_interval(mean, low, high, form="+.3f"):
+    """`mean [low, high]`, or the mean alone where there is no interval."""
+    return f"{mean:{form}}" + ("" if np.isnan(low) else f" [{low:{form}}, {high:{form}}]")
+
+
 def facts(card):
     """What a data set is, as a table.
 

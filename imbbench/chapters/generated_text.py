@@ -109,6 +109,35 @@ def distinct(texts, n):
     return len(set(grams)) / len(grams) if grams else float("nan")
 
 
+def _diversity(texts, vectors, known, trained):
+    n = len(texts)
+    together = np.square(vectors.sum(axis=0)).sum() - n
+    return {
+        "texts": n,
+        "new": np.mean([bare_text(text) not in known for text in texts]) if n else np.nan,
+        "spread": 1 - together / (n * (n - 1)) if n > 1 else np.nan,
+        "novelty": 1 - (vectors @ trained.T).max(axis=1).mean() if n else np.nan,
+    }
+
+
+def _unit(vectors):
+    vectors = np.asarray(vectors, dtype=np.float64)
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def _judged(added):
+    """What every strategy proposed, and the real texts: does a plain model give them their label?
+
+    Copies that fill up were not proposed by the strategy, unless there is nothing else.
+    """
+    asked = {name: frame[frame["origin"] != "copied"] for name, frame in added.frames.items()}
+    asked = {name: added.frames[name] if part.empty else part for name, part in asked.items()}
+    asked[REAL] = pd.DataFrame({"label": added.real_y, "text": added.real})
+    asked = pd.concat(asked)
+    expected = expected_labels(added.texts, added.y, asked["text"].tolist())
+    return asked.assign(agrees=expected == asked["label"])
+
+
 def describe_generated(added):
     """How different added texts are, from each other and from the training part, and their labels.
 
@@ -132,7 +161,7 @@ def describe_generated(added):
     """
     study = config.load()
     trained, known = _unit(added.vectors), {bare_text(text) for text in added.texts}
-    rows = []
+    judged, rows = _judged(added), []
     for name, entry in study.family(FAMILY).items():
         row = {"strategy": name, "control": entry.get("control", "")}
         if name in added.skipped:
@@ -140,49 +169,27 @@ def describe_generated(added):
             continue
         frame = added.frames[name]
         chosen = frame[frame["why"] == ""]
-        # Copies that fill up were not proposed by the strategy.
-        proposed = frame[frame["origin"] != "copied"]
-        proposed = frame if proposed.empty else proposed
-        agrees = expected_labels(added.texts, added.y, proposed["text"].tolist())
-        agrees = agrees == proposed["label"]
-        passed = proposed["why"].isin(["", *NOT_NEEDED])
         vectors = _unit(embed(chosen["text"].tolist(), study.protocol.encoder))
         for label in np.unique(frame["label"]):
-            own, asked = (chosen["label"] == label).to_numpy(), proposed["label"] == label
+            own = (chosen["label"] == label).to_numpy()
             texts = chosen.loc[own, "text"].tolist()
+            asked = judged.loc[name].query("label == @label")
             found = {"class": added.classes[label], "status": "ok", "reason": ""}
             found |= _diversity(texts, vectors[own], known, trained)
             found |= {"distinct_1": distinct(texts, 1), "distinct_2": distinct(texts, 2)}
-            found |= {"label_agrees": agrees[asked].mean(), "kept": passed[asked].mean()}
+            passed = asked["why"].isin(["", *NOT_NEEDED])
+            found |= {"label_agrees": asked["agrees"].mean(), "kept": passed.mean()}
             rows.append(row | found)
-    used = np.unique(np.concatenate([frame["label"] for frame in added.frames.values()]))
-    expected = expected_labels(added.texts, added.y, added.real)
-    for label in used:
-        own = added.real_y == label
-        texts = [text for text, chosen in zip(added.real, own, strict=True) if chosen]
+    for label in np.unique(pd.concat(added.frames.values())["label"]):
+        own = judged.loc[REAL, "label"] == label
+        real = judged.loc[REAL][own]
         found = {"strategy": REAL, "control": "", "class": added.classes[label]}
-        found |= {"status": "ok", "reason": ""}
-        found |= _diversity(texts, _unit(added.real_vectors[own]), known, trained)
-        rows.append(found | {"label_agrees": np.mean(expected[own] == label)})
+        found |= {"status": "ok", "reason": "", "label_agrees": real["agrees"].mean()}
+        found |= _diversity(real["text"], _unit(added.real_vectors[own]), known, trained)
+        rows.append(found)
     order = ["strategy", "control", "class", "status", "reason", "texts", "new", "distinct_1"]
     order += ["distinct_2", "spread", "novelty", "label_agrees", "kept"]
     return pd.DataFrame(rows, columns=order)
-
-
-def _diversity(texts, vectors, known, trained):
-    n = len(texts)
-    together = np.square(vectors.sum(axis=0)).sum() - n
-    return {
-        "texts": n,
-        "new": np.mean([bare_text(text) not in known for text in texts]) if n else np.nan,
-        "spread": 1 - together / (n * (n - 1)) if n > 1 else np.nan,
-        "novelty": 1 - (vectors @ trained.T).max(axis=1).mean() if n else np.nan,
-    }
-
-
-def _unit(vectors):
-    vectors = np.asarray(vectors, dtype=np.float64)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def compare(additions):
@@ -231,6 +238,59 @@ def shown(table):
     words |= {"distinct_1": "distinct words", "distinct_2": "distinct pairs"}
     scored = table[table["status"] == "ok"].drop(columns=["status", "reason", "control"])
     return scored.round(3).rename(columns=words)
+
+
+def examples(added, count=3, width=110):
+    """A few new texts per strategy beside those they were made from.
+
+    Parameters
+    ----------
+    added : Added
+    count : int
+        Per strategy; spread evenly over its list.
+    width : int
+        Letters of a text at most.
+
+    Returns
+    -------
+    str
+        A table in Markdown.
+    """
+    known, rows = {bare_text(text) for text in added.texts}, []
+    for name, frame in added.frames.items():
+        new = np.array([bare_text(text) not in known for text in frame["text"]])
+        frame = frame[(frame["why"] == "") & new]
+        for i in np.unique(np.linspace(0, len(frame) - 1, count).astype(int)) if len(frame) else []:
+            text, made_from = frame.iloc[i][["text", "rows"]]
+            source = added.texts[made_from[0]] if len(made_from) == 1 else "its class"
+            rows.append({"strategy": f"`{name}`", "made from": source, "text": text})
+    table = pd.DataFrame(rows, columns=["strategy", "made from", "text"])
+    for column in ("made from", "text"):
+        table[column] = [
+            # Nothing in a text is to be formatting or a link.
+            re.sub(r"([\\*_`\[\]~#>.:@])", r"\\\1", textwrap.shorten(text, width, placeholder=" …"))
+            for text in table[column]
+        ]
+    return markdown(table)
+
+
+def _names(names):
+    return ", ".join(f"`{name}`" for name in names) or "none"
+
+
+def _named(key):
+    return f"`{key[1]}` on `{key[0]}`"
+
+
+def _gain(treated, key):
+    before, after = treated.loc[key, ["distinct_2_of_copies", "distinct_2"]]
+    return f"{_named(key)} ({before:.3f} to {after:.3f})"
+
+
+def _ranged(found, measure, form=".3f"):
+    values = found.xs(REAL, level="strategy")[measure]
+    ends = [f"{value:{form}}" for value in (values.min(), values.max())]
+    return " to ".join(dict.fromkeys(ends))
 
 
 @mpl.rc_context(STYLE)
@@ -282,40 +342,6 @@ def plot(table):
     handles.append(Line2D([], [], color=INK, lw=0.9, ls=(0, (3, 2)), label="as many plain copies"))
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     return figure
-
-
-def examples(added, count=3, width=110):
-    """A few new texts per strategy beside those they were made from.
-
-    Parameters
-    ----------
-    added : Added
-    count : int
-        Per strategy; spread evenly over its list.
-    width : int
-        Letters of a text at most.
-
-    Returns
-    -------
-    str
-        A table in Markdown.
-    """
-    known, rows = {bare_text(text) for text in added.texts}, []
-    for name, frame in added.frames.items():
-        new = np.array([bare_text(text) not in known for text in frame["text"]])
-        frame = frame[(frame["why"] == "") & new]
-        for i in np.unique(np.linspace(0, len(frame) - 1, count).astype(int)) if len(frame) else []:
-            text, made_from = frame.iloc[i][["text", "rows"]]
-            source = added.texts[made_from[0]] if len(made_from) == 1 else "its class"
-            rows.append({"strategy": f"`{name}`", "made from": source, "text": text})
-    table = pd.DataFrame(rows, columns=["strategy", "made from", "text"])
-    for column in ("made from", "text"):
-        table[column] = [
-            # Nothing in a text is to be formatting or a link.
-            re.sub(r"([\\*_`\[\]~#>.:@])", r"\\\1", textwrap.shorten(text, width, placeholder=" …"))
-            for text in table[column]
-        ]
-    return markdown(table)
 
 
 def conclusion(table):
@@ -370,22 +396,3 @@ def conclusion(table):
         where = ", ".join(f"`{dataset}`" for dataset in part["dataset"])
         lines.append(f"- `{name}` does not apply on {where}: {part['reason'].iloc[0]}.")
     return "\n".join(lines)
-
-
-def _names(names):
-    return ", ".join(f"`{name}`" for name in names) or "none"
-
-
-def _named(key):
-    return f"`{key[1]}` on `{key[0]}`"
-
-
-def _gain(treated, key):
-    before, after = treated.loc[key, ["distinct_2_of_copies", "distinct_2"]]
-    return f"{_named(key)} ({before:.3f} to {after:.3f})"
-
-
-def _ranged(found, measure, form=".3f"):
-    values = found.xs(REAL, level="strategy")[measure]
-    ends = [f"{value:{form}}" for value in (values.min(), values.max())]
-    return " to ".join(dict.fromkeys(ends))

@@ -29,9 +29,27 @@ LOOKS = {"majority": (PALETTE[0], "-"), "minority": (PALETTE[1], (0, (4, 2)))}
 GROUPS = ("easy", "middle", "very hard")
 # The three that the claim is about, as one-vs-rest losses: GHM-C has no softmax form, and only
 # losses that share one gradient norm can share an axis.
-CLAIM = ("cross-entropy", "focal", "GHM-C")
+# Beside each whether it suppresses the easy and the very hard.
+CLAIM = {
+    "cross-entropy": ("suppresses nothing", (False, False)),
+    "focal": ("suppresses the easy samples only", (True, False)),
+    "GHM-C": ("suppresses the easy and the very hard samples", (True, True)),
+}
 CLAIM_LOOKS = dict(zip(CLAIM, zip(("black", *PALETTE[1:3]), DASHES, strict=False), strict=True))
 MOVED = "plain, moved threshold"
+RATES = ["recall", "false_alarms", "balanced_accuracy"]
+STARTS = ("zero bias", "log-prior bias")
+# What stands below a loss's name in its panel.
+SUBTITLES = {
+    "weighted": "inverse frequency",
+    "class-balanced": "effective number",
+    "balanced softmax": "= logit-adjusted",
+    "LDAM": "scale {0.scale:g}",
+    "focal": "gamma {0.gamma:g}",
+    "OHEM": "keeps {0.keep:.0%}",
+    "sigmoid focal": "gamma {0.gamma:g}",
+    "GHM-C": "{0.bins} bins",
+}
 
 
 def catalogue(class_counts, gamma=2.0, bins=10, beta=0.999, keep=0.7, ldam_scale=30.0):
@@ -87,12 +105,6 @@ def catalogue(class_counts, gamma=2.0, bins=10, beta=0.999, keep=0.7, ldam_scale
     }
 
 
-def _base(loss):
-    """The unweighted loss of the same kind."""
-    sigmoid = getattr(loss, "probabilities", "softmax") == "sigmoid"
-    return SigmoidFocalLoss(gamma=0.0) if sigmoid else nn.CrossEntropyLoss()
-
-
 def synthetic_batch(class_counts, noise=0.05, seed=0):
     """Logits and labels of a network that has learnt the easy part.
 
@@ -120,6 +132,51 @@ def synthetic_batch(class_counts, noise=0.05, seed=0):
     wrong = generator.permutation(len(label))[: round(noise * len(label))]
     label[wrong] = 1 - label[wrong]
     return torch.from_numpy(logits), torch.from_numpy(label)
+
+
+# One majority cloud, two minority clouds at its edge: (mean, variance, share of the class).
+CLOUDS = (
+    (((0.0, 0.0), 1.0, 1.0),),
+    (((1.9, 1.2), 0.25, 0.6), ((1.5, -1.7), 0.3, 0.4)),
+)
+
+
+def toy(class_counts, seed=0):
+    """Two overlapping classes in the plane.
+
+    Parameters
+    ----------
+    class_counts : sequence of int, (2,)
+    seed : int
+
+    Returns
+    -------
+    X : ndarray, (N, 2)
+    y : ndarray, (N,)
+    """
+    generator = np.random.default_rng(seed)
+    parts = []
+    for clouds, count in zip(CLOUDS, class_counts, strict=True):
+        which = generator.choice(len(clouds), size=count, p=[share for *_, share in clouds])
+        centres = np.array([mean for mean, *_ in clouds])[which]
+        spreads = np.sqrt([variance for _, variance, _ in clouds])[which]
+        parts.append(centres + spreads[:, None] * generator.normal(size=(count, 2)))
+    return np.concatenate(parts), np.repeat([0, 1], class_counts)
+
+
+def log_density_ratio(X):
+    """log p(x | minority) - log p(x | majority) of :func:`toy`; zero where both are as likely."""
+    densities = [
+        sum(share * multivariate_normal(mean, variance).pdf(X) for mean, variance, share in clouds)
+        for clouds in CLOUDS
+    ]
+    return np.log(densities[1]) - np.log(densities[0])
+
+
+def _base(loss):
+    """The unweighted loss of the same kind."""
+    sigmoid = getattr(loss, "probabilities", "softmax") == "sigmoid"
+    return SigmoidFocalLoss(gamma=0.0) if sigmoid else nn.CrossEntropyLoss()
 
 
 def probe(loss, margins, label, batch=None):
@@ -152,34 +209,24 @@ def probe(loss, margins, label, batch=None):
     >>> losses.round(4).tolist(), gradients.tolist()
     ([0.6931], [-0.5])
     """
-    margins = np.asarray(margins, dtype=np.float64)
-    if batch is not None:
-        gradients = np.array([_joined(loss, margin, label, batch) for margin in margins])
-        # Such a loss weighs the samples of a batch: what it does to the gradient it does to the
-        # value, which autograd cannot tell apart from those of the other samples.
-        values, slopes = probe(_base(loss), margins, label)
-        return values * gradients / slopes, gradients
+    others, labels = batch or (torch.empty(0, 2), torch.empty(0, dtype=torch.int64))
+    sides = torch.tensor([[0.5, -0.5] if label == 0 else [-0.5, 0.5]], dtype=torch.float64)
+    scale = getattr(loss, "inference_scale", 1.0)
+    target = torch.cat([labels, torch.tensor([label])])
     values, gradients = [], []
-    for margin in margins:
+    for margin in np.asarray(margins, dtype=np.float64):
         m = torch.tensor(margin, requires_grad=True)
-        value = loss(_logits(m, label, loss), torch.tensor([label]))
+        value = loss(torch.cat([others, m * sides / scale]), target)
         value.backward()
         values.append(value.item())
-        gradients.append(m.grad.item())
-    return np.array(values), np.array(gradients)
-
-
-def _logits(margin, label, loss):
-    sides = torch.tensor([0.5, -0.5] if label == 0 else [-0.5, 0.5], dtype=torch.float64)
-    return (margin * sides / getattr(loss, "inference_scale", 1.0))[None]
-
-
-def _joined(loss, margin, label, batch):
-    m = torch.tensor(margin, requires_grad=True)
-    logits = torch.cat([batch[0], _logits(m, label, loss)])
-    target = torch.cat([batch[1], torch.tensor([label])])
-    loss(logits, target).backward()
-    return m.grad.item() * len(target)
+        gradients.append(m.grad.item() * len(target))
+    values, gradients = np.array(values), np.array(gradients)
+    if batch is not None:
+        # Such a loss weighs the samples of a batch: what it does to the gradient it does to the
+        # value, which autograd cannot tell apart from those of the other samples.
+        plain, slopes = probe(_base(loss), margins, label)
+        values = plain * gradients / slopes
+    return values, gradients
 
 
 def curves(losses, margins, batch):
@@ -210,69 +257,6 @@ def curves(losses, margins, batch):
             }  # fmt: skip
             tables.append(pd.DataFrame(columns))
     return pd.concat(tables, ignore_index=True)
-
-
-def pulls(losses, batch, margins=(-4.0, 0.0, 4.0)):
-    """How many times a minority sample's gradient is that of a majority sample.
-
-    Parameters
-    ----------
-    losses : dict of str to torch.nn.Module
-    batch : tuple of (Tensor, Tensor)
-    margins : sequence of float
-
-    Returns
-    -------
-    DataFrame
-        One row per loss, one column per margin; NaN where both gradients are zero.
-    """
-    table = curves(losses, np.array(margins), batch)
-    wide = table.pivot_table("gradient", ["name", "margin"], "class", sort=False)
-    ratio = (wide["minority"] / wide["majority"]).unstack("margin")[list(margins)]
-    ratio.columns = [f"at margin {margin:g}" for margin in margins]
-    return ratio.round(2).rename_axis("loss").reset_index()
-
-
-def margin_sentences(losses, class_counts, table):
-    """What the curves show, with the numbers.
-
-    Parameters
-    ----------
-    losses : dict of str to torch.nn.Module
-    class_counts : array-like of shape (2,)
-    table : DataFrame
-        Of :func:`curves` for these losses.
-    """
-    wide = table.pivot(index=["name", "margin"], columns="class", values="gradient")
-    apart = (wide["majority"] - wide["minority"]).abs().groupby("name", sort=False).max()
-    blind = [name for name in losses if apart[name] < 1e-9]
-    margins = table["margin"].unique()
-    balanced, ldam = losses["balanced softmax"], losses["LDAM"]
-    largest = max(
-        np.abs(np.subtract(a, b)).max()
-        for label in (0, 1)
-        for a, b in zip(
-            probe(balanced, margins, label),
-            probe(LogitAdjustedLoss(class_counts), margins, label),
-            strict=True,
-        )
-    )
-    here = ldam.scale * ldam.margins.numpy()
-    usual = 30.0 * ldam.margins.numpy()
-    odds = np.log(class_counts[0] / class_counts[1])
-    return (
-        f"- Balanced softmax and the logit-adjusted loss (tau = 1) are one curve: they differ by "
-        f"at most {largest:.0e}. It is cross-entropy moved sideways by log(n₀/n₁) = {odds:.2f}, to "
-        f"the right for the minority and to the left for the majority.\n"
-        f"- LDAM is cross-entropy moved to the right for both classes, by {here[0]:.1f} (majority) "
-        f"and {here[1]:.1f} (minority) at the scale {ldam.scale:g} of this figure, and by "
-        f"{usual[0]:.1f} and {usual[1]:.1f} at its authors' scale 30.\n"
-        f"- On these logarithmic axes weights move a curve up or down, margins and priors move it "
-        f"sideways, and the focal losses bend it. OHEM here is cross-entropy times "
-        f"{1 / losses['OHEM'].keep:.2f} up to a margin, then nothing.\n"
-        f"- The classes pull alike, sample by sample, with {', '.join(blind)}: these do not know "
-        f"which class is rare."
-    )
 
 
 def claim_losses(gamma, bins):
@@ -373,28 +357,10 @@ def claim_holds(table):
         For cross-entropy: suppresses nothing; focal: the easy and not the very hard; GHM-C: both.
     """
     weight = table.set_index(["name", "group"])["weight"]
-    small = {
-        name: tuple(bool(weight[name, part] < 1 - 1e-6) for part in ("easy", "very hard"))
-        for name in CLAIM
+    return {
+        name: tuple(weight[name, part] < 1 - 1e-6 for part in ("easy", "very hard")) == expected
+        for name, (_, expected) in CLAIM.items()
     }
-    expected = dict(zip(CLAIM, [(False, False), (True, False), (True, True)], strict=True))
-    return {name: small[name] == expected[name] for name in CLAIM}
-
-
-def claim_sentences(table):
-    """The three statements with their numbers and whether they hold."""
-    says = {
-        "cross-entropy": "suppresses nothing",
-        "focal": "suppresses the easy samples only",
-        "GHM-C": "suppresses the easy and the very hard samples",
-    }
-    weight = table.set_index(["name", "group"])["weight"]
-    return "\n".join(
-        f"- “{name} {says[name]}” **{'holds' if holds else 'does not hold'}**: against a middle "
-        f"sample an easy one weighs {weight[name, 'easy']:.3g}, a very hard one "
-        f"{weight[name, 'very hard']:.3g}."
-        for name, holds in claim_holds(table).items()
-    )
 
 
 def noise_sweep(losses, class_counts, shares, seeds, easy=0.1, very_hard=0.9):
@@ -425,26 +391,6 @@ def noise_sweep(losses, class_counts, shares, seeds, easy=0.1, very_hard=0.9):
     return pd.concat(tables, ignore_index=True)
 
 
-def noise_sentence(sweep):
-    """From which share of wrong labels on GHM-C suppresses the very hard samples."""
-    ghm = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"]
-    median, counted = ghm.median(), ghm.agg(lambda weight: (weight < 1).mean())
-    always = [noise for noise in counted.index if (counted.loc[noise:] == 1).all()]
-    clean = median.index[0]
-    text = (
-        f"With {100 * clean:g} % wrong labels GHM-C gives a very hard sample "
-        f"{median.iloc[0]:.2g} times the weight of a middle one, with {100 * median.index[-1]:g} % "
-        f"{median.iloc[-1]:.2g} times (medians over batches). "
-    )
-    if always:
-        why = ", because they are many and not because they are hard" if median.iloc[0] > 1 else ""
-        return (
-            f"{text}It suppresses the very hard samples in every batch from {100 * always[0]:g} % "
-            f"on{why}."
-        )
-    return text + "At no share that was tried are they suppressed in every batch."
-
-
 def focal_curves(gammas, probabilities):
     """Softmax focal loss by the probability of the true class.
 
@@ -470,20 +416,6 @@ def focal_curves(gammas, probabilities):
     return pd.concat(tables, ignore_index=True)
 
 
-def focal_sentence(gamma, right=0.9):
-    """The focal loss of a well-classified sample, and its gradient, against cross-entropy."""
-    at = focal_curves([0.0, gamma], [right]).set_index("gamma")
-    grid = focal_curves([gamma], np.linspace(0.01, 0.99, 99))
-    top = grid.loc[grid["weight"].idxmax()]
-    return (
-        f"With gamma = {gamma:g} the loss of a sample at p = {right:g} is "
-        f"{at['loss'][0.0] / at['loss'][gamma]:.0f} times smaller than cross-entropy, but its "
-        f"gradient, which is what trains, only {1 / at['weight'][gamma]:.0f} times. The gradient "
-        f"is not smaller everywhere: at p = {top['p']:.2f} it is {top['weight']:.2f} times that of "
-        f"cross-entropy."
-    )
-
-
 def first_losses(losses, class_counts):
     """Loss and bias gradient before the first step, for a last layer that starts at zero weights.
 
@@ -505,9 +437,9 @@ def first_losses(losses, class_counts):
     rows = []
     for name, loss in losses.items():
         row = {"loss": name}
+        unbiased, tied = isinstance(loss, LDAMLoss), isinstance(loss, OHEMLoss)
         prior = start_bias(class_counts, probabilities=getattr(loss, "probabilities", "softmax"))
-        for start, bias in (("zero bias", np.zeros(2)), ("log-prior bias", prior)):
-            unbiased, tied = isinstance(loss, LDAMLoss), isinstance(loss, OHEMLoss)
+        for start, bias in zip(STARTS, (np.zeros(2), prior), strict=True):
             if unbiased and start == "log-prior bias":
                 continue
             bias = torch.tensor(bias, dtype=torch.float64, requires_grad=True)
@@ -518,64 +450,6 @@ def first_losses(losses, class_counts):
                 row[f"bias gradient, {start}"] = round(bias.grad.abs().max().item(), 4)
         rows.append(row)
     return pd.DataFrame(rows)
-
-
-def first_loss_sentence(table, class_counts):
-    """Which losses start without a bias gradient, and where."""
-    prior = np.asarray(class_counts) / np.sum(class_counts)
-    entropy = -(prior * np.log(prior)).sum()
-    table = table.set_index("loss")
-    at = table.loc["cross-entropy", "first loss, log-prior bias"]
-    still = {
-        start: ", ".join(table.index[table[f"bias gradient, {start}"] < 5e-4]) or "none"
-        for start in ("zero bias", "log-prior bias")
-    }
-    same = "which is" if abs(at - entropy) < 5e-4 else "which is not"
-    return (
-        f"At zero bias cross-entropy starts at log 2 = {np.log(2):.4f}, at the log-prior bias at "
-        f"{at:.4f}, {same} the entropy of the class distribution, {entropy:.4f}. The bias has "
-        f"nothing left to learn at the log prior for: {still['log-prior bias']}; and at zero for: "
-        f"{still['zero bias']}. Where the table has a gradient, the first steps go into the bias."
-    )
-
-
-# One majority cloud, two minority clouds at its edge: (mean, variance, share of the class).
-CLOUDS = (
-    (((0.0, 0.0), 1.0, 1.0),),
-    (((1.9, 1.2), 0.25, 0.6), ((1.5, -1.7), 0.3, 0.4)),
-)
-
-
-def toy(class_counts, seed=0):
-    """Two overlapping classes in the plane.
-
-    Parameters
-    ----------
-    class_counts : sequence of int, (2,)
-    seed : int
-
-    Returns
-    -------
-    X : ndarray, (N, 2)
-    y : ndarray, (N,)
-    """
-    generator = np.random.default_rng(seed)
-    parts = []
-    for clouds, count in zip(CLOUDS, class_counts, strict=True):
-        which = generator.choice(len(clouds), size=count, p=[share for *_, share in clouds])
-        centres = np.array([mean for mean, *_ in clouds])[which]
-        spreads = np.sqrt([variance for _, variance, _ in clouds])[which]
-        parts.append(centres + spreads[:, None] * generator.normal(size=(count, 2)))
-    return np.concatenate(parts), np.repeat([0, 1], class_counts)
-
-
-def log_density_ratio(X):
-    """log p(x | minority) - log p(x | majority) of :func:`toy`; zero where both are as likely."""
-    densities = [
-        sum(share * multivariate_normal(mean, variance).pdf(X) for mean, variance, share in clouds)
-        for clouds in CLOUDS
-    ]
-    return np.log(densities[1]) - np.log(densities[0])
 
 
 class GradientShare(nn.Module):
@@ -665,13 +539,34 @@ def _train(losses, class_counts, seeds, epochs, learning_rate, test_rows):
             both = np.concatenate([sums[:1], by_epoch])
             table = {"epoch": range(epochs + 1), "share": both[:, 1] / both.sum(axis=1)}
             shares.append(pd.DataFrame(table).assign(name=name, seed=seed))
-    columns = ["name", "seed", "recall", "false_alarms", "balanced_accuracy"]
-    return pd.DataFrame(scores, columns=columns), pd.concat(shares, ignore_index=True), models
+    scores = pd.DataFrame(scores, columns=["name", "seed", *RATES])
+    return scores, pd.concat(shares, ignore_index=True), models
 
 
 def _scores(y, called):
     recall, alarms = called[y == 1].mean(), called[y == 0].mean()
     return recall, alarms, (recall + 1 - alarms) / 2
+
+
+def pulls(losses, batch, margins=(-4.0, 0.0, 4.0)):
+    """How many times a minority sample's gradient is that of a majority sample.
+
+    Parameters
+    ----------
+    losses : dict of str to torch.nn.Module
+    batch : tuple of (Tensor, Tensor)
+    margins : sequence of float
+
+    Returns
+    -------
+    DataFrame
+        One row per loss, one column per margin; NaN where both gradients are zero.
+    """
+    table = curves(losses, np.array(margins), batch)
+    wide = table.pivot_table("gradient", ["name", "margin"], "class", sort=False)
+    ratio = (wide["minority"] / wide["majority"]).unstack("margin")[list(margins)]
+    ratio.columns = [f"at margin {margin:g}" for margin in margins]
+    return ratio.round(2).rename_axis("loss").reset_index()
 
 
 def score_table(scores):
@@ -686,21 +581,116 @@ def score_table(scores):
     -------
     DataFrame
     """
-    groups = scores.groupby("name", sort=False)
-    table = pd.DataFrame(index=list(groups.groups))
-    for column in ("recall", "false_alarms", "balanced_accuracy"):
-        mean, spread = groups[column].mean(), groups[column].std()
-        table[column.replace("_", " ")] = [
-            f"{mean[name]:.3f} ± {spread[name]:.3f}" for name in table.index
-        ]
+    groups = scores.groupby("name", sort=False)[RATES]
+    table = groups.mean().map("{:.3f} ± ".format) + groups.std().map("{:.3f}".format)
+    table.columns = [column.replace("_", " ") for column in RATES]
     return table.rename_axis("loss").reset_index()
+
+
+def margin_sentences(losses, class_counts, table):
+    """What the curves show, with the numbers.
+
+    Parameters
+    ----------
+    losses : dict of str to torch.nn.Module
+    class_counts : array-like of shape (2,)
+    table : DataFrame
+        Of :func:`curves` for these losses.
+    """
+    wide = table.pivot(index=["name", "margin"], columns="class", values="gradient")
+    apart = (wide["majority"] - wide["minority"]).abs().groupby("name", sort=False).max()
+    blind = [name for name in losses if apart[name] < 1e-9]
+    margins = table["margin"].unique()
+    balanced, ldam = losses["balanced softmax"], losses["LDAM"]
+    adjusted = LogitAdjustedLoss(class_counts)
+    largest = max(
+        np.abs(np.subtract(probe(balanced, margins, k), probe(adjusted, margins, k))).max()
+        for k in (0, 1)
+    )
+    here, usual = (scale * ldam.margins.numpy() for scale in (ldam.scale, 30.0))
+    odds = np.log(class_counts[0] / class_counts[1])
+    return (
+        f"- Balanced softmax and the logit-adjusted loss (tau = 1) are one curve: they differ by "
+        f"at most {largest:.0e}. It is cross-entropy moved sideways by log(n₀/n₁) = {odds:.2f}, to "
+        f"the right for the minority and to the left for the majority.\n"
+        f"- LDAM is cross-entropy moved to the right for both classes, by {here[0]:.1f} (majority) "
+        f"and {here[1]:.1f} (minority) at the scale {ldam.scale:g} of this figure, and by "
+        f"{usual[0]:.1f} and {usual[1]:.1f} at its authors' scale 30.\n"
+        f"- On these logarithmic axes weights move a curve up or down, margins and priors move it "
+        f"sideways, and the focal losses bend it. OHEM here is cross-entropy times "
+        f"{1 / losses['OHEM'].keep:.2f} up to a margin, then nothing.\n"
+        f"- The classes pull alike, sample by sample, with {', '.join(blind)}: these do not know "
+        f"which class is rare."
+    )
+
+
+def claim_sentences(table):
+    """The three statements with their numbers and whether they hold."""
+    weight = table.set_index(["name", "group"])["weight"]
+    return "\n".join(
+        f"- “{name} {CLAIM[name][0]}” **{'holds' if holds else 'does not hold'}**: against a "
+        f"middle sample an easy one weighs {weight[name, 'easy']:.3g}, a very hard one "
+        f"{weight[name, 'very hard']:.3g}."
+        for name, holds in claim_holds(table).items()
+    )
+
+
+def noise_sentence(sweep):
+    """From which share of wrong labels on GHM-C suppresses the very hard samples."""
+    ghm = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"]
+    median, counted = ghm.median(), ghm.agg(lambda weight: (weight < 1).mean())
+    always = [noise for noise in counted.index if (counted.loc[noise:] == 1).all()]
+    clean = median.index[0]
+    text = (
+        f"With {100 * clean:g} % wrong labels GHM-C gives a very hard sample "
+        f"{median.iloc[0]:.2g} times the weight of a middle one, with {100 * median.index[-1]:g} % "
+        f"{median.iloc[-1]:.2g} times (medians over batches). "
+    )
+    if always:
+        why = ", because they are many and not because they are hard" if median.iloc[0] > 1 else ""
+        return (
+            f"{text}It suppresses the very hard samples in every batch from {100 * always[0]:g} % "
+            f"on{why}."
+        )
+    return text + "At no share that was tried are they suppressed in every batch."
+
+
+def focal_sentence(gamma, right=0.9):
+    """The focal loss of a well-classified sample, and its gradient, against cross-entropy."""
+    at = focal_curves([0.0, gamma], [right]).set_index("gamma")
+    grid = focal_curves([gamma], np.linspace(0.01, 0.99, 99))
+    top = grid.loc[grid["weight"].idxmax()]
+    return (
+        f"With gamma = {gamma:g} the loss of a sample at p = {right:g} is "
+        f"{at['loss'][0.0] / at['loss'][gamma]:.0f} times smaller than cross-entropy, but its "
+        f"gradient, which is what trains, only {1 / at['weight'][gamma]:.0f} times. The gradient "
+        f"is not smaller everywhere: at p = {top['p']:.2f} it is {top['weight']:.2f} times that of "
+        f"cross-entropy."
+    )
+
+
+def first_loss_sentence(table, class_counts):
+    """Which losses start without a bias gradient, and where."""
+    prior = np.asarray(class_counts) / np.sum(class_counts)
+    entropy = -(prior * np.log(prior)).sum()
+    table = table.set_index("loss")
+    at = table.loc["cross-entropy", "first loss, log-prior bias"]
+    still = {
+        start: ", ".join(table.index[table[f"bias gradient, {start}"] < 5e-4]) or "none"
+        for start in STARTS
+    }
+    same = "which is" if abs(at - entropy) < 5e-4 else "which is not"
+    return (
+        f"At zero bias cross-entropy starts at log 2 = {np.log(2):.4f}, at the log-prior bias at "
+        f"{at:.4f}, {same} the entropy of the class distribution, {entropy:.4f}. The bias has "
+        f"nothing left to learn at the log prior for: {still['log-prior bias']}; and at zero for: "
+        f"{still['zero bias']}. Where the table has a gradient, the first steps go into the bias."
+    )
 
 
 def boundary_sentence(scores):
     """Which losses move the boundary, and whether any beats a moved threshold."""
-    means = scores.groupby("name", sort=False)[
-        ["recall", "false_alarms", "balanced_accuracy"]
-    ].mean()
+    means = scores.groupby("name", sort=False)[RATES].mean()
     plain, moved = means.loc["cross-entropy"], means.loc[MOVED]
     wide = scores.pivot(index="seed", columns="name", values="balanced_accuracy")
     others = [name for name in means.index if name not in ("cross-entropy", MOVED)]
@@ -747,62 +737,6 @@ def share_sentence(shares, name="focal", against="cross-entropy", level=0.4):
     )
 
 
-def conclusion(table, sweep, scores, shares):
-    """What came out, in one list.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`suppression`.
-    sweep : DataFrame
-        Of :func:`noise_sweep`.
-    scores, shares : DataFrame
-        Of :func:`train`.
-    """
-    holds = claim_holds(table)
-    weight = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"].median()
-    does, does_not = (
-        ", ".join(f"{100 * noise:g} %" for noise in weight.index[part]) or "no share"
-        for part in (weight < 1, ~(weight < 1))
-    )
-    reach = (
-        f"GHM-C's part needs many very hard samples: in the median batch it suppresses them at "
-        f"{does} of wrong labels and not at {does_not}."
-    )
-    recall = scores.pivot(index="seed", columns="name", values="recall")
-    gain = recall.sub(recall["cross-entropy"], axis=0).drop(columns="cross-entropy")
-    order = gain.mean().sort_values(ascending=False).index
-    gains = ", ".join(f"{name} {100 * gain[name].mean():+.0f}" for name in order)
-    mean = shares[shares["epoch"] > 0].groupby(["name", "seed"])["share"].mean()
-    difference = mean["focal"] - mean["cross-entropy"]
-    signs = set(np.sign(difference))
-    verdict = "undecided" if len(signs) > 1 else {1: "supported"}.get(signs.pop(), "contradicted")
-    return (
-        f"- {sum(holds.values())} of the 3 statements about cross-entropy, focal and GHM-C hold in "
-        f"the batch of this notebook. {reach}\n"
-        f"- Minority recall on the toy against plain cross-entropy, in points, mean of "
-        f"{len(recall)} seeds: {gains}. (“{MOVED}” is cross-entropy with another cut.)\n"
-        f"- Over the whole training focal changes the minority's share of the gradient by "
-        f"{100 * difference.mean():+.1f} points against cross-entropy (upwards with "
-        f"{int((difference > 0).sum())} of {len(difference)} seeds). That it shifts effort to the "
-        f"minority is **{verdict}** on this toy, which is one problem; the study asks real data."
-    )
-
-
-def _title(name, losses):
-    loss = losses[name]
-    return {
-        "balanced softmax": "balanced softmax\n= logit-adjusted",
-        "LDAM": f"LDAM\nscale {getattr(loss, 'scale', 0):g}",
-        "focal": f"focal\ngamma {getattr(loss, 'gamma', 0):g}",
-        "sigmoid focal": f"sigmoid focal\ngamma {getattr(loss, 'gamma', 0):g}",
-        "OHEM": f"OHEM\nkeeps {getattr(loss, 'keep', 0):.0%}",
-        "GHM-C": f"GHM-C\n{getattr(loss, 'bins', 0)} bins",
-        "weighted": "weighted\ninverse frequency",
-        "class-balanced": "class-balanced\neffective number",
-    }.get(name, name)
-
-
 @mpl.rc_context(STYLE)
 def plot_curves(table, losses, quantity):
     """Loss or gradient against the margin, a panel per loss.
@@ -814,7 +748,7 @@ def plot_curves(table, losses, quantity):
     losses : dict of str to torch.nn.Module
     quantity : {"loss", "gradient"}
     """
-    names = [n for n in dict.fromkeys(table["name"]) if n not in ("cross-entropy", "one-vs-rest")]
+    names = [name for name in table["name"].unique() if name in SUBTITLES]
     figure, axes = new_figure(5.4, nrows=2, ncols=4, sharex=True, sharey=True)
     for ax, name in zip(axes.flat, names, strict=True):
         part = table[table["name"] == name]
@@ -825,7 +759,7 @@ def plot_curves(table, losses, quantity):
             values = own[quantity].abs().where(own[quantity] != 0)
             ax.plot(own["margin"], values, color=colour, ls=dash, lw=1.7)
         ax.axvline(0, color="#808080", lw=0.8, ls=":")
-        ax.set_title(_title(name, losses))
+        ax.set_title(f"{name}\n{SUBTITLES[name].format(losses[name])}")
     ends = table["margin"].min(), table["margin"].max()
     axes[0, 0].set(yscale="log", ylim=(1e-3, 100), xlim=ends)
     figure.supxlabel("margin: logit of the true class minus that of the other", fontsize=9)
@@ -1006,3 +940,45 @@ def plot_shares(shares, shown):
            ylabel="minority's share of the\ngradient norms (%)")  # fmt: skip
     figure.legend(loc="outside right upper", handlelength=3.2)
     return figure
+
+
+def conclusion(table, sweep, scores, shares):
+    """What came out, in one list.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`suppression`.
+    sweep : DataFrame
+        Of :func:`noise_sweep`.
+    scores, shares : DataFrame
+        Of :func:`train`.
+    """
+    holds = claim_holds(table)
+    weight = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"].median()
+    does, does_not = (
+        ", ".join(f"{100 * noise:g} %" for noise in weight.index[part]) or "no share"
+        for part in (weight < 1, ~(weight < 1))
+    )
+    reach = (
+        f"GHM-C's part needs many very hard samples: in the median batch it suppresses them at "
+        f"{does} of wrong labels and not at {does_not}."
+    )
+    recall = scores.pivot(index="seed", columns="name", values="recall")
+    gain = recall.sub(recall["cross-entropy"], axis=0).drop(columns="cross-entropy")
+    order = gain.mean().sort_values(ascending=False).index
+    gains = ", ".join(f"{name} {100 * gain[name].mean():+.0f}" for name in order)
+    mean = shares[shares["epoch"] > 0].groupby(["name", "seed"])["share"].mean()
+    difference = mean["focal"] - mean["cross-entropy"]
+    signs = set(np.sign(difference))
+    verdict = "undecided" if len(signs) > 1 else {1: "supported"}.get(signs.pop(), "contradicted")
+    return (
+        f"- {sum(holds.values())} of the 3 statements about cross-entropy, focal and GHM-C hold in "
+        f"the batch of this notebook. {reach}\n"
+        f"- Minority recall on the toy against plain cross-entropy, in points, mean of "
+        f"{len(recall)} seeds: {gains}. (“{MOVED}” is cross-entropy with another cut.)\n"
+        f"- Over the whole training focal changes the minority's share of the gradient by "
+        f"{100 * difference.mean():+.1f} points against cross-entropy (upwards with "
+        f"{int((difference > 0).sum())} of {len(difference)} seeds). That it shifts effort to the "
+        f"minority is **{verdict}** on this toy, which is one problem; the study asks real data."
+    )

@@ -1,7 +1,5 @@
 """Published numbers computed again: the Fraud detection handbook's chapter 6, for notebook 07."""
 
-import os
-
 import joblib
 import matplotlib as mpl
 import numpy as np
@@ -19,8 +17,6 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
-from imbbench.files import write_table
-from imbbench.paths import root
 
 METRICS = {
     "roc_auc": "ROC AUC",
@@ -200,7 +196,7 @@ def cross_validate(estimator, X, y, seed):
     return dict(zip([*METRICS, "at_prior"], means, strict=True))
 
 
-def replicate(seeds, trees=100, jobs=None):
+def replicate(seeds, trees=100, jobs=-1):
     """The table with seed 0, and with other seeds of the folds and the models.
 
     Parameters
@@ -209,8 +205,8 @@ def replicate(seeds, trees=100, jobs=None):
         How many beside 0; the data stay.
     trees : int
         Per ensemble.
-    jobs : int, optional
-        Processes; default the number of cores.
+    jobs : int
+        Processes; -1 for one per core.
 
     Returns
     -------
@@ -221,14 +217,11 @@ def replicate(seeds, trees=100, jobs=None):
     X, y = problem()
     todo = [(row, "", seed, model) for seed in range(seeds + 1)
             for row, model in models(seed, trees).items()]  # fmt: skip
-    todo += [(row, variant, 0, model) for (row, variant), model in variants(trees).items()]
+    todo += [(*names, 0, model) for names, model in variants(trees).items()]
     call = joblib.delayed(cross_validate)
-    with joblib.parallel_config(
-        backend="loky", n_jobs=jobs or os.cpu_count(), inner_max_num_threads=1
-    ):
-        scores = joblib.Parallel()(call(model, X, y, seed) for _, _, seed, model in todo)
-    keys = [{"row": row, "variant": variant, "seed": seed} for row, variant, seed, _ in todo]
-    return pd.DataFrame([key | found for key, found in zip(keys, scores, strict=True)])
+    scores = joblib.Parallel(jobs)(call(model, X, y, seed) for *_, seed, model in todo)
+    keys = pd.DataFrame([key for *key, _ in todo], columns=["row", "variant", "seed"])
+    return keys.join(pd.DataFrame(scores))
 
 
 def compare(runs):
@@ -243,7 +236,7 @@ def compare(runs):
     -------
     DataFrame
         ``row``, ``metric``, ``published``, ``ours`` (seed 0, three digits), ``difference``, and
-        ``low``, ``high`` of the other seeds.
+        ``low``, ``high`` of the other seeds; of the whole row, whether it is ``reproduced``.
     """
     own = runs[runs["variant"] == ""]
     rows = []
@@ -254,7 +247,8 @@ def compare(runs):
             found = {"row": row, "metric": metric, "published": published, "ours": ours}
             found |= {"difference": round(ours - published, 3) + 0.0}
             rows.append(found | {"low": others.min().round(3), "high": others.max().round(3)})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    return table.assign(reproduced=table["row"].map(verdicts(table)))
 
 
 def verdicts(table):
@@ -327,22 +321,6 @@ def details(runs):
     return table.reset_index(drop=True)
 
 
-def details_sentence(runs):
-    """Why today's spelling of a row gives other numbers."""
-    share = problem()[1].mean()
-    off = details(runs).set_index(["row", "settings"])["largest difference"]
-    forest = off["balanced random forest"]
-    return (
-        f"The handbook's weight of the majority, 0.05 / 0.95 = {COST:.4f}, is the ratio that was "
-        f"asked for; one label in a hundred is drawn at random, so that {share:.1%} of the rows "
-        f"are positive and `class_weight='balanced'` means {share / (1 - share):.4f}, which "
-        f"changes a number by up to {off.xs(BALANCED, level=1).max():.3f}. imbalanced-learn has "
-        f"since changed three defaults of its balanced random forest (`sampling_strategy`, "
-        f"`replacement`, `bootstrap`): with the old ones the row is off by "
-        f"{forest['as the handbook']:.3f}, with today's by {forest[TODAY]:.3f}."
-    )
-
-
 def statements(runs):
     """How often what the handbook says of the table is so, over all seeds.
 
@@ -392,6 +370,22 @@ def moved_threshold(runs):
     return (table.round(3) + 0.0).reset_index()  # adding 0 turns -0.0 into 0.0
 
 
+def details_sentence(runs):
+    """Why today's spelling of a row gives other numbers."""
+    share = problem()[1].mean()
+    off = details(runs).set_index(["row", "settings"])["largest difference"]
+    forest = off["balanced random forest"]
+    return (
+        f"The handbook's weight of the majority, 0.05 / 0.95 = {COST:.4f}, is the ratio that was "
+        f"asked for; one label in a hundred is drawn at random, so that {share:.1%} of the rows "
+        f"are positive and `class_weight='balanced'` means {share / (1 - share):.4f}, which "
+        f"changes a number by up to {off.xs(BALANCED, level=1).max():.3f}. imbalanced-learn has "
+        f"since changed three defaults of its balanced random forest (`sampling_strategy`, "
+        f"`replacement`, `bootstrap`): with the old ones the row is off by "
+        f"{forest['as the handbook']:.3f}, with today's by {forest[TODAY]:.3f}."
+    )
+
+
 def threshold_sentence(table):
     """What is left of the treatments when the plain model may move its threshold.
 
@@ -411,6 +405,36 @@ def threshold_sentence(table):
         f"{table['treated - moved'].max():+.3f} is left. Ahead with every seed: {lists[0]}; behind "
         f"with every seed: {lists[1]}."
     )
+
+
+@mpl.rc_context(STYLE)
+def plot(table):
+    """Published and computed numbers on the range over seeds, a panel per metric.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`compare`.
+    """
+    figure, axes = new_figure(4.3, ncols=len(METRICS), sharey=True)
+    places = np.arange(len(PUBLISHED))
+    for ax, (metric, name) in zip(axes[0], METRICS.items(), strict=True):
+        part = table[table["metric"] == metric].set_index("row").loc[list(PUBLISHED)]
+        ax.hlines(places, part["low"], part["high"], color=PALETTE[6], lw=5, alpha=0.6)
+        ax.plot(part["published"], places, "o", mfc="none", mec="black", ms=9, zorder=3)
+        ax.plot(part["ours"], places, "D", color=PALETTE[3], ms=4, zorder=4)
+        ax.set_xlabel(name)
+        ax.grid(axis="y", visible=False)
+        ax.tick_params(axis="y", length=0)
+    axes[0, 0].set_yticks(places, list(PUBLISHED))
+    axes[0, 0].set_ylim(len(PUBLISHED) - 0.5, -0.5)
+    handles = [
+        Line2D([], [], color="black", marker="o", mfc="none", ms=9, ls="", label="published"),
+        Line2D([], [], color=PALETTE[3], marker="D", ms=4, ls="", label="ours, seed 0"),
+        Line2D([], [], color=PALETTE[6], lw=5, alpha=0.6, label="ours, range of the other seeds"),
+    ]
+    figure.legend(handles=handles, loc="outside upper center", ncols=3)
+    return figure
 
 
 def conclusion(table, runs):
@@ -448,46 +472,3 @@ def conclusion(table, runs):
         f"- The table has no control with a moved threshold. With it, "
         f"{'none' if kept <= 0 else f'{kept:.0%}'} of the mean gain in balanced accuracy is left."
     )
-
-
-@mpl.rc_context(STYLE)
-def plot(table):
-    """Published and computed numbers on the range over seeds, a panel per metric.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`compare`.
-    """
-    figure, axes = new_figure(4.3, ncols=len(METRICS), sharey=True)
-    places = np.arange(len(PUBLISHED))
-    for ax, (metric, name) in zip(axes[0], METRICS.items(), strict=True):
-        part = table[table["metric"] == metric].set_index("row").loc[list(PUBLISHED)]
-        ax.hlines(places, part["low"], part["high"], color=PALETTE[6], lw=5, alpha=0.6)
-        ax.plot(part["published"], places, "o", mfc="none", mec="black", ms=9, zorder=3)
-        ax.plot(part["ours"], places, "D", color=PALETTE[3], ms=4, zorder=4)
-        ax.set_xlabel(name)
-        ax.grid(axis="y", visible=False)
-        ax.tick_params(axis="y", length=0)
-    axes[0, 0].set_yticks(places, list(PUBLISHED))
-    axes[0, 0].set_ylim(len(PUBLISHED) - 0.5, -0.5)
-    handles = [
-        Line2D([], [], color="black", marker="o", mfc="none", ms=9, ls="", label="published"),
-        Line2D([], [], color=PALETTE[3], marker="D", ms=4, ls="", label="ours, seed 0"),
-        Line2D([], [], color=PALETTE[6], lw=5, alpha=0.6, label="ours, range of the other seeds"),
-    ]
-    figure.legend(handles=handles, loc="outside upper center", ncols=3)
-    return figure
-
-
-def save(table, path):
-    """Write the comparison with the verdicts, whole or not at all.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`compare`.
-    path : path-like
-        Relative to the study's folder.
-    """
-    write_table(table.assign(reproduced=table["row"].map(verdicts(table))), root() / path)

@@ -4,7 +4,6 @@ Both ways of a pair fit the same learners with the same seeds; the mistake is wh
 right way cuts with :func:`imbbench.bench.protocol.splits` and learns inside the training fold.
 """
 
-import os
 import warnings
 from dataclasses import replace
 from functools import lru_cache
@@ -24,6 +23,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from imbbench import config
 from imbbench.analysis import plots
 from imbbench.analysis.plots import PALETTE, STYLE
+from imbbench.analysis.prose import with_interval
 from imbbench.analysis.statistics import t_interval
 from imbbench.analysis.tables import WORDS
 from imbbench.bench.features import matrix
@@ -32,7 +32,6 @@ from imbbench.bench.metrics import label_metrics
 from imbbench.bench.prepared import load_prepared
 from imbbench.bench.protocol import decide, seed_for, splits, tune_offsets
 from imbbench.errors import StudyError
-from imbbench.files import write_table
 from imbbench.paths import root
 
 SAMPLERS = {
@@ -58,44 +57,18 @@ LOOKS = {
 }
 SELECTED = {"tabular": 5, "text": 100}  # features kept by a selection
 KEY = ["mistake", "variant", "dataset", "learner", "metric"]
+FOUND = ["variant", "learner", "metric", "wrong", "right"]  # of one comparison
 # imbalanced-learn's documentation, "Common pitfalls and recommended practices": balanced accuracy
 # of gradient boosting on under-sampled census data, in cross-validation and on left-out rows.
 PUBLISHED = {"before the split": (0.724, 0.698), "inside the fold": (0.732, 0.727)}
 
 
-@lru_cache(maxsize=2)
-def _counts(texts):
-    # The settings of `features.tfidf`.
-    vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]")
-    return vectorizer.fit_transform(texts)
-
-
-def _tfidf(texts, train):
-    """What ``features.tfidf`` gives, thirty times faster: counting words learns nothing from them,
-    so it is done once for all splits."""
-    counts = _counts(tuple(texts))
-    counts = counts[:, (counts[train] > 0).sum(axis=0).A1 >= 2]
-    return TfidfTransformer(sublinear_tf=True).fit(counts[train]).transform(counts)
-
-
-def coded(data, rows):
-    """Numeric features of all rows, everything about them learnt from some.
-
-    Parameters
-    ----------
-    data : imbbench.features.Prepared
-    rows : ndarray of int
-        For the right way the training rows.
-
-    Returns
-    -------
-    ndarray or sparse matrix of float64, (N, d)
-        Imputed, scaled and one-hot coded; of texts TF-IDF.
-    """
-    if data.schema["text"]:
-        return _tfidf(data.X, rows)
-    values, nominal = matrix(data.X, data.schema["numeric"], data.schema["categorical"], rows)
-    return one_hot(nominal).fit(values[rows]).transform(values) if nominal.any() else values
+def load(name):
+    """A prepared data set of two classes, by name."""
+    data = load_prepared(root() / "data" / "prepared" / name)
+    if len(data.schema["classes"]) != 2:
+        raise StudyError(f"data set {name} has more than two classes; choose one with two")
+    return data
 
 
 def folds_of(y, groups, name, repeat, folds, seed):
@@ -137,52 +110,39 @@ def shuffled(data, seed):
     return replace(data, y=y)
 
 
-def _learner(name, seed, **settings):
-    if name == "logreg":
-        return LogReg(**settings)
-    if name == "tree":
-        return Tree(random_state=seed, **settings)
-    # A row at distance zero outvotes all others.
-    return KNeighborsClassifier(weights="distance", **settings)
+@lru_cache(maxsize=2)
+def _counts(texts):
+    # The settings of `features.tfidf`.
+    vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]")
+    return vectorizer.fit_transform(texts)
 
 
-def _learners(data):
-    return ["logreg", "neighbours"] if data.schema["text"] else list(LOOKS)  # a tree is too slow
+def _tfidf(texts, train):
+    """What ``features.tfidf`` gives, thirty times faster: counting words learns nothing from them,
+    so it is done once for all splits."""
+    counts = _counts(tuple(texts))
+    counts = counts[:, (counts[train] > 0).sum(axis=0).A1 >= 2]
+    return TfidfTransformer(sublinear_tf=True).fit(counts[train]).transform(counts)
 
 
-def _balanced_accuracy(y, probabilities):
-    return label_metrics(y, probabilities.argmax(axis=1), 2)["balanced_accuracy"]
+def coded(data, rows):
+    """Numeric features of all rows, everything about them learnt from some.
 
+    Parameters
+    ----------
+    data : imbbench.features.Prepared
+    rows : ndarray of int
+        For the right way the training rows.
 
-def _average_precision(y, probabilities):
-    return average_precision_score(y, probabilities[:, 1])
-
-
-# All metrics of `metrics.score_metrics` would take longer than most fits.
-METRICS = {"balanced_accuracy": _balanced_accuracy, "average_precision": _average_precision}
-
-
-def _estimate(learner, parts, metrics, seed):
-    """Mean scores over parts ``(X_train, y_train, X_test, y_test)``."""
-    found = []
-    for X_train, y_train, X_test, y_test in parts:
-        p = _learner(learner, seed).fit(X_train, y_train).predict_proba(X_test)
-        found.append([METRICS[metric](y_test, p) for metric in metrics])
-    return np.mean(found, axis=0)
-
-
-def _pairs(variant, data, wrong, right, metrics, seed):
-    rows = []
-    for learner in _learners(data):
-        scores = [_estimate(learner, parts, metrics, seed) for parts in (wrong, right)]
-        for metric, *pair in zip(metrics, *scores, strict=True):
-            rows.append(_row(variant, learner, metric, *pair))
-    return rows
-
-
-def _row(variant, learner, metric, wrong, right):
-    return {"variant": variant, "learner": learner, "metric": metric,
-            "wrong": wrong, "right": right}  # fmt: skip
+    Returns
+    -------
+    ndarray or sparse matrix of float64, (N, d)
+        Imputed, scaled and one-hot coded; of texts TF-IDF.
+    """
+    if data.schema["text"]:
+        return _tfidf(data.X, rows)
+    values, nominal = matrix(data.X, data.schema["numeric"], data.schema["categorical"], rows)
+    return one_hot(nominal).fit(values[rows]).transform(values) if nominal.any() else values
 
 
 def resample(sampler, X, y, groups, seed):
@@ -212,6 +172,57 @@ def resample(sampler, X, y, groups, seed):
     return X_new, y_new, np.append(groups, groups.max() + 1 + np.arange(made))
 
 
+def _learner(name, seed, **settings):
+    if name == "logreg":
+        return LogReg(**settings)
+    if name == "tree":
+        return Tree(random_state=seed, **settings)
+    # A row at distance zero outvotes all others.
+    return KNeighborsClassifier(weights="distance", **settings)
+
+
+def _learners(data):
+    return ["logreg", "neighbours"] if data.schema["text"] else list(LOOKS)  # a tree is too slow
+
+
+def _balanced_accuracy(y, probabilities):
+    return label_metrics(y, probabilities.argmax(axis=1), 2)["balanced_accuracy"]
+
+
+def _average_precision(y, probabilities):
+    return average_precision_score(y, probabilities[:, 1])
+
+
+# All metrics of `metrics.score_metrics` would take longer than most fits.
+METRICS = {"balanced_accuracy": _balanced_accuracy, "average_precision": _average_precision}
+
+
+def _trained(cuts):
+    """Training and validation rows together: there is nothing to tune."""
+    return [(np.sort(np.append(train, validation)), test) for train, validation, test in cuts]
+
+
+def _part(X, y, train, test):
+    return X[train], y[train], X[test], y[test]
+
+
+def _estimate(learner, parts, metrics, seed):
+    """Mean scores over parts ``(X_train, y_train, X_test, y_test)``."""
+    found = []
+    for X_train, y_train, X_test, y_test in parts:
+        p = _learner(learner, seed).fit(X_train, y_train).predict_proba(X_test)
+        found.append([METRICS[metric](y_test, p) for metric in metrics])
+    return np.mean(found, axis=0)
+
+
+def _pairs(variant, data, wrong, right, metrics, seed):
+    rows = []
+    for learner in _learners(data):
+        scores = [_estimate(learner, parts, metrics, seed) for parts in (wrong, right)]
+        rows += [(variant, learner, *found) for found in zip(metrics, *scores, strict=True)]
+    return rows
+
+
 def resampled_first(data, name, repeat, folds, seed):
     """Resampling all rows and then splitting, against resampling each training fold.
 
@@ -226,9 +237,8 @@ def resampled_first(data, name, repeat, folds, seed):
 
     Returns
     -------
-    list of dict
-        ``variant``, ``learner``, ``metric``, and the estimates ``wrong`` and ``right``, means over
-        the folds.
+    list of tuple
+        ``FOUND``: names, and the estimates ``wrong`` and ``right``, means over the folds.
     """
     rows = []
     before = coded(data, np.arange(len(data.y)))
@@ -238,7 +248,7 @@ def resampled_first(data, name, repeat, folds, seed):
         this = seed_for(seed, name, repeat, sampler)
         X, y, groups = resample(sampler, before, data.y, data.groups, this)
         made = _trained(folds_of(y, groups, name, repeat, folds, seed))
-        wrong = [(X[train], y[train], X[test], y[test]) for train, test in made]
+        wrong = [_part(X, y, *cut) for cut in made]
         right = []
         for (train, test), values in zip(cuts, inside, strict=True):
             both = resample(sampler, values[train], data.y[train], data.groups[train], this)
@@ -248,11 +258,6 @@ def resampled_first(data, name, repeat, folds, seed):
     return rows
 
 
-def _trained(cuts):
-    """Training and validation rows together: there is nothing to tune."""
-    return [(np.sort(np.append(train, validation)), test) for train, validation, test in cuts]
-
-
 def preprocessed_first(data, name, repeat, folds, seed):
     """Scaling or selecting features on all rows, against doing it on each training fold.
 
@@ -260,32 +265,28 @@ def preprocessed_first(data, name, repeat, folds, seed):
 
     Parameters and result are those of :func:`resampled_first`.
     """
-    this = seed_for(seed, name, repeat)
-    cuts = _trained(folds_of(data.y, data.groups, name, repeat, folds, seed))
-    inside = [coded(data, train) for train, _ in cuts]
-    before = coded(data, np.arange(len(data.y)))
-    text = bool(data.schema["text"])
+    this, every = seed_for(seed, name, repeat), np.arange(len(data.y))
+    before, text = coded(data, every), bool(data.schema["text"])
     association = chi2 if text else f_classif
     count = SELECTED["text" if text else "tabular"]
-    wrong, right, chosen_wrong, chosen_right = [], [], [], []
-    for (train, test), values in zip(cuts, inside, strict=True):
-        y = data.y[train], data.y[test]
-        wrong.append((before[train], y[0], before[test], y[1]))
-        right.append((values[train], y[0], values[test], y[1]))
+    wrong, right, chosen = [], [], ([], [])
+    for train, test in _trained(folds_of(data.y, data.groups, name, repeat, folds, seed)):
+        values = coded(data, train)
+        wrong.append(_part(before, data.y, train, test))
+        right.append(_part(values, data.y, train, test))
         # Selection alone: both ways choose among features coded the right way.
-        for rows, parts in ((np.arange(len(data.y)), chosen_wrong), (train, chosen_right)):
+        for rows, parts in zip((every, train), chosen, strict=True):
             with warnings.catch_warnings(), np.errstate(invalid="ignore"):
                 # A constant feature has no F value and is not chosen, which is as it should be.
                 warnings.simplefilter("ignore", UserWarning)
                 kept = SelectKBest(association, k=count).fit(values[rows], data.y[rows])
-            kept = kept.get_support(indices=True)
-            parts.append((values[train][:, kept], y[0], values[test][:, kept], y[1]))
+            parts.append(_part(values[:, kept.get_support(indices=True)], data.y, train, test))
     scaling = "vocabulary" if text else "imputing and scaling"
-    metrics = ["average_precision"]
-    return _pairs(scaling, data, wrong, right, metrics, this) + _pairs(
-        f"choosing {count} {'words' if text else 'features'}",
-        data, chosen_wrong, chosen_right, metrics, this,
-    )  # fmt: skip
+    choosing = f"choosing {count} {'words' if text else 'features'}"
+    return [
+        *_pairs(scaling, data, wrong, right, ["average_precision"], this),
+        *_pairs(choosing, data, *chosen, ["average_precision"], this),
+    ]
 
 
 def tuned_on_test(data, name, repeat, folds, seed):
@@ -310,19 +311,17 @@ def tuned_on_test(data, name, repeat, folds, seed):
                 for rows in (validation, test)
             )
             honest = on_test[int(np.argmax(on_validation))]
-            found.append(_row("hyper-parameters", learner, "average_precision",
-                              max(on_test), honest))  # fmt: skip
+            tried = "hyper-parameters", learner, "average_precision"
+            found.append((*tried, max(on_test), honest))
             if learner != "tree":
                 model = _learner(learner, this).fit(X[train], y[train])
                 p = model.predict_proba(X[test])
-                offsets = (
-                    tune_offsets(p, y[test]),
-                    tune_offsets(model.predict_proba(X[validation]), y[validation]),
-                )
+                offsets = [tune_offsets(model.predict_proba(X[part]), y[part])
+                           for part in (test, validation)]  # fmt: skip
                 pair = [label_metrics(y[test], decide(p, o), 2)["macro_f1"] for o in offsets]
-                found.append(_row("threshold", learner, "macro_f1", *pair))
-    means = pd.DataFrame(found).groupby(["variant", "learner", "metric"], sort=False).mean()
-    return means.reset_index().to_dict("records")
+                found.append(("threshold", learner, "macro_f1", *pair))
+    means = pd.DataFrame(found, columns=FOUND).groupby(FOUND[:3], sort=False).mean()
+    return list(means.reset_index().itertuples(index=False, name=None))
 
 
 def twins_apart(data, name, repeat, folds, seed):
@@ -335,8 +334,7 @@ def twins_apart(data, name, repeat, folds, seed):
     for groups in (np.arange(len(data.y)), data.groups):
         parts.append([])
         for train, test in _trained(folds_of(data.y, groups, name, repeat, folds, seed)):
-            X = coded(data, train)
-            parts[-1].append((X[train], data.y[train], X[test], data.y[test]))
+            parts[-1].append(_part(coded(data, train), data.y, train, test))
     return _pairs("identical rows", data, *parts, ["average_precision"], this)
 
 
@@ -350,15 +348,7 @@ MISTAKES = {
 SHOWN = {"resampling before the split": "balanced_accuracy"}
 
 
-def load(name):
-    """A prepared data set of two classes, by name."""
-    data = load_prepared(root() / "data" / "prepared" / name)
-    if len(data.schema["classes"]) != 2:
-        raise StudyError(f"data set {name} has more than two classes; choose one with two")
-    return data
-
-
-def compare(plan, repeats, folds=5, seed=0, shuffle=False, jobs=None):
+def compare(plan, repeats, folds=5, seed=0, shuffle=False, jobs=-1):
     """Estimates of the wrong and of the right way.
 
     Parameters
@@ -370,8 +360,8 @@ def compare(plan, repeats, folds=5, seed=0, shuffle=False, jobs=None):
     folds, seed : int
     shuffle : bool
         Deal the labels out anew in every repeat: what then looks learnable has leaked.
-    jobs : int, optional
-        Processes; default the number of cores.
+    jobs : int
+        Processes; -1 for one per core.
 
     Returns
     -------
@@ -388,17 +378,13 @@ def compare(plan, repeats, folds=5, seed=0, shuffle=False, jobs=None):
     if unknown:
         raise StudyError(f"unknown mistake '{unknown[0]}'; known: {', '.join(MISTAKES)}")
     data = {name: load(name) for names in plan.values() for name in names}
-    todo = [
-        (mistake, name, repeat)
+    call = joblib.delayed(_compare)
+    tables = joblib.Parallel(jobs)(
+        call(mistake, data[name], name, repeat, folds, seed, shuffle)
         for mistake, names in plan.items()
         for name in names
         for repeat in range(repeats)
-    ]
-    call = joblib.delayed(_compare)
-    tables = _side_by_side(
-        [call(mistake, data[name], name, repeat, folds, seed, shuffle)
-         for mistake, name, repeat in todo], jobs,
-    )  # fmt: skip
+    )
     groups = pd.concat(tables).groupby(["mistake", "variant"], sort=False)
     return pd.concat([part for _, part in groups], ignore_index=True)
 
@@ -407,15 +393,59 @@ def _compare(mistake, data, name, repeat, folds, seed, shuffle):
     if shuffle:
         data = shuffled(data, seed_for(seed, name, repeat, "shuffle"))
     rows = MISTAKES[mistake](data, name, repeat, folds, seed)
-    table = pd.DataFrame(rows).assign(mistake=mistake, dataset=name, repeat=repeat)
+    table = pd.DataFrame(rows, columns=FOUND)
+    table = table.assign(mistake=mistake, dataset=name, repeat=repeat)
     return table[[*KEY, "repeat", "wrong", "right"]]
 
 
-def _side_by_side(calls, jobs):
-    with joblib.parallel_config(
-        backend="loky", n_jobs=jobs or os.cpu_count(), inner_max_num_threads=1
-    ):
-        return joblib.Parallel()(calls)
+def under_sampling_example(names, repeats, folds=5, seed=0, jobs=-1):
+    """imbalanced-learn's example of the mistake, on other data and with many seeds.
+
+    A quarter of the rows is left out. On the rest, gradient boosting is cross-validated on
+    under-sampled rows (``before the split``), or with under-sampling inside each training fold;
+    the models of the folds are then scored on the rows left out.
+
+    Parameters
+    ----------
+    names : list of str
+    repeats, folds, seed : int
+    jobs : int
+        Processes; -1 for one per core.
+
+    Returns
+    -------
+    DataFrame
+        ``dataset``, ``repeat``, ``way``, and balanced accuracy as it ``looks`` in cross-validation
+        and as it ``is`` on the rows left out.
+    """
+    call, data = joblib.delayed(_under_sampling), {name: load(name) for name in names}
+    rows = joblib.Parallel(jobs)(
+        call(data[n], n, repeat, folds, seed) for n in names for repeat in range(repeats)
+    )
+    return pd.DataFrame([row for pair in rows for row in pair])
+
+
+def _under_sampling(data, name, repeat, folds, seed):
+    this = seed_for(seed, name, repeat, "under-sampling")
+    train, left_out = _trained(folds_of(data.y, data.groups, name, repeat, 4, seed))[0]
+    X = coded(data, train)
+    sampler = "random under-sampling"
+    kept = X[train], data.y[train], data.groups[train]
+    ways = {"before the split": resample(sampler, *kept, this), "inside the fold": kept}
+    rows = []
+    for way, (values, y, groups) in ways.items():
+        looks, really = [], []
+        for fold, test in _trained(folds_of(y, groups, name, repeat, folds, seed)):
+            fit = values[fold], y[fold], groups[fold]
+            if way == "inside the fold":
+                fit = resample(sampler, *fit, this)
+            model = HistGradientBoosting(random_state=this).fit(*fit[:2])
+            p, q = model.predict_proba(values[test]), model.predict_proba(X[left_out])
+            looks.append(_balanced_accuracy(y[test], p))
+            really.append(_balanced_accuracy(data.y[left_out], q))
+        row = {"dataset": name, "repeat": repeat, "way": way}
+        rows.append(row | {"looks": np.mean(looks), "is": np.mean(really)})
+    return rows
 
 
 def optimism(table):
@@ -443,58 +473,70 @@ def optimism(table):
     return pd.DataFrame(rows)
 
 
-def under_sampling_example(names, repeats, folds=5, seed=0, jobs=None):
-    """imbalanced-learn's example of the mistake, on other data and with many seeds.
-
-    A quarter of the rows is left out. On the rest, gradient boosting is cross-validated on
-    under-sampled rows (``before the split``), or with under-sampling inside each training fold;
-    the models of the folds are then scored on the rows left out.
+def both_labels(summary, control):
+    """Both summaries as one table, rounded to four digits.
 
     Parameters
     ----------
-    names : list of str
-    repeats, folds, seed : int
-    jobs : int, optional
-        Processes; default the number of cores.
+    summary, control : DataFrame
+        Of :func:`optimism`, for the labels as they are and shuffled.
 
     Returns
     -------
     DataFrame
-        ``dataset``, ``repeat``, ``way``, and balanced accuracy as it ``looks`` in cross-validation
-        and as it ``is`` on the rows left out.
+        Of :func:`optimism`, with ``labels``.
     """
-    data = {name: load(name) for name in names}
-    call = joblib.delayed(_under_sampling)
-    rows = _side_by_side(
-        [call(data[n], n, repeat, folds, seed) for n in names for repeat in range(repeats)], jobs
+    both = pd.concat([summary.assign(labels="real"), control.assign(labels="shuffled")])
+    values = ["wrong", "right", "optimism", "low", "high"]
+    both[values] = both[values].round(4) + 0.0
+    return both
+
+
+def estimates(summary, mistake):
+    """Both estimates of one mistake, ``right → wrong``, a column per learner.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Of :func:`optimism`.
+    mistake : str
+
+    Returns
+    -------
+    DataFrame of str
+    """
+    part = summary[summary["mistake"] == mistake]
+    part = part.assign(
+        text=[f"{r:.3f} → {w:.3f}" for r, w in zip(part["right"], part["wrong"], strict=True)],
+        metric=part["metric"].map(WORDS),
+        learner="`" + part["learner"] + "`",
     )
-    return pd.DataFrame([row for pair in rows for row in pair])
+    names = ["variant", "dataset", "metric"]
+    wide = part.pivot(index=names, columns="learner", values="text")
+    wide = wide[part["learner"].unique()].reset_index()
+    order = part[names].drop_duplicates()
+    return order.merge(wide, on=names).fillna("").rename(columns={"dataset": "data set"})
 
 
-def _under_sampling(data, name, repeat, folds, seed):
-    this = seed_for(seed, name, repeat, "under-sampling")
-    train, left_out = _trained(folds_of(data.y, data.groups, name, repeat, 4, seed))[0]
-    X = coded(data, train)
-    sampler = "random under-sampling"
-    X_in, y_in, groups_in = X[train], data.y[train], data.groups[train]
-    before = resample(sampler, X_in, y_in, groups_in, this)
+def twins(names):
+    """How many rows have an identical one elsewhere.
+
+    Parameters
+    ----------
+    names : list of str
+
+    Returns
+    -------
+    DataFrame
+        ``data set``, ``rows``, and the percentages of all and of the minority's rows with a twin.
+    """
     rows = []
-    for way, (values, y, groups) in (
-        ("before the split", before),
-        ("inside the fold", (X_in, y_in, groups_in)),
-    ):
-        looks, really = [], []
-        for fold, test in _trained(folds_of(y, groups, name, repeat, folds, seed)):
-            fit = values[fold], y[fold]
-            if way == "inside the fold":
-                fit = resample(sampler, *fit, groups[fold], this)[:2]
-            model = HistGradientBoosting(random_state=this).fit(*fit)
-            p, q = model.predict_proba(values[test]), model.predict_proba(X[left_out])
-            looks.append(_balanced_accuracy(y[test], p))
-            really.append(_balanced_accuracy(data.y[left_out], q))
-        row = {"dataset": name, "repeat": repeat, "way": way}
-        rows.append(row | {"looks": np.mean(looks), "is": np.mean(really)})
-    return rows
+    for name in names:
+        data = load(name)
+        doubled = np.bincount(data.groups)[data.groups] > 1
+        row = {"data set": name, "rows": len(data.y), "with a twin (%)": 100 * doubled.mean()}
+        rows.append(row | {"of the minority (%)": 100 * doubled[data.y == 1].mean()})
+    return pd.DataFrame(rows).round(1)
 
 
 def example_table(table):
@@ -521,72 +563,6 @@ def example_table(table):
     return pd.DataFrame(rows)
 
 
-def _ranged(mean, low, high):
-    return f"{mean:+.3f} [{low:+.3f}, {high:+.3f}]"
-
-
-def example_sentence(table, repeats):
-    """What the library's example shows when it is run with many seeds.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`example_table`.
-    repeats : int
-    """
-    looks, really = PUBLISHED["before the split"]
-    right = PUBLISHED["inside the fold"]
-    lines = [
-        f"The documentation has one run: before the split it looks {looks:.3f} and is {really:.3f} "
-        f"({looks - really:+.3f}), inside the fold {right[0]:.3f} and {right[1]:.3f} "
-        f"({right[0] - right[1]:+.3f}). Here, over {repeats} seeds:\n"
-    ]
-    for dataset, part in table.groupby("dataset", sort=False):
-        part = part.set_index("way")
-        before, inside = part.loc["before the split"], part.loc["inside the fold"]
-        lines.append(
-            f"- `{dataset}`: {_ranged(*before[['gap', 'low', 'high']])} before the split, "
-            f"{_ranged(*inside[['gap', 'low', 'high']])} inside the fold; one run varies with "
-            f"standard deviation {before['spread']:.3f}."
-        )
-    before = table[table["way"] == "before the split"]
-    off = before.loc[before["low"] > 0, "dataset"]
-    wide = int((before["spread"] > looks - really).sum())
-    found = "on no data set" if off.empty else f"on {', '.join(f'`{name}`' for name in off)}"
-    lines.append(
-        f"\nRows that are left out at random tell nothing about those that stay: before the split, "
-        f"the estimate is above the truth by more than chance {found}. The published difference is "
-        f"smaller than the spread of one run on {wide} of {len(before)} data sets."
-    )
-    return "\n".join(lines)
-
-
-def estimates(summary, mistake):
-    """Both estimates of one mistake, ``right → wrong``, a column per learner.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        Of :func:`optimism`.
-    mistake : str
-
-    Returns
-    -------
-    DataFrame of str
-    """
-    part = summary[summary["mistake"] == mistake]
-    part = part.assign(
-        text=[f"{r:.3f} → {w:.3f}" for r, w in zip(part["right"], part["wrong"], strict=True)],
-        metric=part["metric"].map(WORDS),
-        learner="`" + part["learner"] + "`",
-    )
-    names = ["variant", "dataset", "metric"]
-    order = part[names].drop_duplicates()
-    wide = part.pivot(index=names, columns="learner", values="text")
-    wide = wide[list(dict.fromkeys(part["learner"]))].reset_index()
-    return order.merge(wide, on=names).fillna("").rename(columns={"dataset": "data set"})
-
-
 def _shown(summary):
     """One metric per comparison: that of the figure."""
     wanted = summary["mistake"].map(SHOWN)
@@ -611,7 +587,7 @@ def sentences(summary, mistake):
             f"- **{variant}**: {part['optimism'].mean():+.3f} in {WORDS[top['metric']]} on "
             f"average. The interval lies above zero in {int((part['low'] > 0).sum())} of "
             f"{len(part)} comparisons{f' and below it in {below}' if below else ''}; the largest "
-            f"is {_ranged(*top[['optimism', 'low', 'high']])}: {top['wrong']:.3f} instead of "
+            f"is {with_interval(*top[['optimism', 'low', 'high']])}: {top['wrong']:.3f} instead of "
             f"{top['right']:.3f} (`{top['learner']}` on `{top['dataset']}`)."
         )
     return "\n".join(lines)
@@ -619,38 +595,52 @@ def sentences(summary, mistake):
 
 def prior_sentence(summary):
     """What resampled test folds do to a metric that depends on the class frequencies."""
-    part = summary[summary["metric"] == "average_precision"]
-    part = part[part["variant"] == "random under-sampling"]
-    balanced = summary[summary["metric"] == "balanced_accuracy"]
-    balanced = balanced[balanced["variant"] == "random under-sampling"]
+    part = summary[summary["variant"] == "random under-sampling"]
+    means = part.groupby("metric")[["right", "wrong"]].mean()
+    precision, balanced = means.loc["average_precision"], means.loc["balanced_accuracy"]
     return (
         f"Average precision shows a second harm, without any leak: random under-sampling before "
         f"the split makes the test folds balanced as well, and raises it from "
-        f"{part['right'].mean():.2f} to {part['wrong'].mean():.2f} on average, while balanced "
+        f"{precision['right']:.2f} to {precision['wrong']:.2f} on average, while balanced "
         f"accuracy, which does not depend on the class frequencies, goes from "
-        f"{balanced['right'].mean():.2f} to {balanced['wrong'].mean():.2f}."
+        f"{balanced['right']:.2f} to {balanced['wrong']:.2f}."
     )
 
 
-def twins(names):
-    """How many rows have an identical one elsewhere.
+def example_sentence(table, repeats):
+    """What the library's example shows when it is run with many seeds.
 
     Parameters
     ----------
-    names : list of str
-
-    Returns
-    -------
-    DataFrame
-        ``data set``, ``rows``, and the percentages of all and of the minority's rows with a twin.
+    table : DataFrame
+        Of :func:`example_table`.
+    repeats : int
     """
-    rows = []
-    for name in names:
-        data = load(name)
-        doubled = np.bincount(data.groups)[data.groups] > 1
-        row = {"data set": name, "rows": len(data.y), "with a twin (%)": 100 * doubled.mean()}
-        rows.append(row | {"of the minority (%)": 100 * doubled[data.y == 1].mean()})
-    return pd.DataFrame(rows).round(1)
+    looks, really = PUBLISHED["before the split"]
+    right, ends = PUBLISHED["inside the fold"], ["gap", "low", "high"]
+    lines = [
+        f"The documentation has one run: before the split it looks {looks:.3f} and is {really:.3f} "
+        f"({looks - really:+.3f}), inside the fold {right[0]:.3f} and {right[1]:.3f} "
+        f"({right[0] - right[1]:+.3f}). Here, over {repeats} seeds:\n"
+    ]
+    for dataset, part in table.groupby("dataset", sort=False):
+        part = part.set_index("way")
+        before, inside = part.loc["before the split"], part.loc["inside the fold"]
+        lines.append(
+            f"- `{dataset}`: {with_interval(*before[ends])} before the split, "
+            f"{with_interval(*inside[ends])} inside the fold; one run varies with standard "
+            f"deviation {before['spread']:.3f}."
+        )
+    before = table[table["way"] == "before the split"]
+    off = before.loc[before["low"] > 0, "dataset"]
+    wide = int((before["spread"] > looks - really).sum())
+    found = "on no data set" if off.empty else f"on {', '.join(f'`{name}`' for name in off)}"
+    lines.append(
+        f"\nRows that are left out at random tell nothing about those that stay: before the split, "
+        f"the estimate is above the truth by more than chance {found}. The published difference is "
+        f"smaller than the spread of one run on {wide} of {len(before)} data sets."
+    )
+    return "\n".join(lines)
 
 
 def twins_sentence(summary, found):
@@ -719,6 +709,30 @@ def verdict(part):
     return "optimistic" if above > len(part) / 2 else "mixed"
 
 
+@mpl.rc_context(STYLE)
+def plot(summary):
+    """Optimism of every comparison, a dot with its interval per learner.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        Of :func:`optimism`.
+    """
+    table = _shown(summary)
+    table = table.assign(
+        family=table["mistake"],
+        label=table["variant"] + ", " + table["dataset"],
+        mean=table["optimism"],
+    )
+    used = {name: look for name, look in LOOKS.items() if name in set(table["learner"])}
+    return plots.effects(
+        table,
+        "optimism: estimate of the wrong way minus that of the right way\n(balanced accuracy for "
+        "resampling, macro-F1 for the threshold, otherwise average precision)",
+        series="learner", looks=used, names={name: name for name in used}, columns=1,
+    )  # fmt: skip
+
+
 def conclusion(summary, control):
     """What came out, in one list.
 
@@ -749,43 +763,3 @@ def conclusion(summary, control):
             f"at {shuffled_part['right'].mean():.2f}.",
         ]
     )
-
-
-@mpl.rc_context(STYLE)
-def plot(summary):
-    """Optimism of every comparison, a dot with its interval per learner.
-
-    Parameters
-    ----------
-    summary : DataFrame
-        Of :func:`optimism`.
-    """
-    table = _shown(summary)
-    table = table.assign(
-        family=table["mistake"],
-        label=table["variant"] + ", " + table["dataset"],
-        mean=table["optimism"],
-    )
-    used = {name: look for name, look in LOOKS.items() if name in set(table["learner"])}
-    return plots.effects(
-        table,
-        "optimism: estimate of the wrong way minus that of the right way\n(balanced accuracy for "
-        "resampling, macro-F1 for the threshold, otherwise average precision)",
-        series="learner", looks=used, names={name: name for name in used}, columns=1,
-    )  # fmt: skip
-
-
-def save(summary, control, path):
-    """Write both summaries as one table, whole or not at all.
-
-    Parameters
-    ----------
-    summary, control : DataFrame
-        Of :func:`optimism`, for the labels as they are and shuffled.
-    path : path-like
-        Relative to the study's folder.
-    """
-    both = pd.concat([summary.assign(labels="real"), control.assign(labels="shuffled")])
-    values = ["wrong", "right", "optimism", "low", "high"]
-    both[values] = both[values].round(4) + 0.0
-    write_table(both, root() / path)

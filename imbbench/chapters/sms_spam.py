@@ -7,12 +7,11 @@ seed cuts the data and starts the network, the same for all arms. Nothing is tun
 more probable class, and the test part is used once.
 """
 
-import hashlib
-import inspect
 import json
-import os
 import time
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import joblib
 import matplotlib as mpl
@@ -24,6 +23,7 @@ from scipy.special import stdtrit
 
 from imbbench import config
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
+from imbbench.analysis.prose import with_interval
 from imbbench.analysis.statistics import t_interval
 from imbbench.bench import metrics
 from imbbench.bench.cell import Cell, Task
@@ -147,7 +147,7 @@ def cut(data, split, seed):
     return np.setdiff1d(rows, test), test
 
 
-def _seed(study, dataset, split, seed):
+def seed_of(study, dataset, split, seed):
     """Of the cut and of the network."""
     return seed_for(study.protocol.seed, dataset, "article", split, seed)
 
@@ -171,7 +171,7 @@ def facts(dataset, seeds, splits=tuple(SPLITS)):
     study, data = config.load(), load(dataset)
     columns = {}
     for split in splits:
-        cuts = [cut(data, split, _seed(study, dataset, split, seed)) for seed in range(seeds)]
+        cuts = [cut(data, split, seed_of(study, dataset, split, seed)) for seed in range(seeds)]
         train, test = (np.bincount(data.y[rows], minlength=2) for rows in cuts[0])
         twins = [int(np.isin(data.groups[b], data.groups[a]).sum()) for a, b in cuts]
         bias = log_prior_bias(train)
@@ -191,65 +191,49 @@ def facts(dataset, seeds, splits=tuple(SPLITS)):
     return pd.DataFrame(columns).rename_axis("quantity").reset_index()
 
 
-def weights_sentence(table):
-    """Whether these are the article's weights.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`facts`.
-    """
-    article = "{" + f"ham {WEIGHTS[0]}, spam {WEIGHTS[1]}" + "}"
-    found = table.set_index("quantity").loc["inverse-frequency weights: ham / spam"]
-    same = [split for split in found.index if found[split] == " / ".join(map(str, WEIGHTS))]
-    return (
-        f"The article's weights {article} are met on {' and '.join(same)}."
-        if same
-        else f"The article's weights {article} are not met: these are other messages than its own."
-    )
-
-
-class _Part(Cell):
-    """What a strategy gets here: a training part and nothing else."""
-
-    def __init__(self, study, X, y, seed):
-        self.X, self.y = X, y
-        self.X_val = self.y_val = None
-        self.categorical = np.zeros(X.shape[1], dtype=bool)
-        self.classes = CLASSES
-        self.class_counts = np.bincount(y, minlength=len(CLASSES))
-        self.learner, self.neural, self.vectors = LEARNER, True, False
-        self.seed = self.common_seed = seed
-        self.rows_seen = 0
-        self._study = study
+class ArmCell(Cell):
+    """The cell of an arm: its learner measures the first loss on all rows where it is known."""
 
     def make(self, seed=None, **settings):
-        # All epochs are run: there is no validation part to stop by.
-        model = super().make(seed, **settings | {"patience": None})
+        """An unfitted learner with the study's settings for it."""
+        model = super().make(seed, **settings)
         if settings.get("bias") is not None:
-            model.first_rows = None  # on all rows the first loss is known exactly
+            model.first_rows = None
         return model
 
 
-def _fit(study, X, y, arm, seed):
-    """The fitted model of one arm."""
-    cell = _Part(study, X, y, seed)
+def fit_arm(study, X, y, arm, seed):
+    """The fitted model of one arm, of a training part and nothing else.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    X, y : ndarray of int, (N, d), (N,)
+        Tokens and labels.
+    arm : str
+    seed : int
+
+    Returns
+    -------
+    MiniLMFinetune
+    """
+    # All epochs are run: there is no validation part to stop by.
+    given = {"classes": CLASSES, "seed": seed, "settings": {"patience": None}}
+    cell = ArmCell.from_arrays(study, LEARNER, X, y, **given)
     if arm in BALANCED:
-        target = sizes_down(cell, 1)
-        sampler = RandomUnderSampler(sampling_strategy=target, random_state=seed)
-        cell = _Part(study, *sampler.fit_resample(X, y), seed)
+        sampler = RandomUnderSampler(sampling_strategy=sizes_down(cell, 1), random_state=seed)
+        cell = ArmCell.from_arrays(study, LEARNER, *sampler.fit_resample(X, y), **given)
     call, _ = resolve(*ARMS[arm])
     return call(cell)
 
 
-def _memo(study, dataset, split, seed, arm):
-    """Where the outcome of a fit is kept, by all that it depends on."""
-    family, _, entry = ARMS[arm]
-    code = "".join(inspect.getsource(part) for part in (_Part, _fit, _outcome, cut, _seed))
-    settings = [study.learner(LEARNER), study.protocol.encoder, study.protocol.seed, TEST_SHARES]
-    key = [content_of(dataset), split, seed, arm, entry, TEXTS, settings, code_hash(family)]
-    digest = hashlib.sha256(code.encode()).hexdigest()
-    return cache_file("article", json.dumps([*key, digest]), ".npz")
+def memo(study, dataset, split, seed, arm):
+    """Path of what a fit has found, by all that it depends on."""
+    families = [ARMS[arm][0], *(["undersampling"] if arm in BALANCED else [])]
+    code = [code_hash(*families), Path(__file__).read_text(encoding="utf-8")]
+    settings = [study.learner(LEARNER), study.protocol.encoder, study.protocol.seed]
+    key = [content_of(dataset), split, seed, arm, settings, code]
+    return cache_file("article", json.dumps(key), ".npz")
 
 
 def _outcome(study, dataset, split, seed, arm):
@@ -261,10 +245,10 @@ def _outcome(study, dataset, split, seed, arm):
     torch.set_flush_denormal(True)
     data, encoder = load(dataset), study.protocol.encoder
     tokens = tokenize(data.X, encoder)
-    seed_ = _seed(study, dataset, split, seed)
-    train, test = cut(data, split, seed_)
+    own_seed = seed_of(study, dataset, split, seed)
+    train, test = cut(data, split, own_seed)
     try:
-        model = _fit(study, tokens[train], data.y[train], arm, seed_)
+        model = fit_arm(study, tokens[train], data.y[train], arm, own_seed)
     except NotApplicable as error:
         raise StudyError(f"data set {dataset}, arm '{arm}': {error}") from None
     found = {
@@ -272,7 +256,7 @@ def _outcome(study, dataset, split, seed, arm):
         "obvious": model.predict_proba(tokenize(TEXTS, encoder)),
         "first_loss": model.first_loss_,
     }
-    path = _memo(study, dataset, split, seed, arm)
+    path = memo(study, dataset, split, seed, arm)
     write_whole(path, lambda part: np.savez(part, **found))
     return split, seed, arm
 
@@ -292,7 +276,7 @@ def _scores(y, found):
     return row | {"first_loss": float(found["first_loss"])}
 
 
-def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
+def compute(dataset, seeds, splits=tuple(SPLITS), jobs=-1, progress=print):
     """Fit and score every arm with every seed.
 
     Fits run side by side, one thread each. What a fit has found is kept in the local memo, so that
@@ -303,8 +287,8 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
     dataset : str
     seeds : int
     splits : list of {"85/15", "de-duplicated"}
-    jobs : int, optional
-        Default: the number of cores.
+    jobs : int
+        Processes; -1 for one per core.
     progress : callable
         Called with one line of text per finished fit.
 
@@ -335,14 +319,21 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
     tokenize(data.X, study.protocol.encoder)
     tokenize(TEXTS, study.protocol.encoder)
     every = [(split, seed, arm) for seed in range(seeds) for split in splits for arm in ARMS]
-    todo = [fit for fit in every if not _memo(study, dataset, *fit).is_file()]
-    if todo:
-        _compute(study, dataset, todo, jobs or os.cpu_count(), progress)
+    todo = [fit for fit in every if not memo(study, dataset, *fit).is_file()]
+    started = time.perf_counter()
+    finished = joblib.Parallel(jobs, return_as="generator_unordered")(
+        joblib.delayed(_outcome)(study, dataset, *fit) for fit in todo
+    )
+    for done, (split, seed, arm) in enumerate(finished, 1):
+        progress(
+            f"{done}/{len(todo)} {dataset} {split} seed {seed} {arm}, "
+            f"{time.perf_counter() - started:.1f} s"
+        )
     rows, results = [], []
-    for split, seed, arm in sorted(every, key=lambda fit: (splits.index(fit[0]), fit[1])):
-        train, test = cut(data, split, _seed(study, dataset, split, seed))
+    for split, seed, arm in product(splits, range(seeds), ARMS):
+        train, test = cut(data, split, seed_of(study, dataset, split, seed))
         y = data.y[test]
-        with np.load(_memo(study, dataset, split, seed, arm)) as found:
+        with np.load(memo(study, dataset, split, seed, arm)) as found:
             p = found["probabilities"]
             counts = np.append(np.bincount(data.y[train]), np.bincount(y))
             key = {"dataset": dataset, "split": split, "arm": arm, "seed": seed}
@@ -357,105 +348,12 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=None, progress=print):
     return runs, curves
 
 
-def _compute(study, dataset, todo, jobs, progress):
-    started = time.perf_counter()
-    with (
-        joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1),
-        joblib.Parallel(return_as="generator_unordered") as pool,
-    ):
-        calls = (joblib.delayed(_outcome)(study, dataset, *fit) for fit in todo)
-        for done, (split, seed, arm) in enumerate(pool(calls), 1):
-            progress(
-                f"{done}/{len(todo)} {dataset} {split} seed {seed} {arm}, "
-                f"{time.perf_counter() - started:.1f} s"
-            )
-
-
-def _plus_minus(values, form=".3f"):
-    """Mean ± half of its 95 % interval; below three seeds the mean alone."""
-    mean, _, high = t_interval(values)
-    return f"{mean:{form}}" if np.isnan(high) else f"{mean:{form}} ± {high - mean:{form}}"
-
-
-def arms():
-    """What each arm is in the study's words.
-
-    Returns
-    -------
-    DataFrame
-        ``arm``, ``family``, ``strategy``.
-    """
-    rows = []
-    for arm, (family, name, entry) in ARMS.items():
-        text = ", ".join(f"{key}: {setting_text(value)}" for key, value in entry.items()) or name
-        where = f"{text}, on the rows of `down-sampling`" if arm in BALANCED else text
-        rows.append({"arm": arm, "family": family, "strategy": where})
-    return pd.DataFrame(rows)
-
-
 def _of(runs, split, arm):
     return runs[(runs["split"] == split) & (runs["arm"] == arm)].set_index("seed").sort_index()
 
 
 def _splits(runs):
     return runs["split"].unique()
-
-
-def first_losses(runs):
-    """First loss of the baseline and of the arms whose last layer starts at zero, per split.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-
-    Returns
-    -------
-    DataFrame
-        ``split``, ``arm``, ``first loss`` and ``expected`` (nats): the entropy of the classes if
-        the bias starts at the prior, else that of equal classes; the baseline's last layer starts
-        near zero only.
-    """
-    rows = []
-    for split in _splits(runs):
-        for arm in ("baseline", ZERO, "bias initialisation"):
-            part = _of(runs, split, arm)
-            share = part[COUNTS[:2]].iloc[0].to_numpy(float)
-            share = share / share.sum() if arm == "bias initialisation" else np.array([0.5, 0.5])
-            row = {"split": split, "arm": arm, "first loss": _plus_minus(part["first_loss"], ".4f")}
-            rows.append(row | {"expected": f"{-(share * np.log(share)).sum():.4f}"})
-    return pd.DataFrame(rows)
-
-
-def report(runs, split):
-    """Classification report of every arm: mean over the seeds ± half of its 95 % interval.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    split : str
-
-    Returns
-    -------
-    DataFrame of str
-        ``arm``, ``class``, ``precision``, ``recall``, ``F1``, ``accuracy``, ``test texts``; the
-        class ``both`` has the means over the classes.
-    """
-    rows = []
-    for arm in ARMS:
-        part = _of(runs, split, arm)
-        for name in CLASSES:
-            row = {"arm": f"**{arm}**" if name == CLASSES[0] else "", "class": name}
-            for kind in ("precision", "recall", "f1"):
-                row[kind] = _plus_minus(part[f"{kind}_{name}"])
-            rows.append(row | {"accuracy": "", "test texts": str(part[f"test_{name}"].iloc[0])})
-        row = {"arm": "", "class": "both"}
-        for kind in ("precision", "recall", "f1"):
-            row[kind] = _plus_minus(part[[f"{kind}_{name}" for name in CLASSES]].mean(axis=1))
-        size = part[COUNTS[2:]].iloc[0].sum()
-        rows.append(row | {"accuracy": _plus_minus(part["accuracy"]), "test texts": str(size)})
-    return pd.DataFrame(rows).rename(columns={"f1": "F1"})
 
 
 def differences(runs, names):
@@ -483,91 +381,6 @@ def differences(runs, names):
                 key = {"split": split, "arm": arm, "metric": name}
                 rows.append(key | dict(zip(("mean", "low", "high"), found, strict=True)))
     return pd.DataFrame(rows)
-
-
-@mpl.rc_context(STYLE)
-def plot(runs):
-    """Spam precision, recall and F1 minus the baseline's, with 95 % intervals over the seeds.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    """
-    shown = ["precision_spam", "recall_spam", "f1_spam"]
-    table, others = differences(runs, shown), list(ARMS)[1:]
-    drawn = {split: SPLITS[split] for split in _splits(runs)}
-    figure, axes = new_figure(0.9 + 0.33 * len(others), ncols=len(shown), sharey=True)
-    for ax, name in zip(axes[0], shown, strict=True):
-        ax.axvline(0, color="#606060", lw=0.9, zorder=1)
-        for k, (split, (colour, marker)) in enumerate(drawn.items()):
-            part = table[(table["metric"] == name) & (table["split"] == split)]
-            part = part.set_index("arm").loc[others, ["mean", "low", "high"]] * 100
-            places = np.arange(len(others)) + 0.28 * (k - (len(drawn) - 1) / 2)
-            ax.hlines(places, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
-            ax.plot(part["mean"], places, marker, color=colour, ms=4, zorder=3)
-        ax.set_xlabel(WORDS[name])
-        ax.grid(axis="y", visible=False)
-    axes[0, 0].set_yticks(range(len(others)), others)
-    axes[0, 0].set_ylim(len(others) - 0.5, -0.5)
-    axes[0, 0].tick_params(axis="y", length=0)
-    figure.supxlabel("minus the baseline's, percentage points", fontsize=9)
-    handles = [Line2D([], [], color=c, marker=m, lw=1.4, ms=4, label=split)
-               for split, (c, m) in drawn.items()]  # fmt: skip
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
-    return figure
-
-
-def obvious(runs, split):
-    """Probability of spam that each arm gives the obvious texts, means over the seeds.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    split : str
-
-    Returns
-    -------
-    DataFrame
-        ``arm``, a column per text, and the mean ``log-odds``: what is left to see where all
-        probabilities are near one.
-    """
-    rows = []
-    for arm in ARMS:
-        part = _of(runs, split, arm)
-        row = {"arm": arm} | {f"text {i}": part[name].mean().round(4)
-                              for i, name in enumerate(CONFIDENCE, 1)}  # fmt: skip
-        rows.append(row | {"log-odds": _plus_minus(part["log_odds"], ".2f")})
-    return pd.DataFrame(rows)
-
-
-def texts():
-    """The obvious texts, numbered."""
-    return pd.DataFrame({"number": range(1, len(TEXTS) + 1), "text": TEXTS})
-
-
-def calibration(runs, split):
-    """How true the probabilities are, mean over the seeds ± half of its 95 % interval.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`compute`.
-    split : str
-
-    Returns
-    -------
-    DataFrame of str
-    """
-    shown = ["average_precision", *CALIBRATION]
-    return pd.DataFrame(
-        [
-            {"arm": arm}
-            | {WORDS[name]: _plus_minus(_of(runs, split, arm)[name], ".4f") for name in shown}
-            for arm in ARMS
-        ]
-    )
 
 
 COUNTED = 0.5  # test messages: a smaller difference in a metric of labels is none
@@ -676,8 +489,15 @@ CLAIMS = {
 }  # fmt: skip
 
 
-def _margin(runs, split, metric):
-    """The smallest difference that counts."""
+def margin(runs, split, metric):
+    """The smallest difference that counts.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split, metric : str
+    """
     if metric in MARGINS:
         return MARGINS[metric]
     messages = _of(runs, split, "baseline")[COUNTS[2:]].iloc[0]
@@ -698,12 +518,28 @@ def _judged(runs, split, statement):
     """Mean and spread of the differences, turned so that above zero speaks for the statement, and
     the limits above which it holds and below which it fails."""
     values, other = _difference(runs, split, statement)
-    nil = 0.0 if statement.slack else _margin(runs, split, statement.metric)
+    nil = 0.0 if statement.slack else margin(runs, split, statement.metric)
     return statement.sign * values.mean(), values.std(), -statement.slack * other.mean(), nil
 
 
-def _holds(mean, spread, limit, nil, seeds, statements):
-    """True, False or None (open), with so many seeds of this mean and spread."""
+def holds(mean, spread, limit, nil, seeds, statements):
+    """Whether a statement holds, with so many seeds of this mean and spread.
+
+    Parameters
+    ----------
+    mean, spread : float
+        Of the differences, above zero in the statement's direction.
+    limit, nil : float
+        It holds where the interval lies above ``limit``, and fails where it ends below ``nil``.
+    seeds : int
+    statements : int
+        Of the claim: the interval of a failure is widened for their number.
+
+    Returns
+    -------
+    bool or None
+        None where it is open.
+    """
     if seeds < 3:
         return None
     error = spread / np.sqrt(seeds)
@@ -715,7 +551,7 @@ def _holds(mean, spread, limit, nil, seeds, statements):
 
 
 def _verdict(judged, seeds):
-    found = [_holds(*numbers, seeds, len(judged)) for numbers in judged]
+    found = [holds(*numbers, seeds, len(judged)) for numbers in judged]
     if all(found):
         return "supported"
     return "contradicted" if False in found else "undecided"
@@ -765,7 +601,7 @@ def verdicts(runs):
     for claim, (text, statements) in CLAIMS.items():
         for split in _splits(runs):
             judged = [_judged(runs, split, statement) for statement in statements]
-            found = [_holds(*numbers, seeds, len(judged)) for numbers in judged]
+            found = [holds(*numbers, seeds, len(judged)) for numbers in judged]
             verdict = _verdict(judged, seeds)
             needed = 0
             if verdict == "undecided":
@@ -776,6 +612,151 @@ def verdicts(runs):
             row |= {"holds": found.count(True), "fails": found.count(False)}
             rows.append(row | {"open": found.count(None), "seeds": seeds, "seeds_needed": needed})
     return pd.DataFrame(rows)
+
+
+def arms():
+    """What each arm is in the study's words.
+
+    Returns
+    -------
+    DataFrame
+        ``arm``, ``family``, ``strategy``.
+    """
+    rows = []
+    for arm, (family, name, entry) in ARMS.items():
+        text = ", ".join(f"{key}: {setting_text(value)}" for key, value in entry.items()) or name
+        where = f"{text}, on the rows of `down-sampling`" if arm in BALANCED else text
+        rows.append({"arm": arm, "family": family, "strategy": where})
+    return pd.DataFrame(rows)
+
+
+def texts():
+    """The obvious texts, numbered."""
+    return pd.DataFrame({"number": range(1, len(TEXTS) + 1), "text": TEXTS})
+
+
+def _plus_minus(values, form=".3f"):
+    """Mean ± half of its 95 % interval; below three seeds the mean alone."""
+    mean, _, high = t_interval(values)
+    return f"{mean:{form}}" if np.isnan(high) else f"{mean:{form}} ± {high - mean:{form}}"
+
+
+def first_losses(runs):
+    """First loss of the baseline and of the arms whose last layer starts at zero, per split.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+
+    Returns
+    -------
+    DataFrame
+        ``split``, ``arm``, ``first loss`` and ``expected`` (nats): the entropy of the classes if
+        the bias starts at the prior, else that of equal classes; the baseline's last layer starts
+        near zero only.
+    """
+    rows = []
+    for split in _splits(runs):
+        for arm in ("baseline", ZERO, "bias initialisation"):
+            part = _of(runs, split, arm)
+            share = part[COUNTS[:2]].iloc[0].to_numpy(float)
+            share = share / share.sum() if arm == "bias initialisation" else np.array([0.5, 0.5])
+            row = {"split": split, "arm": arm, "first loss": _plus_minus(part["first_loss"], ".4f")}
+            rows.append(row | {"expected": f"{-(share * np.log(share)).sum():.4f}"})
+    return pd.DataFrame(rows)
+
+
+def report(runs, split):
+    """Classification report of every arm: mean over the seeds ± half of its 95 % interval.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split : str
+
+    Returns
+    -------
+    DataFrame of str
+        ``arm``, ``class``, ``precision``, ``recall``, ``F1``, ``accuracy``, ``test texts``; the
+        class ``both`` has the means over the classes.
+    """
+    rows = []
+    for arm in ARMS:
+        part = _of(runs, split, arm)
+        for name in CLASSES:
+            row = {"arm": f"**{arm}**" if name == CLASSES[0] else "", "class": name}
+            for kind in ("precision", "recall", "f1"):
+                row[kind] = _plus_minus(part[f"{kind}_{name}"])
+            rows.append(row | {"accuracy": "", "test texts": str(part[f"test_{name}"].iloc[0])})
+        row = {"arm": "", "class": "both"}
+        for kind in ("precision", "recall", "f1"):
+            row[kind] = _plus_minus(part[[f"{kind}_{name}" for name in CLASSES]].mean(axis=1))
+        size = part[COUNTS[2:]].iloc[0].sum()
+        rows.append(row | {"accuracy": _plus_minus(part["accuracy"]), "test texts": str(size)})
+    return pd.DataFrame(rows).rename(columns={"f1": "F1"})
+
+
+def obvious(runs, split):
+    """Probability of spam that each arm gives the obvious texts, means over the seeds.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split : str
+
+    Returns
+    -------
+    DataFrame
+        ``arm``, a column per text, and the mean ``log-odds``: what is left to see where all
+        probabilities are near one.
+    """
+    rows = []
+    for arm in ARMS:
+        part = _of(runs, split, arm)
+        means = [part[name].mean().round(4) for name in CONFIDENCE]
+        rows.append([arm, *means, _plus_minus(part["log_odds"], ".2f")])
+    numbers = range(1, len(TEXTS) + 1)
+    return pd.DataFrame(rows, columns=["arm", *(f"text {i}" for i in numbers), "log-odds"])
+
+
+def calibration(runs, split):
+    """How true the probabilities are, mean over the seeds ± half of its 95 % interval.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    split : str
+
+    Returns
+    -------
+    DataFrame of str
+    """
+    shown = ["average_precision", *CALIBRATION]
+    return pd.DataFrame(
+        [
+            {"arm": arm}
+            | {WORDS[name]: _plus_minus(_of(runs, split, arm)[name], ".4f") for name in shown}
+            for arm in ARMS
+        ]
+    )
+
+
+def _why(found):
+    of = found["holds"] + found["fails"] + found["open"]
+    if found["verdict"] == "supported":
+        return f"{of} of {of} hold"
+    if found["verdict"] == "contradicted":
+        return f"{found['fails']} of {of} {'fails' if found['fails'] == 1 else 'fail'}"
+    if found["seeds"] < 3:
+        return "fewer than 3 seeds"
+    more = found["seeds_needed"]
+    return f"{found['open']} of {of} open; " + (
+        f"more than {ENOUGH} seeds" if np.isnan(more) else f"about {more:.0f} seeds"
+    )
 
 
 def verdict_table(table):
@@ -799,20 +780,6 @@ def verdict_table(table):
     return pd.DataFrame(rows)
 
 
-def _why(found):
-    of = found["holds"] + found["fails"] + found["open"]
-    if found["verdict"] == "supported":
-        return f"{of} of {of} hold"
-    if found["verdict"] == "contradicted":
-        return f"{found['fails']} of {of} {'fails' if found['fails'] == 1 else 'fail'}"
-    if found["seeds"] < 3:
-        return "fewer than 3 seeds"
-    more = found["seeds_needed"]
-    return f"{found['open']} of {of} open; " + (
-        f"more than {ENOUGH} seeds" if np.isnan(more) else f"about {more:.0f} seeds"
-    )
-
-
 def statements(runs):
     """Every statement behind the verdicts, with the mean difference and its 95 % interval.
 
@@ -831,12 +798,62 @@ def statements(runs):
         for statement in said:
             row = {"claim": claim, "statement": str(statement)}
             for split in _splits(runs):
-                held = words[_holds(*_judged(runs, split, statement), seeds, len(said))]
-                mean, *ends = t_interval(_difference(runs, split, statement)[0])
-                ends = "" if np.isnan(ends).any() else f" [{ends[0]:+.4f}, {ends[1]:+.4f}]"
-                row[split] = f"{mean:+.4f}{ends}: {held}"
+                held = words[holds(*_judged(runs, split, statement), seeds, len(said))]
+                found = t_interval(_difference(runs, split, statement)[0])
+                row[split] = f"{with_interval(*found, '+.4f')}: {held}"
             rows.append(row)
     return pd.DataFrame(rows)
+
+
+def weights_sentence(table):
+    """Whether these are the article's weights.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`facts`.
+    """
+    article = "{" + f"ham {WEIGHTS[0]}, spam {WEIGHTS[1]}" + "}"
+    found = table.set_index("quantity").loc["inverse-frequency weights: ham / spam"]
+    same = [split for split in found.index if found[split] == " / ".join(map(str, WEIGHTS))]
+    return (
+        f"The article's weights {article} are met on {' and '.join(same)}."
+        if same
+        else f"The article's weights {article} are not met: these are other messages than its own."
+    )
+
+
+@mpl.rc_context(STYLE)
+def plot(runs):
+    """Spam precision, recall and F1 minus the baseline's, with 95 % intervals over the seeds.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`compute`.
+    """
+    shown = ["precision_spam", "recall_spam", "f1_spam"]
+    table, others = differences(runs, shown), list(ARMS)[1:]
+    drawn = {split: SPLITS[split] for split in _splits(runs)}
+    figure, axes = new_figure(0.9 + 0.33 * len(others), ncols=len(shown), sharey=True)
+    for ax, name in zip(axes[0], shown, strict=True):
+        ax.axvline(0, color="#606060", lw=0.9, zorder=1)
+        for k, (split, (colour, marker)) in enumerate(drawn.items()):
+            part = table[(table["metric"] == name) & (table["split"] == split)]
+            part = part.set_index("arm").loc[others, ["mean", "low", "high"]] * 100
+            places = np.arange(len(others)) + 0.28 * (k - (len(drawn) - 1) / 2)
+            ax.hlines(places, part["low"], part["high"], color=colour, lw=1.4, zorder=2)
+            ax.plot(part["mean"], places, marker, color=colour, ms=4, zorder=3)
+        ax.set_xlabel(WORDS[name])
+        ax.grid(axis="y", visible=False)
+    axes[0, 0].set_yticks(range(len(others)), others)
+    axes[0, 0].set_ylim(len(others) - 0.5, -0.5)
+    axes[0, 0].tick_params(axis="y", length=0)
+    figure.supxlabel("minus the baseline's, percentage points", fontsize=9)
+    handles = [Line2D([], [], color=c, marker=m, lw=1.4, ms=4, label=split)
+               for split, (c, m) in drawn.items()]  # fmt: skip
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    return figure
 
 
 def conclusion(runs, table):
@@ -850,19 +867,17 @@ def conclusion(runs, table):
         Of :func:`verdicts`.
     """
     lines = []
-    for split in _splits(runs):
-        mean, low, high = t_interval(_of(runs, split, "baseline")["f1_spam"])
-        seeds = runs["seed"].nunique()
-        interval = "" if np.isnan(low) else f" [{low:.4f}, {high:.4f}]"
-        reached = "reaches" if mean >= REACHED else "does not reach"
-        best = differences(runs, ["f1_spam"]).query("split == @split").set_index("arm")
+    for split, best in differences(runs, ["f1_spam"]).groupby("split", sort=False):
+        found, seeds = t_interval(_of(runs, split, "baseline")["f1_spam"]), runs["seed"].nunique()
+        reached = "reaches" if found[0] >= REACHED else "does not reach"
+        best = best.set_index("arm")
         top, last = best.loc[best["mean"].idxmax()], best.loc[best["mean"].idxmin()]
         lines.append(
-            f"- **{split}**: the baseline's spam F1 is {mean:.4f}{interval} over {seeds} seeds and "
-            f"{reached} {REACHED}. Of the other {len(best)} arms {int((best['low'] > 0).sum())} "
-            f"have a higher one with an interval above zero and {int((best['high'] < 0).sum())} a "
-            f"lower one; from `{last.name}` ({last['mean']:+.4f}) to `{top.name}` "
-            f"({top['mean']:+.4f})."
+            f"- **{split}**: the baseline's spam F1 is {with_interval(*found, '.4f')} over {seeds} "
+            f"seeds and {reached} {REACHED}. Of the other {len(best)} arms "
+            f"{(best['low'] > 0).sum()} have a higher one with an interval above zero and "
+            f"{(best['high'] < 0).sum()} a lower one; from `{last.name}` ({last['mean']:+.4f}) to "
+            f"`{top.name}` ({top['mean']:+.4f})."
         )
     for split, part in table.groupby("split", sort=False):
         words = [

@@ -9,7 +9,7 @@ from imbbench.bench.cell import Cell, Task
 from imbbench.bench.encoder import embed
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import resolve
-from imbbench.chapters import generated_text as generated
+from imbbench.chapters import generated_text
 from imbbench.chapters.generated_text import REAL, Added, distinct
 from imbbench.strategies import augmentation as augmentation_family
 
@@ -31,12 +31,12 @@ def prepared(tmp_path, monkeypatch, write_study, encoder):
 
 @pytest.fixture
 def added(prepared):
-    return generated.collect("texts")
+    return generated_text.collect("texts")
 
 
 @pytest.fixture
 def table(added):
-    return generated.compare({"texts": added})
+    return generated_text.compare({"texts": added})
 
 
 def test_texts_are_those_of_the_studys_cells_and_not_written_again(prepared, monkeypatch):
@@ -45,7 +45,7 @@ def test_texts_are_those_of_the_studys_cells_and_not_written_again(prepared, mon
         cell = Cell(study, Task("texts", "augmentation", "tfidf_logreg", name, 0))
         model = resolve("augmentation", name, ENTRIES[name])[0](cell)
     monkeypatch.setattr(augmentation_family, "PrefixWriter", None)
-    found = generated.collect("texts")
+    found = generated_text.collect("texts")
     pd.testing.assert_frame_equal(found.frames["generated_unilm"], model.added_)
     assert list(found.frames) == ["copies", "eda", "generated_unilm"]
     assert "need the web" in found.skipped["back_translation"]
@@ -90,6 +90,22 @@ def test_description_beside_copies(added, table):
     assert found.loc[REAL, "novelty"] > 0 and found.loc[REAL, "label_agrees"] == 1
 
 
+def test_one_plain_model_judges_all_texts(added, monkeypatch):
+    asked, judge = [], generated_text.expected_labels
+
+    def noting(texts, y, new):
+        asked.append(len(new))
+        return judge(texts, y, new)
+
+    monkeypatch.setattr(generated_text, "expected_labels", noting)
+    table = generated_text.describe_generated(added).set_index("strategy")
+    proposed = added.frames["generated_unilm"].query("origin != 'copied'")
+    sizes = [len(added.frames[name]) for name in ("copies", "eda")]
+    assert asked == [sum(sizes) + len(proposed) + len(added.real)]
+    alone = judge(added.texts, added.y, proposed["text"].tolist()) == proposed["label"]
+    assert table.loc["generated_unilm", "label_agrees"] == alone.mean()
+
+
 def hand_made(frame, encoder):
     training = ["win a free prize now", "free prize claim it", "meet me at home", "see you at home"]
     y = np.array([1, 1, 0, 0])
@@ -104,7 +120,9 @@ def test_measures_by_hand(prepared, encoder):
     labels = [1, 1, 1, 0]
     why = ["", "", "", "other label"]
     frame = pd.DataFrame({"label": labels, "text": texts, "origin": "edited", "why": why})
-    found = generated.describe_generated(hand_made(frame, encoder)).set_index(["strategy", "class"])
+    found = generated_text.describe_generated(hand_made(frame, encoder)).set_index(
+        ["strategy", "class"]
+    )
     row = found.loc[("eda", "spam")]
     vectors = embed(texts[:3], encoder).astype(float)
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -137,7 +155,7 @@ def made_up():
 
 
 def test_conclusion_counts_what_holds_on_every_data_set():
-    lines = generated.conclusion(made_up()).splitlines()
+    lines = generated_text.conclusion(made_up()).splitlines()
     assert "1 of 2 strategies" in lines[0] and "data set: `eda`" in lines[0]
     assert "`generated` on `one` (0.200 to 0.500)" in lines[0]
     assert "gives 90% of" in lines[2] and "everywhere: `eda`" in lines[2]
@@ -147,36 +165,41 @@ def test_conclusion_counts_what_holds_on_every_data_set():
     assert lines[5] == "- `translated` does not apply on `two`: no web."
     worse = made_up()
     worse.loc[(worse["strategy"] == "eda") & (worse["dataset"] == "two"), "label_agrees"] = 0.8
-    lines = generated.conclusion(worse).splitlines()
+    lines = generated_text.conclusion(worse).splitlines()
     assert "everywhere: none" in lines[2] and lines[3].endswith("measures: none.")
 
 
 def test_means_are_over_classes():
     table = made_up()
     more = table[table["strategy"] == "eda"].assign(**{"class": "rarer", "spread": 0.8})
-    found = generated.means(pd.concat([table, more]))
+    found = generated_text.means(pd.concat([table, more]))
     assert found.loc[("one", "eda"), "spread"] == pytest.approx(0.7)
     assert found.loc[("one", "eda"), "texts"] == 20
     assert ("two", "translated") not in found.index
 
 
-def test_figure_names_every_strategy_and_measure(table):
-    figure = generated.plot(table)
+def test_figure_has_a_dot_per_strategy_and_measure_and_a_line_at_the_copies(table):
+    figure = generated_text.plot(table)
     figure.canvas.draw()
     axes = figure.axes
+    for ax, measure in zip(axes, generated_text.MEASURES, strict=True):
+        dots = table.loc[table["status"] == "ok", measure].dropna()
+        line, shown = ax.lines[0].get_xdata(), ax.lines[-1].get_xdata()
+        np.testing.assert_allclose(shown, dots)
+        assert line == [dots.iloc[0]] * 2  # of the copies
     names = [label.get_text() for label in axes[0].get_yticklabels()]
     assert names == ["copies", "eda", "generated_unilm", "back_translation (does not apply)", REAL]
-    assert [ax.get_title("left") for ax in axes] == list(generated.MEASURES.values())
+    assert [ax.get_title("left") for ax in axes] == list(generated_text.MEASURES.values())
     assert figure.legends[0].get_texts()[0].get_text() == "texts"
 
 
 def test_examples_are_few_new_and_cannot_format_or_link(added):
-    lines = generated.examples(added, count=2, width=30).splitlines()[2:]
+    lines = generated_text.examples(added, count=2, width=30).splitlines()[2:]
     assert {line.split("`")[1] for line in lines} == {"eda", "generated_unilm"}
     assert len(lines) <= 4
     frame = added.frames["eda"].head(1).assign(text="*go* to www.a.co/x_y " + "now " * 20)
     added.frames = {"eda": frame}
-    (line,) = generated.examples(added, width=30).splitlines()[2:]
+    (line,) = generated_text.examples(added, width=30).splitlines()[2:]
     assert r"\*go\* to www\.a\.co/x\_y" in line and "…" in line
     assert added.texts[frame["rows"].iloc[0][0]].split()[0] in line
 

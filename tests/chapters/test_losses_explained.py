@@ -5,8 +5,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
+from sklearn.metrics import balanced_accuracy_score, recall_score
 
-from imbbench.chapters import losses_explained as explain
+from imbbench.chapters import losses_explained
 from imbbench.strategies.loss.focal import FocalLoss, SigmoidFocalLoss
 from imbbench.strategies.loss.ghm import GHMCLoss
 from imbbench.strategies.loss.ldam import LDAMLoss
@@ -15,8 +16,8 @@ from imbbench.strategies.loss.ohem import OHEMLoss
 
 COUNTS = [90, 10]
 MARGINS = np.array([-4.0, -1.0, 0.0, 0.5, 3.0])
-LOSSES = explain.catalogue(COUNTS, keep=0.3)
-BATCH = explain.synthetic_batch(COUNTS, noise=0.1, seed=1)
+LOSSES = losses_explained.catalogue(COUNTS, keep=0.3)
+BATCH = losses_explained.synthetic_batch(COUNTS, noise=0.1, seed=1)
 
 
 def odds_batch(odds):
@@ -28,11 +29,18 @@ def odds_batch(odds):
 @pytest.mark.parametrize("counts", [[10, 90], [5, 4, 3], [9, 0]])
 def test_catalogue_wants_two_classes_the_larger_first(counts):
     with pytest.raises(ValueError, match="class"):
-        explain.catalogue(counts)
+        losses_explained.catalogue(counts)
 
 
 def test_catalogue_uses_its_parameters():
-    losses = explain.catalogue(COUNTS, gamma=1.5, bins=7, keep=0.4, ldam_scale=5.0)
+    losses = losses_explained.catalogue(
+        COUNTS, gamma=1.5, bins=7, beta=0.99, keep=0.4, ldam_scale=5.0
+    )
+    effective = [(1 - 0.99**n) / (1 - 0.99) for n in COUNTS]
+    (pull,) = losses_explained.pulls({"class-balanced": losses["class-balanced"]}, BATCH, [0.0])[
+        "at margin 0"
+    ]
+    assert pull == pytest.approx(effective[0] / effective[1], abs=0.005)
     assert losses["focal"].gamma == losses["sigmoid focal"].gamma == 1.5
     assert (losses["GHM-C"].bins, losses["OHEM"].keep, losses["LDAM"].scale) == (7, 0.4, 5.0)
 
@@ -40,7 +48,7 @@ def test_catalogue_uses_its_parameters():
 @settings(max_examples=20)
 @given(st.floats(-20, 20), st.sampled_from([0, 1]))
 def test_cross_entropy_is_minus_log_p_with_gradient_p_minus_1(margin, label):
-    values, gradients = explain.probe(LOSSES["cross-entropy"], [margin], label)
+    values, gradients = losses_explained.probe(LOSSES["cross-entropy"], [margin], label)
     assert values[0] == pytest.approx(np.log1p(np.exp(-margin)), rel=1e-9, abs=1e-12)
     assert gradients[0] == pytest.approx(expit(margin) - 1, rel=1e-9, abs=1e-12)
 
@@ -51,16 +59,16 @@ def test_gradients_are_the_slopes_of_the_losses():
         if isinstance(loss, GHMCLoss | OHEMLoss):
             continue
         for label in (0, 1):
-            _, gradients = explain.probe(loss, MARGINS, label)
-            above, _ = explain.probe(loss, MARGINS + step, label)
-            below, _ = explain.probe(loss, MARGINS - step, label)
+            _, gradients = losses_explained.probe(loss, MARGINS, label)
+            above, _ = losses_explained.probe(loss, MARGINS + step, label)
+            below, _ = losses_explained.probe(loss, MARGINS - step, label)
             np.testing.assert_allclose(
                 gradients, (above - below) / (2 * step), rtol=1e-5, atol=1e-7, err_msg=name
             )
 
 
 def test_focal_with_gamma_0_is_cross_entropy():
-    table = explain.focal_curves([0.0, 2.0], [0.1, 0.5, 0.9])
+    table = losses_explained.focal_curves([0.0, 2.0], [0.1, 0.5, 0.9])
     plain, focal = table[table["gamma"] == 0], table[table["gamma"] == 2]
     np.testing.assert_allclose(plain["loss"], -np.log(plain["p"]), rtol=1e-9)
     np.testing.assert_allclose(plain["weight"], 1, rtol=1e-9)
@@ -73,40 +81,42 @@ def test_focal_with_gamma_0_is_cross_entropy():
 
 def test_focal_sentence_tells_the_loss_from_its_gradient():
     # 1 / (1 - 0.9)^2 = 100; the gradient keeps 0.01 - 2 * 0.9 * 0.1 * log 0.9 = 0.02896 = 1 / 34.5
-    sentence = explain.focal_sentence(2.0)
+    sentence = losses_explained.focal_sentence(2.0)
     assert "100 times smaller" in sentence and "only 35 times" in sentence
 
 
 def test_weights_multiply_and_priors_and_margins_shift():
     for label, weight in enumerate((100 / 180, 5.0)):
-        plain = explain.probe(LOSSES["cross-entropy"], MARGINS, label)
-        weighted = explain.probe(LOSSES["weighted"], MARGINS, label)
+        plain = losses_explained.probe(LOSSES["cross-entropy"], MARGINS, label)
+        weighted = losses_explained.probe(LOSSES["weighted"], MARGINS, label)
         np.testing.assert_allclose(weighted, np.multiply(plain, weight), rtol=1e-9)
         prior = np.log(9) * (1 if label == 0 else -1)
         np.testing.assert_allclose(
-            explain.probe(LOSSES["balanced softmax"], MARGINS, label),
-            explain.probe(LOSSES["cross-entropy"], MARGINS + prior, label),
+            losses_explained.probe(LOSSES["balanced softmax"], MARGINS, label),
+            losses_explained.probe(LOSSES["cross-entropy"], MARGINS + prior, label),
             rtol=1e-9,
         )
         margin = 30 * 0.5 * (9**-0.25 if label == 0 else 1)
         np.testing.assert_allclose(
-            explain.probe(LDAMLoss(COUNTS), MARGINS, label),
-            explain.probe(LOSSES["cross-entropy"], MARGINS - margin, label),
+            losses_explained.probe(LDAMLoss(COUNTS), MARGINS, label),
+            losses_explained.probe(LOSSES["cross-entropy"], MARGINS - margin, label),
             rtol=1e-9,
         )
 
 
 def test_ohem_takes_the_hard_samples_and_leaves_the_easy_ones():
     batch = odds_batch(np.linspace(-2, 2, 9))  # margins -4 … 4; the tenth sample is the probe
-    values, gradients = explain.probe(OHEMLoss(0.3), [-6.0, 6.0], 0, batch)
-    plain_values, plain = explain.probe(LOSSES["cross-entropy"], [-6.0, 6.0], 0)
+    values, gradients = losses_explained.probe(OHEMLoss(0.3), [-6.0, 6.0], 0, batch)
+    plain_values, plain = losses_explained.probe(LOSSES["cross-entropy"], [-6.0, 6.0], 0)
     assert gradients == pytest.approx([plain[0] / 0.3, 0])
     assert values == pytest.approx([plain_values[0] / 0.3, 0])
 
 
 def test_ghm_weights_are_inverse_to_the_density():
     odds = [4.0] * 6 + [0.1] * 2 + [-4.0] * 3
-    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch(odds))
+    weights = losses_explained.gradient_weights(
+        losses_explained.claim_losses(2.0, 10), odds_batch(odds)
+    )
     np.testing.assert_allclose(weights["g"], np.sort(expit(-np.array(odds))), rtol=1e-9)
     # N / (samples in the bin * filled bins)
     expected = [11 / (6 * 3)] * 6 + [11 / (2 * 3)] * 2 + [11 / (3 * 3)] * 3
@@ -116,9 +126,11 @@ def test_ghm_weights_are_inverse_to_the_density():
 
 def test_the_three_statements_hold_where_very_hard_samples_are_many():
     odds = [4.0] * 60 + [0.1] * 4 + [-4.0] * 20
-    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch(odds))
-    table = explain.suppression(weights)
-    assert explain.claim_holds(table) == dict.fromkeys(explain.CLAIM, True)
+    weights = losses_explained.gradient_weights(
+        losses_explained.claim_losses(2.0, 10), odds_batch(odds)
+    )
+    table = losses_explained.suppression(weights)
+    assert losses_explained.claim_holds(table) == dict.fromkeys(losses_explained.CLAIM, True)
     ghm = table[table["name"] == "GHM-C"].set_index("group")
     assert ghm["weight"].to_dict() == pytest.approx(
         {"easy": 4 / 60, "middle": 1.0, "very hard": 4 / 20}
@@ -127,43 +139,51 @@ def test_the_three_statements_hold_where_very_hard_samples_are_many():
         {"easy": 60 / 84, "middle": 4 / 84, "very hard": 20 / 84}
     )
     assert table.groupby("name")["gradient"].sum().to_numpy() == pytest.approx(1)
-    assert explain.claim_sentences(table).count("**holds**") == 3
+    assert losses_explained.claim_sentences(table).count("**holds**") == 3
 
 
 def test_the_ghm_statement_fails_where_very_hard_samples_are_few():
     odds = [4.0] * 60 + [0.1] * 4 + [-4.0] * 2
-    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch(odds))
-    table = explain.suppression(weights)
-    assert explain.claim_holds(table) == {"cross-entropy": True, "focal": True, "GHM-C": False}
-    assert explain.claim_sentences(table).count("**does not hold**") == 1
+    weights = losses_explained.gradient_weights(
+        losses_explained.claim_losses(2.0, 10), odds_batch(odds)
+    )
+    table = losses_explained.suppression(weights)
+    assert losses_explained.claim_holds(table) == {
+        "cross-entropy": True,
+        "focal": True,
+        "GHM-C": False,
+    }
+    assert losses_explained.claim_sentences(table).count("**does not hold**") == 1
 
 
 def test_the_focal_statement_fails_with_gamma_0():
-    weights = explain.gradient_weights(explain.claim_losses(0.0, 10), BATCH)
-    assert not explain.claim_holds(explain.suppression(weights))["focal"]
+    weights = losses_explained.gradient_weights(losses_explained.claim_losses(0.0, 10), BATCH)
+    assert not losses_explained.claim_holds(losses_explained.suppression(weights))["focal"]
 
 
 def test_suppression_wants_middle_samples():
-    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), odds_batch([4.0, -4.0]))
+    weights = losses_explained.gradient_weights(
+        losses_explained.claim_losses(2.0, 10), odds_batch([4.0, -4.0])
+    )
     with pytest.raises(ValueError, match=r"between 0\.1 and 0\.9"):
-        explain.suppression(weights)
+        losses_explained.suppression(weights)
 
 
 def test_noise_sweep_and_its_sentence():
-    three = explain.claim_losses(2.0, 10)
-    sweep = explain.noise_sweep(three, [900, 100], [0.0, 0.3], range(2))
+    three = losses_explained.claim_losses(2.0, 10)
+    sweep = losses_explained.noise_sweep(three, [900, 100], [0.0, 0.3], range(2))
     assert len(sweep) == 2 * 2 * 3
     ghm = sweep[sweep["name"] == "GHM-C"].groupby("noise")["weight"].median()
     assert ghm[0.0] > 1 > ghm[0.3]
-    sentence = explain.noise_sentence(sweep)
+    sentence = losses_explained.noise_sentence(sweep)
     assert "in every batch from 30 % on, because they are many" in sentence
-    rare = explain.noise_sentence(sweep.assign(weight=2.0))
+    rare = losses_explained.noise_sentence(sweep.assign(weight=2.0))
     assert "At no share" in rare
 
 
 def test_synthetic_batch_flips_the_share_it_names():
-    clean, label = explain.synthetic_batch([80, 20], noise=0.0, seed=3)
-    noisy, flipped = explain.synthetic_batch([80, 20], noise=0.1, seed=3)
+    clean, label = losses_explained.synthetic_batch([80, 20], noise=0.0, seed=3)
+    noisy, flipped = losses_explained.synthetic_batch([80, 20], noise=0.1, seed=3)
     assert torch.equal(clean, noisy) and torch.bincount(label).tolist() == [80, 20]
     assert (label != flipped).sum() == 10
     assert torch.equal(clean[:, 0], -clean[:, 1])
@@ -172,19 +192,19 @@ def test_synthetic_batch_flips_the_share_it_names():
 
 
 def test_margin_sentences_name_the_losses_that_do_not_know_the_classes():
-    table = explain.curves(LOSSES, MARGINS, BATCH)
-    text = explain.margin_sentences(LOSSES, COUNTS, table)
+    table = losses_explained.curves(LOSSES, MARGINS, BATCH)
+    text = losses_explained.margin_sentences(LOSSES, COUNTS, table)
     assert (
         "with cross-entropy, focal, OHEM, one-vs-rest, sigmoid focal, GHM-C: these do not" in text
     )
     assert "by 8.7 (majority) and 15.0 (minority)" in text
-    pulls = explain.pulls(LOSSES, BATCH, (-4.0, 0.0)).set_index("loss")
+    pulls = losses_explained.pulls(LOSSES, BATCH, (-4.0, 0.0)).set_index("loss")
     assert pulls.loc["weighted"].tolist() == [9, 9]
     assert pulls.loc["balanced softmax", "at margin 0"] == 9
 
 
 def test_first_losses_start_at_log_2_and_at_the_entropy():
-    table = explain.first_losses(LOSSES, COUNTS).set_index("loss")
+    table = losses_explained.first_losses(LOSSES, COUNTS).set_index("loss")
     entropy = -(0.9 * np.log(0.9) + 0.1 * np.log(0.1))
     zero, prior = table["first loss, zero bias"], table["first loss, log-prior bias"]
     for name in ("cross-entropy", "one-vs-rest"):
@@ -196,23 +216,23 @@ def test_first_losses_start_at_log_2_and_at_the_entropy():
     balanced = -(np.log(0.9) + np.log(0.1)) / 2
     assert (zero["GHM-C"], prior["GHM-C"]) == pytest.approx((np.log(2), balanced), abs=5e-5)
     assert table.loc[["LDAM", "OHEM"], "bias gradient, zero bias"].isna().all()
-    sentence = explain.first_loss_sentence(table.reset_index(), COUNTS)
+    sentence = losses_explained.first_loss_sentence(table.reset_index(), COUNTS)
     assert f"which is the entropy of the class distribution, {entropy:.4f}" in sentence
     assert "at the log prior for: cross-entropy, one-vs-rest;" in sentence
     assert "at zero for: weighted, balanced softmax." in sentence
 
 
 def test_density_ratio_is_that_of_the_toy():
-    X, y = explain.toy([4000, 4000], seed=0)
-    called = explain.log_density_ratio(X) > 0
+    X, y = losses_explained.toy([4000, 4000], seed=0)
+    called = losses_explained.log_density_ratio(X) > 0
     # With equal classes, the odds of either call are the densities' own.
-    p = expit(explain.log_density_ratio(X))
+    p = expit(losses_explained.log_density_ratio(X))
     assert (called == y).mean() == pytest.approx(np.maximum(p, 1 - p).mean(), abs=0.02)
     assert (called == y).mean() > 0.85
 
 
 def test_gradient_share_passes_the_loss_on_and_counts_by_class():
-    noting = explain.GradientShare(SigmoidFocalLoss(gamma=0.0))
+    noting = losses_explained.GradientShare(SigmoidFocalLoss(gamma=0.0))
     assert (noting.probabilities, noting.inference_scale) == ("sigmoid", 1.0)
     target = torch.tensor([0, 0, 0, 1])
     with torch.no_grad():
@@ -229,19 +249,24 @@ def test_gradient_share_passes_the_loss_on_and_counts_by_class():
 def trained():
     losses = {name: LOSSES[name] for name in ("cross-entropy", "weighted", "focal", "LDAM")}
     threads = torch.get_num_threads()
-    outcome = explain.train(losses, [450, 50], [0, 1], epochs=8, test_rows=300)
+    outcome = losses_explained.train(losses, [450, 50], [0, 1], epochs=8, test_rows=300)
     assert torch.get_num_threads() == threads
     return losses, *outcome
 
 
 def test_training_scores_every_loss_and_the_moved_threshold(trained):
     losses, scores, shares, models = trained
-    assert set(scores["name"]) == {*losses, explain.MOVED} and set(models) == set(losses)
+    assert set(scores["name"]) == {*losses, losses_explained.MOVED} and set(models) == set(losses)
+    X, y = losses_explained.toy([300, 300], seed=10**6)
+    first = scores[scores["seed"] == 0].set_index("name")
+    cuts = dict.fromkeys(losses, 0.5) | {losses_explained.MOVED: 0.1}  # 50 of 500 are minority
+    for name, cut in cuts.items():
+        p = models.get(name, models["cross-entropy"]).predict_proba(X)[:, 1]
+        expected = [metric(y, p > cut) for metric in (recall_score, balanced_accuracy_score)]
+        assert first.loc[name, ["recall", "balanced_accuracy"]].tolist() == pytest.approx(expected)
     recall = scores.groupby("name")["recall"].mean()
-    assert recall[explain.MOVED] > recall["cross-entropy"]
+    assert recall[losses_explained.MOVED] > recall["cross-entropy"]
     assert recall["weighted"] > recall["cross-entropy"]
-    expected = (scores["recall"] + 1 - scores["false_alarms"]) / 2
-    np.testing.assert_allclose(scores["balanced_accuracy"], expected)
     # In the first step all samples pull about alike, up to their weight.
     first = shares[shares["epoch"] == 0].groupby("name")["share"].mean()
     assert first["cross-entropy"] == pytest.approx(first["focal"], rel=0.1)
@@ -250,14 +275,14 @@ def test_training_scores_every_loss_and_the_moved_threshold(trained):
 
 
 def test_sentences_follow_their_numbers():
-    pairs = (("cross-entropy", 0.5), (explain.MOVED, 0.8), ("focal", 0.6))
+    pairs = (("cross-entropy", 0.5), (losses_explained.MOVED, 0.8), ("focal", 0.6))
     rows = [(n, s, r, 0.1, (r + 0.9) / 2) for s in (0, 1) for n, r in pairs]
     columns = ["name", "seed", "recall", "false_alarms", "balanced_accuracy"]
     scores = pd.DataFrame(rows, columns=columns)
-    sentence = explain.boundary_sentence(scores)
+    sentence = losses_explained.boundary_sentence(scores)
     assert "finds 50% of the minority with 10.0% false alarms" in sentence
     assert "one of 2 seeds: focal." in sentence and "ahead with 0 of 2 seeds" in sentence
-    table = explain.score_table(scores)
+    table = losses_explained.score_table(scores)
     assert table.loc[table["loss"] == "focal", "recall"].item() == "0.600 ± 0.000"
 
     def shares(focal):
@@ -267,33 +292,37 @@ def test_sentences_follow_their_numbers():
         return pd.DataFrame(parts, columns=["name", "seed", "epoch", "share"])
 
     up, down = [0.1, 0.45, 0.5], [0.1, 0.1, 0.3]
-    sentence = explain.share_sentence(shares([up, up]))
+    sentence = losses_explained.share_sentence(shares([up, up]))
     assert "from epoch 2.0 on with cross-entropy and 1.0 with focal" in sentence
     assert "sooner with 2, later with 0 of 2 seeds" in sentence
-    weights = explain.gradient_weights(explain.claim_losses(2.0, 10), BATCH)
-    groups = explain.suppression(weights)
+    weights = losses_explained.gradient_weights(losses_explained.claim_losses(2.0, 10), BATCH)
+    groups = losses_explained.suppression(weights)
     sweep = pd.DataFrame({"name": "GHM-C", "noise": [0.0, 0.1], "weight": [3.0, 0.5], "seed": 0})
     for focal, verdict in (
         ([up, up], "supported"), ([down, down], "contradicted"), ([up, down], "undecided")
     ):  # fmt: skip
-        text = explain.conclusion(groups, sweep, scores, shares(focal))
+        text = losses_explained.conclusion(groups, sweep, scores, shares(focal))
         assert f"**{verdict}**" in text
         assert "at 10 % of wrong labels and not at 0 %" in text and "focal +10" in text
 
 
 def test_figures_are_drawn(trained):
     _, scores, shares, models = trained
-    three = explain.claim_losses(2.0, 10)
-    weights = explain.gradient_weights(three, BATCH)
-    table = explain.curves(LOSSES, MARGINS, BATCH)
-    sweep = explain.noise_sweep(three, COUNTS, [0.1, 0.2], [0])
+    three = losses_explained.claim_losses(2.0, 10)
+    weights = losses_explained.gradient_weights(three, BATCH)
+    table = losses_explained.curves(LOSSES, MARGINS, BATCH)
+    sweep = losses_explained.noise_sweep(three, COUNTS, [0.1, 0.2], [0])
     figures = {
-        "margins": explain.plot_curves(table, LOSSES, "gradient"),
-        "weights": explain.plot_weights(weights, explain.suppression(weights), 10),
-        "noise": explain.plot_noise(sweep),
-        "focal": explain.plot_focal(explain.focal_curves([0, 2], [0.1, 0.5, 0.9])),
-        "boundaries": explain.plot_boundaries(models, [450, 50], scores, 0),
-        "shares": explain.plot_shares(shares, ["cross-entropy", "focal"]),
+        "margins": losses_explained.plot_curves(table, LOSSES, "gradient"),
+        "weights": losses_explained.plot_weights(
+            weights, losses_explained.suppression(weights), 10
+        ),
+        "noise": losses_explained.plot_noise(sweep),
+        "focal": losses_explained.plot_focal(
+            losses_explained.focal_curves([0, 2], [0.1, 0.5, 0.9])
+        ),
+        "boundaries": losses_explained.plot_boundaries(models, [450, 50], scores, 0),
+        "shares": losses_explained.plot_shares(shares, ["cross-entropy", "focal"]),
     }
     panels = {"margins": 8, "weights": 4, "noise": 1, "focal": 2, "boundaries": 5, "shares": 1}
     for name, figure in figures.items():
@@ -303,8 +332,37 @@ def test_figures_are_drawn(trained):
         assert figure._repr_png_().startswith(b"\x89PNG"), name
 
 
+def drawn(ax, number):
+    return np.asarray(ax.lines[number].get_ydata(), dtype=float)
+
+
+def test_figures_show_the_numbers_of_their_tables(trained):
+    _, scores, shares, models = trained
+    table = losses_explained.curves(LOSSES, MARGINS, BATCH)
+    panel = losses_explained.plot_curves(table, LOSSES, "gradient").axes[0]
+    own = table[(table["name"] == "weighted") & (table["class"] == "minority")]
+    assert panel.get_title("left") == "weighted\ninverse frequency"
+    np.testing.assert_allclose(drawn(panel, 2), own["gradient"].abs())
+    np.testing.assert_allclose(drawn(panel, 0), own["base_gradient"].abs())
+    focal = losses_explained.focal_curves([0, 2], [0.1, 0.5, 0.9])
+    left, right = losses_explained.plot_focal(focal).axes
+    np.testing.assert_array_equal(drawn(left, 1), focal.loc[focal["gamma"] == 2, "loss"])
+    np.testing.assert_array_equal(drawn(right, 1), focal.loc[focal["gamma"] == 2, "weight"])
+    sweep = pd.DataFrame({"name": "GHM-C", "noise": [0.1] * 3, "weight": [1.0, 2, 9], "seed": 0})
+    sweep = pd.concat([sweep.assign(name=name) for name in losses_explained.CLAIM])
+    (ax,) = losses_explained.plot_noise(sweep).axes
+    assert [line.get_ydata().tolist() for line in ax.lines] == [[2]] * 3
+    (ax,) = losses_explained.plot_shares(shares, ["cross-entropy", "focal"]).axes
+    mean = shares[shares["name"] == "focal"].groupby("epoch")["share"].mean()
+    np.testing.assert_allclose(drawn(ax, 1), 100 * mean)
+    titles = [ax.get_title("left") for ax in
+              losses_explained.plot_boundaries(models, [450, 50], scores, 0).axes]  # fmt: skip
+    row = scores[(scores["name"] == "LDAM") & (scores["seed"] == 0)].iloc[0]
+    assert f"LDAM\nrecall {row['recall']:.0%}, alarms {row['false_alarms']:.1%}" in titles
+
+
 def test_margin_of_balanced_softmax_is_that_of_the_raw_logits():
-    _, gradient = explain.probe(BalancedSoftmaxLoss(COUNTS), [0.0], 1)
+    _, gradient = losses_explained.probe(BalancedSoftmaxLoss(COUNTS), [0.0], 1)
     assert gradient[0] == pytest.approx(-0.9)
-    _, gradient = explain.probe(FocalLoss(0.0), [0.0], 1)
+    _, gradient = losses_explained.probe(FocalLoss(0.0), [0.0], 1)
     assert gradient[0] == pytest.approx(-0.5)
