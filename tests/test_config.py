@@ -4,7 +4,6 @@ from pathlib import Path
 import pytest
 
 from imbbench import config
-from imbbench.bench.check import check
 from imbbench.data.datasets import parse_dataset
 from imbbench.errors import StudyError
 from imbbench.paths import root
@@ -61,12 +60,10 @@ def test_valid(load):
     assert study.protocol.validation == 0.2
     assert study.family("weighting") == {"inverse_frequency": {}, "heavy": {"table": [1, 10]}}
     assert study.dataset("toy") == VALID["datasets"]["toy"]
-    check(study)
 
 
-def test_the_projects_own_study():
+def test_the_projects_own_data_sets_are_entries():
     study = config.load(Path(__file__).parents[1] / "params.yaml")
-    check(study)
     for name, entry in study.all_datasets.items():
         parse_dataset(name, entry)
 
@@ -90,35 +87,6 @@ def test_the_projects_own_study():
 def test_what_loading_refuses(load, place, value, message):
     with pytest.raises(StudyError, match=message):
         load(change(place, value))
-
-
-@pytest.mark.parametrize(
-    ("place", "value", "message"),
-    [
-        ("learners.svm", {}, "Unknown learner 'svm'. Known: logreg, tree"),
-        ("learners.logreg", {"c": 1}, "learner 'logreg' has the unknown key 'c'. Known: C"),
-        ("learners.mlp", {"loss": "focal"}, "learner 'mlp' has the unknown key 'loss'"),
-        ("learners.mlp", {"strategies": ["plain", "flat"]}, "no strategy 'flat'.*of learner 'mlp'"),
-        ("strategies.weighting.inverse", {}, "'inverse' of family 'weighting' is not defined"),
-        ("strategies.weighting.heavy", {"table": [1], "x": 1}, "unknown key 'x'. Known: .*control"),
-        (
-            "strategies.weighting.heavy.control",
-            "plane",
-            "no control 'plane'. Known: plain, inverse_frequency, heavy. .strategy 'heavy'",
-        ),
-        (
-            "strategies.weighting.heavy.learners",
-            ["svm"],
-            "no learner 'svm'. Known: logreg, mlp. .strategy 'heavy'",
-        ),
-        ("strategies.weighting.heavy.learners", "mlp", "'heavy': learners is a list of learners"),
-        ("strategies.weighting.heavy.splits", 0, "'heavy': splits is a number from 1 on"),
-    ],
-)
-def test_what_checking_refuses(load, place, value, message):
-    study = load(change(place, value))
-    with pytest.raises(StudyError, match=message):
-        check(study)
 
 
 @pytest.mark.parametrize("text", ["families: [a", "families: []\nfamilies: []\n", "", "- a\n"])

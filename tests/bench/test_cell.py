@@ -1,46 +1,70 @@
-"""The cell: what a strategy gets, and what it hands back."""
-
 import numpy as np
 import pytest
 
 from imbbench.bench import prepared as prepared_module
-from imbbench.bench.cell import Cell, Task, _cached_split
+from imbbench.bench import protocol
+from imbbench.bench.cell import Cell, Task, frozen
 from imbbench.bench.counts import inverse_frequency_weights
+from imbbench.bench.features import matrix
+from imbbench.bench.learners import one_hot
 from imbbench.bench.objectives import WeightedCrossEntropy
 from imbbench.bench.prepared import data_of, folder_of
+from imbbench.bench.registry import NotApplicable
 from imbbench.errors import StudyError
 
-
-@pytest.fixture
-def make(study):
-    """``make(dataset, learner)``: a cell of the tiny study."""
-
-    def cell(dataset="binary", learner="logreg", split=0):
-        return Cell(study, Task(dataset, "reference", learner, "tried", split))
-
-    return cell
+# What a strategy gets
 
 
-def test_cell_holds_training_and_validation_part_only(study, make):
-    cell = make("fixed_test")
-    prepared, cuts = data_of("fixed_test", study.protocol)
-    train, val, _ = cuts[0]
-    assert cell.X.shape == (len(train), 3)
-    assert cell.y.tolist() == prepared.y[train].tolist()
-    assert cell.y_val.tolist() == prepared.y[val].tolist()
-    assert cell.class_counts.tolist() == np.bincount(cell.y).tolist()
-    held = {name for name in vars(cell) if not name.startswith("_")}
-    assert not any("test" in name for name in held)
+@pytest.mark.parametrize("dataset", ["fixed_test", "mixed"])
+def test_a_cell_holds_the_training_and_the_validation_part_of_its_split(study, make, dataset):
+    prepared, cuts = data_of(dataset, study.protocol)
+    schema = prepared.schema
+    for split, (train, val, test) in enumerate(cuts):
+        cell = make(dataset, split=split)
+        values, nominal = matrix(prepared.X, schema["numeric"], schema["categorical"], train)
+        np.testing.assert_array_equal(cell.X, values[train])
+        np.testing.assert_array_equal(cell.X_val, values[val])
+        assert cell.y.tolist() == prepared.y[train].tolist()
+        assert cell.y_val.tolist() == prepared.y[val].tolist()
+        assert cell.categorical.tolist() == nominal.tolist()
+        assert cell.class_counts.tolist() == np.bincount(prepared.y[train]).tolist()
+        assert cell.classes == schema["classes"]
+        rows = {
+            row.tobytes()
+            for held in vars(cell).values()
+            if isinstance(held, np.ndarray) and held.ndim == 2
+            for row in held
+        }
+        mine = {row.tobytes() for row in values[np.r_[train, val]]}
+        assert rows <= mine
+        assert not rows & ({row.tobytes() for row in values[test]} - mine)
+
+
+def test_seeds_are_of_the_study_the_data_set_the_split_and_the_strategy(study, make):
+    assert make().seed == protocol.seed_for(0, "binary", 0, "tried")
+    assert make().common_seed == protocol.seed_for(0, "binary", 0)
+    other = make(learner="tree")
+    assert (other.seed, other.common_seed) == (make().seed, make().common_seed)
+    other = make(strategy="another")
+    assert other.seed != make().seed
+    assert other.common_seed == make().common_seed
+    assert make(split=1).common_seed != make().common_seed != make("mixed").common_seed
+    before = make()
+    study.protocol = study.protocol.model_copy(update={"seed": 1})
+    assert before.common_seed != make().common_seed
+    assert before.seed != make().seed
 
 
 def test_class_weights_become_a_loss_or_row_weights(make):
     weight = np.array([1.0, 5.0])
     model = make(learner="mlp").fit(class_weight=weight)
     assert isinstance(model.loss, WeightedCrossEntropy)
+    np.testing.assert_allclose(model.loss.weight.numpy(), weight)
     cell = make()
     by_class = cell.fit(class_weight=weight).predict_proba(cell.X)
     by_row = cell.fit(sample_weight=weight[cell.y]).predict_proba(cell.X)
     np.testing.assert_array_equal(by_class, by_row)
+    assert np.abs(by_class - cell.fit().predict_proba(cell.X)).max() > 0.05
 
 
 def test_settings_and_seed_reach_the_learner(make):
@@ -49,45 +73,45 @@ def test_settings_and_seed_reach_the_learner(make):
     assert model.hidden == [8]
     assert model.epochs == 7
     assert model.random_state == cell.seed
+    assert model.categorical.tolist() == cell.categorical.tolist()
     assert model.categorical.sum() == 2
     assert make().make().categorical is None
     assert cell.make(seed=3).random_state == 3
 
 
-def test_plain_is_fitted_once_and_lent_out(make, monkeypatch):
-    cell = make("mixed", "mlp")
-    first = cell.plain().predict_proba(cell.X_val)
-    assert cell.borrowed_seconds == 0
-    other = make("mixed", "mlp")
-    monkeypatch.setattr(other, "fit", lambda **_: pytest.fail("it is fitted again"))
-    np.testing.assert_array_equal(other.plain().predict_proba(cell.X_val), first)
-    assert other.borrowed_seconds > 0
+def test_other_rows_can_be_fitted_and_rows_are_counted(make):
+    cell = make("four", "mlp")
+    model = cell.fit(cell.X[:40], cell.y[:40], epochs=2, patience=None)
+    assert model.rows_seen_ == cell.rows_seen == 80
+    cell.fit(epochs=1, patience=None)
+    assert cell.rows_seen == 80 + len(cell.y)
+    assert np.isnan(make("four").rows_seen)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda study: study.learners["mlp"].update(epochs=2),
-        lambda study: setattr(study, "protocol", study.protocol.model_copy(update={"seed": 1})),
-    ],
-)
-def test_plain_is_fitted_again_when_the_study_changes(study, make, change):
-    before = make("binary", "mlp").plain()
-    change(study)
-    cell = make("binary", "mlp")
-    after = cell.plain()
-    assert cell.borrowed_seconds == 0
-    assert before.n_epochs_ != after.n_epochs_ or before.random_state != after.random_state
+def test_the_space_of_a_cell_has_its_nominal_columns_spread_out(make):
+    cell = make("mixed")
+    expected = one_hot(cell.categorical).fit_transform(cell.X)
+    np.testing.assert_array_equal(cell.space, expected)
+    assert cell.space.shape[1] > cell.X.shape[1]
+    np.testing.assert_array_equal(make().space, make().X)
 
 
-def test_plain_is_fitted_again_when_the_data_change(study, make, monkeypatch):
-    make().plain()
-    folder = folder_of("binary")
-    text = (folder / "schema.json").read_text("utf-8")
-    (folder / "schema.json").write_text(text + " ", "utf-8")
-    cell = make()
-    cell.plain()
-    assert cell.borrowed_seconds == 0
+def test_texts_are_those_of_the_training_part_and_new_ones_are_coded_alike(study, make):
+    cell = make("texts", "tfidf_logreg", split=1)
+    prepared, cuts = data_of("texts", study.protocol)
+    train, val, _ = cuts[1]
+    assert cell.texts == [prepared.X[i] for i in train]
+    assert (cell.vectorize(cell.texts) != cell.X).nnz == 0
+    held_out = cell.vectorize([prepared.X[i] for i in val])
+    assert (held_out != cell.X_val).nnz == 0
+    with pytest.raises(NotApplicable, match="the data are not texts"):
+        assert make().texts
+
+
+def test_need_is_not_applicable_with_its_reason(make):
+    make().need(True, "never said")
+    with pytest.raises(NotApplicable, match=r"^too few moons$"):
+        make().need(False, "too few moons")
 
 
 def test_a_lost_class_is_named(study, make, monkeypatch):
@@ -95,11 +119,115 @@ def test_a_lost_class_is_named(study, make, monkeypatch):
     train, val, test = cuts[0]
     gone = prepared.y[train] == 3
     cuts = [(train[~gone], np.r_[val, train[gone]], test)]
-    monkeypatch.setattr(prepared_module, "_cached_data", lambda *_: (prepared, cuts))
-    _cached_split.cache_clear()
+    monkeypatch.setattr(prepared_module.protocol, "splits", lambda *_: cuts)
+    (folder_of("four") / "data.csv").touch()  # what was read before is read again
     with pytest.raises(StudyError, match="class 'a' has no row in the training part"):
         make("four")
-    _cached_split.cache_clear()
+
+
+# The plain model
+
+
+def test_plain_is_fitted_once_and_lent_out(make, monkeypatch):
+    cell = make("mixed", "mlp")
+    first = cell.plain().predict_proba(cell.X_val)
+    assert cell.borrowed_seconds == 0
+    other = make("mixed", "mlp", strategy="another")
+    monkeypatch.setattr(other, "fit", lambda **_: pytest.fail("it is fitted again"))
+    np.testing.assert_array_equal(other.plain().predict_proba(cell.X_val), first)
+    assert other.borrowed_seconds > 0
+    assert other.rows_seen == cell.rows_seen > 0
+
+
+def test_plain_is_the_model_of_the_strategy_plain_and_refitted_when_asked(make):
+    own = make("mixed", "mlp", strategy="plain")
+    lent = make("mixed", "mlp").plain()
+    model = own.plain()
+    assert own.borrowed_seconds == 0  # the strategy itself is always fitted
+    assert lent.random_state == model.random_state == own.seed
+    again = make("mixed", "mlp", reuse=False)
+    again.plain()
+    assert again.borrowed_seconds == 0
+
+
+@pytest.mark.parametrize(
+    ("place", "other"),
+    [
+        ({"split": 0}, {"split": 1}),
+        ({"learner": "mlp"}, {"learner": "logreg"}),
+        ({"dataset": "binary"}, {"dataset": "mixed"}),
+    ],
+)
+def test_plain_of_another_cell_is_not_lent(make, place, other):
+    make(**place).plain()
+    cell = make(**other)
+    cell.plain()
+    assert cell.borrowed_seconds == 0
+
+
+def change_settings(study):
+    study.learners["mlp"]["epochs"] = 2
+
+
+def change_protocol(study):
+    study.protocol = study.protocol.model_copy(update={"seed": 1})
+
+
+def change_schema(study):
+    path = folder_of("binary") / "schema.json"
+    path.write_text(path.read_text("utf-8") + " ", "utf-8")
+
+
+def change_data(study):
+    path = folder_of("binary") / "data.csv"
+    path.write_text(path.read_text("utf-8").replace("0.1", "0.2", 1), "utf-8")
+
+
+@pytest.mark.parametrize("change", [change_settings, change_protocol, change_schema, change_data])
+def test_plain_is_fitted_again_when_what_it_was_made_from_changes(study, make, change):
+    make("binary", "mlp").plain()
+    change(study)
+    cell = make("binary", "mlp")
+    cell.plain()
+    assert cell.borrowed_seconds == 0
+
+
+def test_a_cell_of_arrays(study):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), np.repeat([0, 1], [30, 10])
+    cell = Cell.from_arrays(study, "logreg", X, y, classes=["a", "b"], seed=5, settings={"C": 0.5})
+    assert cell.class_counts.tolist() == [30, 10]
+    assert (cell.seed, cell.common_seed, cell.X_val) == (5, 5, None)
+    assert cell.make().C == 0.5
+    assert cell.plain().predict_proba(X).shape == (40, 2)
+    assert cell.space.shape == (40, 3)
+    with pytest.raises(NotApplicable, match="made from arrays"):
+        _ = cell.texts
+    X[0] = 0  # the caller's own array stays as it was
+
+
+@pytest.mark.parametrize("learner", ["logreg", "mlp"])
+def test_what_a_strategy_gets_is_read_only(study, learner):
+    cell = Cell(study, Task("mixed", "reference", learner, "plain", 0))
+    for name in ("X", "y", "X_val", "y_val", "categorical", "class_counts"):
+        array = getattr(cell, name)
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 0
+
+
+def test_sparse_matrices_are_read_only_too(study):
+    cell = Cell(study, Task("texts", "reference", "tfidf_logreg", "plain", 0))
+    with pytest.raises(ValueError, match="read-only"):
+        cell.X.data[0] = 0
+    with pytest.raises(ValueError, match="read-only"):
+        cell.X.indices[0] = 0
+
+
+def test_frozen_leaves_the_callers_array_alone():
+    array = np.arange(3)
+    assert not frozen(array).flags.writeable
+    assert array.flags.writeable
+    assert frozen(None) is None
 
 
 def test_a_model_knows_the_shares_it_was_trained_on(make):

@@ -3,9 +3,8 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import pdist
 
-from imbbench.bench import encoder as encoder_module
 from imbbench.bench.encoder import embed, tokenize
-from imbbench.bench.features import components, features, matrix, tfidf
+from imbbench.bench.features import components, features, matrix, pixels, tfidf
 from imbbench.bench.prepared import Prepared
 from imbbench.errors import StudyError
 
@@ -76,6 +75,19 @@ def test_only_numbers_and_only_categories(table):
     assert nominal.all()
 
 
+def test_pixels_have_one_mean_and_one_spread_from_the_training_part():
+    X = pd.DataFrame(np.random.default_rng(0).integers(0, 256, (12, 4)).astype(float))
+    found = pixels(X, TRAIN)
+    assert found[TRAIN].mean() == pytest.approx(0)
+    assert found[TRAIN].std() == pytest.approx(1)
+    steps = np.diff(found.ravel()) / np.diff(X.to_numpy().ravel())
+    np.testing.assert_allclose(steps, steps[0])  # the same for every pixel
+    other = X.copy()
+    other.loc[8:] = 1e6
+    np.testing.assert_array_equal(pixels(other, TRAIN)[TRAIN], found[TRAIN])
+    assert (pixels(X * 0 + 7, TRAIN) == 0).all()  # blank images
+
+
 TEXTS = ["free £ prize", "free prize !", "call me", "call me later", "later £", "unseen words"]
 
 
@@ -93,44 +105,46 @@ def test_tfidf_keeps_signs_and_pairs_that_occur_twice():
     assert tfidf(TEXTS, np.arange(5)).shape[1] == 7
 
 
-@pytest.fixture
-def counting(tmp_path, monkeypatch):
-    """Count the calls of an encoder that hashes words."""
-    calls = []
+def test_tfidf_by_hand():
+    """1 + log(count) times 1 + log((1 + N) / (1 + texts)), rows of length one."""
+    texts = ["a a a b", "a b", "a c", "c d"]
+    found = tfidf(texts, np.arange(4)).toarray()
+    # of the training part occur twice: a, a b, b, c
+    idf = 1 + np.log(5 / (1 + np.array([3, 2, 2, 2])))
+    first = np.array([1 + np.log(3), 1, 1, 0]) * idf
+    np.testing.assert_allclose(found[0], first / np.linalg.norm(first))
+    np.testing.assert_allclose(found[3], [0, 0, 0, 1])
 
-    def encode(texts, encoder):
-        calls.append(list(texts))
-        return np.array([[len(t), sum(map(ord, t))] for t in texts], dtype=np.float32)
 
+def test_features_by_kind(table, encoder, tmp_path, monkeypatch):
+    """Each kind is the function of its name, and only those of a table have nominal columns."""
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
-    monkeypatch.setattr(encoder_module, "_encode", encode)
-    return calls
-
-
-def test_embeddings_are_computed_once_by_content(counting):
-    first = embed(TEXTS, "e")
-    np.testing.assert_array_equal(embed(TEXTS, "e"), first)
-    assert len(counting) == 1
-    embed(TEXTS, "another encoder")
-    embed(TEXTS[::-1], "e")
-    embed([*TEXTS[:4], TEXTS[4] + TEXTS[5], ""], "e")
-    assert len(counting) == 4
-
-
-def test_features_by_kind(counting, table):
     schema = {"numeric": NUMERIC, "categorical": NOMINAL}
-    prepared = Prepared(table, None, None, None, schema)
-    values, nominal = features("matrix", prepared, TRAIN)
-    assert values.shape == (12, 6)
-    assert nominal.sum() == 1
-    prepared = Prepared(pd.Series(TEXTS), None, None, None, {})
-    values, nominal = features("embedding", prepared, np.arange(5))
-    assert values.shape == (6, 2)
-    assert nominal.tolist() == [False, False]
-    values, nominal = features("components", prepared, np.arange(5))
-    assert values.shape == (6, 2)
-    values, nominal = features("tfidf", prepared, np.arange(5))
-    assert values.shape[1] == len(nominal)
+    train = np.arange(5)
+    values, nominal = features("matrix", Prepared(table, None, None, None, schema), TRAIN)
+    expected, mask = matrix(table, NUMERIC, NOMINAL, TRAIN)
+    np.testing.assert_array_equal(values, expected)
+    assert nominal.tolist() == mask.tolist()
+    grey = table[["a", "b"]].fillna(0.0)
+    texts = pd.Series(TEXTS)
+    vectors = embed(TEXTS, encoder)
+    for kind, X, expected in (
+        ("pixels", grey, pixels(grey, train)),
+        ("tfidf", texts, tfidf(TEXTS, train).toarray()),
+        ("tokens", texts, tokenize(TEXTS, encoder)),
+        ("embedding", texts, vectors),
+        ("components", texts, components(vectors, train)),
+    ):
+        values, nominal = features(kind, Prepared(X, None, None, None, {}), train, encoder)
+        values = values.toarray() if kind == "tfidf" else values
+        np.testing.assert_array_equal(values, expected, err_msg=kind)
+        assert nominal.tolist() == [False] * values.shape[1]
+
+
+def test_texts_without_a_common_word_have_no_tfidf():
+    prepared = Prepared(pd.Series(["one", "two", "three"]), None, None, None, {"name": "odd"})
+    with pytest.raises(StudyError, match="data set odd: no word is in two texts of the training"):
+        features("tfidf", prepared, np.arange(3))
 
 
 def test_components_are_those_of_the_training_part():
@@ -146,33 +160,3 @@ def test_components_are_those_of_the_training_part():
     np.testing.assert_array_equal(components(other, TRAIN)[TRAIN], found[TRAIN])
     assert components(vectors, TRAIN[:3]).shape == (12, 3)
     assert components(rng.normal(size=(50, 40)), np.arange(40)).shape == (50, 32)
-
-
-def test_encoder(encoder):
-    """Row order and padding do not matter, and a coordinate's mean square is one."""
-    from imbbench.bench.encoder import _encode
-
-    texts = ["call now", "free prize text claim now call me", "ok", "see you later at home"]
-    vectors = _encode(texts, encoder)
-    assert vectors.dtype == np.float32
-    np.testing.assert_allclose((vectors**2).mean(axis=1), 1, rtol=1e-5)
-    np.testing.assert_allclose(_encode(texts[::-1], encoder)[::-1], vectors, atol=1e-5)
-    np.testing.assert_allclose(_encode(texts, encoder, batch=1), vectors, atol=1e-5)
-    assert len(np.unique(vectors.round(3), axis=0)) == 4
-
-
-def test_unknown_encoder(tmp_path, monkeypatch):
-    """No folder, and no network to ask for a model of that name."""
-    monkeypatch.setattr("socket.getaddrinfo", refuse)
-    for load in (embed, tokenize):
-        with pytest.raises(StudyError, match=r"'no/such-model' cannot be loaded.*encoder in"):
-            load(["a text"], "no/such-model")
-
-
-def test_folder_without_a_model(tmp_path):
-    with pytest.raises(StudyError, match="cannot be loaded: neither a folder with a model"):
-        embed(["a text"], str(tmp_path))
-
-
-def refuse(*_, **__):
-    raise OSError("the network is down")

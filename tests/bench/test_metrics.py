@@ -9,7 +9,9 @@ from sklearn import metrics as sk
 
 from imbbench.bench.metrics import (
     BINS,
+    LOWER_IS_BETTER,
     RECALLS,
+    SCORES,
     label_metrics,
     precision_at_recall,
     reliability,
@@ -176,3 +178,24 @@ def test_absent_classes_are_left_out_of_ranking(drawn):
     assert found["average_precision"] == pytest.approx(
         np.mean([sk.average_precision_score(y == c, p[:, c]) for c in present])
     )
+
+
+def test_a_perfect_forecast_is_better_in_every_score_and_the_direction_is_known():
+    y = np.repeat([0, 1, 2], [6, 3, 3])
+    good = 0.97 * np.eye(3)[y] + 0.01
+    bad = 0.97 * np.eye(3)[(y + 1) % 3] + 0.01
+    found = [{**score_metrics(y, p), **label_metrics(y, p.argmax(axis=1), 3)} for p in (good, bad)]
+    for name in SCORES:
+        better, worse = (table[name] for table in found)
+        assert (better < worse) == (name in LOWER_IS_BETTER), name
+        assert better != worse, name
+
+
+def test_bins_and_recalls_are_those_of_the_tables():
+    """Fifteen bins of equal width, the last one closed; recall from 0 to 1 in steps of 0.05."""
+    edges = np.arange(8, 16) / 15
+    top = np.r_[edges[:-1] + 1e-9, 1.0]
+    counts, confidence, _ = reliability(np.zeros(8, int), np.column_stack([top, 1 - top]))
+    assert counts.tolist() == [0] * 8 + [1] * 6 + [2]
+    np.testing.assert_allclose(confidence[8:14], edges[:6])
+    np.testing.assert_allclose(RECALLS, np.arange(21) / 20)

@@ -136,6 +136,30 @@ def test_validation_share():
             assert len(val) / (len(train) + len(val)) == pytest.approx(fraction, abs=0.01)
 
 
+def test_a_group_counts_for_the_rarest_class_it_holds():
+    """Nine groups of three hold one rare row each: every fold gets three of them."""
+    y = np.r_[np.zeros(60, int), np.tile([0, 0, 1], 9), np.full(33, 2)]
+    groups = np.r_[np.arange(60), np.repeat(np.arange(100, 109), 3), np.arange(200, 233)]
+    for _, _, test in splits(y, groups, None, "toy", PROTOCOL):
+        assert np.bincount(y[test]).tolist() == [20 + 6, 3, 11]
+
+
+def test_splits_are_these_on_every_machine():
+    """The committed tables hang on them."""
+    y = np.tile([0, 0, 0, 1], 6)
+    groups = np.arange(24) // 2
+    found = splits(y, groups, None, "toy", Protocol(folds=3, validation=0.4))
+    shown = np.full((3, 24), "-")
+    for row, parts in zip(shown, found, strict=True):
+        for part, letter in zip(parts, "tv.", strict=True):  # training, validation, test
+            row[part] = letter
+    assert ["".join(row) for row in shown] == [
+        "......ttttvvvvvvtt..vvtt",
+        "vvtttt........ttttvvvvvv",
+        "ttttttvvvvvvvv....tt....",
+    ]
+
+
 # Decision rules
 
 
@@ -206,6 +230,21 @@ def test_a_validation_part_that_says_nothing_changes_nothing():
         return np.zeros(hits.shape[:-1])
 
     assert not tune_offsets(p, np.array([0, 1]), indifferent).any()
+
+
+def test_among_equally_good_offsets_the_one_nearest_to_argmax_is_chosen():
+    """Thresholds between .2 and .3, and between .6 and .7, cost one error of one class each."""
+    p = np.array([0.05, 0.1, 0.2, 0.3, 0.6, 0.7, 0.8, 0.9])
+    y = np.array([0, 0, 0, 1, 0, 1, 1, 1])
+
+    def right(hits, predicted, support):
+        return hits.sum(axis=-1)
+
+    found = tune_offsets(np.column_stack([1 - p, p]), y, right)
+    # argmax is right on six, both thresholds on seven.
+    assert 0.6 < 1 / (1 + np.exp(found[1])) < 0.7
+    mirrored = tune_offsets(np.column_stack([p, 1 - p]), 1 - y, right)
+    assert 0.3 < 1 / (1 + np.exp(mirrored[1])) < 0.4
 
 
 def test_equal_probabilities_cannot_be_told_apart():

@@ -23,10 +23,12 @@ CELLS = [
 ]
 ONE_CELL = """
 import json, resource, sys
-from imbbench import config, run
+from imbbench import config
+from imbbench.bench.cell import Task
+from imbbench.bench.scoring import run_cell
 
 family, strategy = sys.argv[1:]
-rows, timing, _ = run.run_cell(config.load(), run.Task("fars", family, "tree", strategy, 0))
+rows, timing, _ = run_cell(config.load(), Task("fars", family, "tree", strategy, 0))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # Linux counts KiB
 print(json.dumps({"row": rows[0], "timing": timing, "gib": peak}, default=float))
 """

@@ -1,0 +1,115 @@
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from joblib.externals.loky import get_reusable_executor
+
+from imbbench.bench import metrics
+from imbbench.bench.cell import Task
+from imbbench.bench.features import KINDS, Kind
+from imbbench.bench.pool import compute, hardware
+from imbbench.bench.registry import strategy
+from imbbench.bench.run import run_family
+from imbbench.bench.scoring import run_cell
+from imbbench.strategies import weighting
+
+
+@pytest.fixture
+def workers():
+    """Workers keep the environment they were started with."""
+    get_reusable_executor().shutdown(wait=True)
+    yield
+    get_reusable_executor().shutdown(wait=True)
+
+
+def test_a_family_in_real_workers(study, workers):
+    lines = []
+    found = run_family("mixed", "weighting", progress=lines.append, jobs=2)
+    table = found.runs
+    assert len(table) == 4 * 2 * 3 * 2
+    assert (table["status"] == "ok").all()
+
+    assert len(lines) == len(found.timings) == found.loop["cells"] == 24
+    assert lines[-1].startswith("24/24 mixed ")
+    assert ", 0 left, " in lines[-1]
+    assert found.loop["cores"] == 2
+    assert found.loop["cpu_seconds"] == pytest.approx(found.timings["cpu_seconds"].sum())
+    assert found.loop["loop_seconds"] > 0
+    assert set(found.timings["platform"]) == {hardware()}
+    place = ["dataset", "family", "learner", "strategy", "split"]
+    pd.testing.assert_frame_equal(
+        found.timings[place], found.timings[place].sort_values(place, ignore_index=True)
+    )
+    assert len(found.curves) == 4 * 2
+    rows = found.curves[[f"rows_{b}" for b in range(metrics.BINS)]].sum(axis=1)
+    assert (rows == 114).all()  # every row is tested once
+
+    # The workers compute what this process does.
+    rows, _, _ = run_cell(study, Task("mixed", "weighting", "mlp", "table_3", 1))
+    same = table.query("learner == 'mlp' and strategy == 'table_3' and split == 1")
+    for (_, row), expected in zip(same.iterrows(), rows, strict=True):
+        assert row["rule"] == expected["rule"]
+        assert row["log_loss"] == round(expected["log_loss"], 6)
+
+
+def test_a_strategy_that_fails_does_not_stop_the_others(in_process, monkeypatch):
+    fail = strategy(lambda cell: 1 / (cell.learner != "tree"))
+    monkeypatch.setattr(weighting, "inverse_frequency", fail)
+    lines = []
+    found = run_family("binary", "weighting", splits=1, progress=lines.append, jobs=1)
+    status = found.runs.groupby(["learner", "strategy"])["status"].agg(set)
+    assert status["tree", "inverse_frequency"] == {"failed"}
+    assert status["tree", "table_3"] == {"not applicable"}  # its classes are others
+    reasons = found.runs.set_index(["learner", "strategy"])["reason"]
+    assert reasons["tree", "inverse_frequency"] == "ZeroDivisionError: division by zero"
+    assert "healthy, ill" in reasons["tree", "table_3"]
+    assert found.runs[metrics.SCORES].isna().all(axis=None)
+    assert sum("(failed)" in line for line in lines) == 4
+    assert found.curves.empty
+
+
+def test_results_are_sorted_by_cell_whatever_ended_first(study, in_process):
+    todo = [
+        Task("binary", "reference", learner, "plain", split)
+        for learner in ("tree", "logreg")
+        for split in (1, 0)
+    ]
+    lines = []
+    results, loop = compute(study, todo, jobs=1, progress=lines.append)
+    assert [(task.learner, task.split) for task, *_ in results] == [
+        ("logreg", 0),
+        ("logreg", 1),
+        ("tree", 0),
+        ("tree", 1),
+    ]
+    for task, rows, timing, curve in results:
+        assert {row["learner"] for row in rows} == {timing["learner"]} == {task.learner}
+        assert {row["split"] for row in rows} == {timing["split"]} == {task.split}
+        assert curve is not None
+    said = [line.split(", ")[0] for line in lines]
+    assert said == [
+        "1/4 binary tree plain split 1",
+        "2/4 binary tree plain split 0",
+        "3/4 binary logreg plain split 1",
+        "4/4 binary logreg plain split 0",
+    ]
+    assert loop["cpu_seconds"] == sum(timing["cpu_seconds"] for _, _, timing, _ in results)
+
+
+def test_texts_are_encoded_once_before_the_clock_starts(study, in_process, monkeypatch):
+    seen = []
+
+    def encode(X, encoder):
+        started = time.perf_counter()
+        while time.perf_counter() - started < 0.3:
+            pass
+        seen.append((len(X), encoder))
+        return np.eye(len(X), 4)
+
+    monkeypatch.setitem(KINDS, "embedding", Kind(encode=encode))
+    todo = [Task("texts", "reference", "minilm_head", "plain", split) for split in (0, 1)]
+    results, loop = compute(study, todo, jobs=1, progress=lambda line: None)
+    assert [timing["status"] for _, _, timing, _ in results] == ["ok", "ok"]
+    assert set(seen) == {(114, study.protocol.encoder)}
+    assert loop["encode_seconds"] >= 0.3

@@ -1,0 +1,177 @@
+import time
+
+import numpy as np
+import pytest
+
+from imbbench.bench import metrics, protocol
+from imbbench.bench.cell import Cell, Task, split_of
+from imbbench.bench.prepared import data_of
+from imbbench.bench.registry import strategy
+from imbbench.bench.rows import KEY
+from imbbench.bench.scoring import run_cell
+from imbbench.strategies import posthoc, reference
+
+
+def test_a_cell_that_works(tried):
+    rows, timing, curve = tried(lambda cell: cell.fit())
+    assert [row["rule"] for row in rows] == ["argmax", "tuned"]
+    for row in rows:
+        assert list(row)[: len(KEY)] == KEY
+        assert row["dataset"] == "binary"
+        assert row["modality"] == "tabular"
+        assert row["control"] == "plain"
+        assert row["status"] == "ok"
+        assert row["reason"] == ""
+    assert rows[0]["roc_auc"] == rows[1]["roc_auc"]
+    assert timing["fit_seconds"] > 0
+    assert timing["predict_seconds"] > 0
+    assert timing["cpu_seconds"] > 0
+    assert timing["peak_memory_mib"] > 10 or np.isnan(timing["peak_memory_mib"])
+    assert curve["precision"].shape == (21,)
+    assert curve["reliability"].shape == (3, metrics.BINS)
+
+
+def test_rows_hold_the_metrics_of_the_test_fold_by_both_rules(study, tried):
+    rows, _, curve = tried(lambda cell: cell.fit(), "four")
+    prepared, cuts = data_of("four", study.protocol)
+    _, _, test = cuts[0]
+    cell = Cell(study, Task("four", "reference", "logreg", "tried", 0))
+    X_test, y = split_of(study, "four", "logreg", 0).X_test, prepared.y[test]
+    model = cell.fit()
+    p = model.predict_proba(X_test)
+    offsets = protocol.tune_offsets(model.predict_proba(cell.X_val), cell.y_val)
+    tuned = protocol.decide(p, offsets)
+    assert tuned.tolist() != p.argmax(axis=1).tolist()
+    for row, labels in zip(rows, (p.argmax(axis=1), tuned), strict=True):
+        found = {**metrics.score_metrics(y, p), **metrics.label_metrics(y, labels, 4)}
+        for name in ("macro_f1", "balanced_accuracy", "log_loss", "average_precision", "ece"):
+            assert row[name] == found[name]
+        for name in ("precision", "recall", "f1"):
+            assert [row[f"{name}_{c}"] for c in range(4)] == found[name].tolist()
+    np.testing.assert_array_equal(curve["precision"], metrics.precision_at_recall(y, p))
+    np.testing.assert_array_equal(curve["reliability"], metrics.reliability(y, p))
+
+
+def test_the_tuned_rule_uses_the_validation_part_alone(tried, monkeypatch):
+    seen = []
+    tune = protocol.tune_offsets
+    monkeypatch.setattr(protocol, "tune_offsets", lambda p, y: seen.append((p, y)) or tune(p, y))
+    cells, models = [], []
+
+    def call(cell):
+        cells.append(cell)
+        models.append(cell.fit())
+        return models[0]
+
+    tried(call)
+    (((p, y),), (cell,)) = seen, cells
+    assert y.tolist() == cell.y_val.tolist()
+    np.testing.assert_array_equal(p, models[0].predict_proba(cell.X_val))
+
+
+def test_a_strategy_with_a_rule_of_its_own_has_one_row(study, make):
+    rows, _, _ = run_cell(study, Task("binary", "posthoc", "logreg", "threshold_0_3", 0))
+    cell = make()
+    model = posthoc.threshold(cell, 0.3)
+    data = split_of(study, "binary", "logreg", 0)
+    labels = model.predict(data.X_test)
+    assert [row["rule"] for row in rows] == ["own"]
+    found = metrics.label_metrics(data.y_test, labels, 2)
+    assert rows[0]["macro_f1"] == found["macro_f1"]
+    assert labels.tolist() != model.predict_proba(data.X_test).argmax(axis=1).tolist()
+
+
+def failing(cell):
+    raise RuntimeError("no\n  such   luck")
+
+
+class Broken:
+    def __init__(self, p):
+        self.p = p
+
+    def predict_proba(self, X):
+        return np.full((X.shape[0], len(self.p)), self.p)
+
+
+@pytest.mark.parametrize(
+    ("function", "status", "reason"),
+    [
+        (failing, "failed", "RuntimeError: no such luck"),
+        (
+            lambda cell: Broken([0.5, 0.3, 0.2]),
+            "failed",
+            "ValueError: 3 columns of probabilities for 2 classes",
+        ),
+        (
+            lambda cell: Broken([np.nan, 1.0]),
+            "failed",
+            "ValueError: the predicted probabilities are not finite",
+        ),
+        (
+            lambda cell: None,
+            "failed",
+            "AttributeError: 'NoneType' object has no attribute 'predict_proba'",
+        ),
+        (lambda cell: cell.need(False, "too few moons"), "not applicable", "too few moons"),
+    ],
+)
+def test_a_cell_without_a_score_says_why(tried, function, status, reason):
+    rows, timing, curve = tried(function)
+    assert len(rows) == 1
+    assert rows[0]["status"] == timing["status"] == status
+    assert rows[0]["reason"].startswith(reason)
+    assert rows[0]["rule"] == ""
+    assert not set(metrics.SCORES) & set(rows[0])
+    assert curve is None
+    assert timing["cpu_seconds"] >= 0
+
+
+def test_a_long_reason_is_cut(tried):
+    def fails(cell):
+        raise RuntimeError("no " * 1000)
+
+    assert len(tried(fails)[0][0]["reason"]) == 300
+
+
+def test_a_cell_that_fails_in_scoring_is_recorded(tried, monkeypatch):
+    def scores(y, p):
+        raise ZeroDivisionError("scores")
+
+    monkeypatch.setattr(metrics, "score_metrics", scores)
+    rows, timing, _ = tried(lambda cell: cell.fit())
+    assert rows[0]["reason"] == "ZeroDivisionError: scores"
+    assert 0 <= timing["cpu_seconds"] < 60
+
+
+def test_control(tried):
+    assert tried(lambda cell: cell.fit(), control="dummy")[0][0]["control"] == "dummy"
+    assert tried(lambda cell: cell.fit(), control="tried")[0][0]["control"] == ""
+
+
+def test_plain_has_no_control(study):
+    rows, _, _ = run_cell(study, Task("binary", "reference", "tree", "plain", 0))
+    assert rows[0]["control"] == ""
+
+
+def test_times_are_of_what_they_are_called(study, monkeypatch):
+    """Fitting and predicting apart; what was borrowed counts as fitted."""
+
+    class Slow:
+        def predict_proba(self, X):
+            time.sleep(0.2)
+            return np.full((X.shape[0], 2), 0.5)
+
+    def slow(cell):
+        time.sleep(0.5)
+        cell.borrowed_seconds += 100
+        cell.rows_seen = 3 * len(cell.y)
+        return Slow()
+
+    monkeypatch.setattr(reference, "tried", strategy(slow), raising=False)
+    study.strategies["reference"]["tried"] = {}
+    _, timing, _ = run_cell(study, Task("binary", "reference", "mlp", "tried", 0))
+    assert 100.5 <= timing["fit_seconds"] < 130
+    assert 0.2 <= timing["predict_seconds"] < 30
+    assert timing["epochs"] == 3
+    place = [timing[name] for name in ("dataset", "learner", "family", "strategy", "split")]
+    assert place == ["binary", "mlp", "reference", "tried", 0]
