@@ -97,4 +97,5 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Nearest class of each row."""
-        return self.classes_[self.class_scores(X).argmax(axis=1)]
+        nearest = self.class_scores(X).argmax(axis=1)  # says so where nothing has been fitted
+        return self.classes_[nearest]
