@@ -186,7 +186,7 @@ def test_figure_has_a_dot_per_strategy_and_measure_and_a_line_at_the_copies(tabl
         dots = table.loc[table["status"] == "ok", measure].dropna()
         line, shown = ax.lines[0].get_xdata(), ax.lines[-1].get_xdata()
         np.testing.assert_allclose(shown, dots)
-        assert line == [dots.iloc[0]] * 2  # of the copies
+        assert line.tolist() == [dots.iloc[0]] * 2  # of the copies
     names = [label.get_text() for label in axes[0].get_yticklabels()]
     assert names == ["copies", "eda", "generated_unilm", "back_translation (does not apply)", REAL]
     assert [ax.get_title("left") for ax in axes] == list(generated_text.MEASURES.values())
