@@ -207,8 +207,8 @@ def run(mutant):
         os.environ["PYTHONPATH"] = folder
         sys.path.insert(0, folder)
         code = tested(TESTS[name])
-        taken = sys.modules[f"imbbench.{name[:-3].replace('/', '.')}"].__file__
-        assert taken == str(path), taken
+        module = f"imbbench.{name[:-3].replace('/', '.')}"
+        assert code > 1 or sys.modules[module].__file__ == str(path)
     return code
 
 
