@@ -11,9 +11,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import seaborn  # noqa: F401
-import torch  # noqa: F401
-from sklearn import metrics  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
 ANSWER = "tests/analysis/test_answer.py"
@@ -188,39 +185,51 @@ MUTANTS = {
 }  # fmt: skip
 
 
+def tested(arguments):
+    """Exit code of the tests, which say nothing."""
+    kept = os.dup(1), os.dup(2)
+    with open(os.devnull, "w") as nothing:
+        for output in (1, 2):
+            os.dup2(nothing.fileno(), output)
+        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *arguments])
+    for output in (1, 2):
+        os.dup2(kept[output - 1], output)
+    return int(code)
+
+
 def run(mutant):
-    """Exit code of the tests of ``mutant`` (file, old text, new text); of a worker process."""
+    """Exit code of the tests of ``mutant`` (file, old text, new text); of a process of its own."""
     name, old, new = mutant
     with tempfile.TemporaryDirectory() as folder:
         shutil.copytree(ROOT / "imbbench", Path(folder, "imbbench"))
         path = Path(folder, "imbbench", name)
         path.write_text(path.read_text(encoding="utf-8").replace(old, new), encoding="utf-8")
-        os.chdir(ROOT)
         os.environ["PYTHONPATH"] = folder
         sys.path.insert(0, folder)
-        with open(os.devnull, "w") as nothing:
-            os.dup2(nothing.fileno(), 1)
-            os.dup2(nothing.fileno(), 2)
-            code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", *TESTS[name]])
-        taken = sys.modules[f"imbbench.{name[:-3].replace('/', '.')}"].__file__
-        assert taken == str(path), taken
-    return int(code)
+        code = tested(TESTS[name])
+        module = f"imbbench.{name[:-3].replace('/', '.')}"
+        assert code > 1 or sys.modules[module].__file__ == str(path)
+    return code
 
 
 def main():
     """Print the survivors; returns the exit code."""
+    os.chdir(ROOT)
     mutants = [(name, *edit) for name, edits in MUTANTS.items() for edit in edits]
-    unchanged, wrong = [(name, "", "") for name in TESTS], 0
+    wrong = 0
     for name, old, _ in mutants:
         if (ROOT / "imbbench" / name).read_text(encoding="utf-8").count(old) != 1:
             print(f"{name}: not found exactly once: {old!r}")
             wrong += 1
-    # A process for each, forked from this one that has loaded what takes long, but no imbbench.
+    for name, tests in TESTS.items():
+        if tested(tests):
+            print(f"{name}: its tests fail without an edit")
+            wrong += 1
+    # What they have loaded is there in the processes that are forked now, the package is not.
+    for name in list(sys.modules):
+        if name.split(".")[0] in ("imbbench", "conftest") or name.startswith(("test_", "made_up")):
+            del sys.modules[name]
     with multiprocessing.get_context("fork").Pool(maxtasksperchild=1) as pool:
-        for name, code in zip(TESTS, pool.imap(run, unchanged), strict=True):
-            if code:
-                print(f"{name}: its tests fail without an edit")
-                wrong += 1
         for (name, old, new), code in zip(mutants, pool.imap(run, mutants), strict=True):
             if code != 1:  # 0: they passed; others: pytest could not run them
                 print(f"{name}: survived (exit code {code}): {old!r} -> {new!r}", flush=True)
