@@ -117,7 +117,10 @@ def test_splits_depend_on_seed_and_name_alone():
         assert here != [parts[part] for parts in cut("other")]
         assert here != [parts[part] for parts in cut(seed=1)]
     assert cut(repeats=2)[:3] == cut()
-    assert cut(repeats=2)[3:] != cut()
+    first, second = (
+        [parts[2] for parts in cut(repeats=2)[half]] for half in (slice(3), slice(3, 6))
+    )
+    assert not set(first) & set(second)
     assert [test for _, _, test in cut(validation=0.5)] == [test for _, _, test in cut()]
 
 
@@ -137,11 +140,20 @@ def test_validation_share():
 
 
 def test_a_group_counts_for_the_rarest_class_it_holds():
-    """Nine groups of three hold one rare row each: every fold gets three of them."""
-    y = np.r_[np.zeros(60, int), np.tile([0, 0, 1], 9), np.full(33, 2)]
-    groups = np.r_[np.arange(60), np.repeat(np.arange(100, 109), 3), np.arange(200, 233)]
-    for _, _, test in splits(y, groups, None, "toy", PROTOCOL):
-        assert np.bincount(y[test]).tolist() == [20 + 6, 3, 11]
+    """Of nine pairs that hold one rare row each every fold gets three, among alike pairs too."""
+    y = np.r_[np.zeros(120, int), np.tile([0, 1], 9), np.full(36, 2)]
+    groups = np.arange(len(y)) // 2
+    for name in ("toy", "other"):
+        for _, _, test in splits(y, groups, None, name, PROTOCOL):
+            assert np.bincount(y[test]).tolist() == [40 + 3, 3, 12]
+
+
+def test_training_keeps_a_class_whose_groups_all_fall_to_the_validation_part():
+    """Each half has one large group of class 1, and one row of it beside a row of class 2."""
+    y = np.r_[np.zeros(20, int), np.ones(12, int), np.full(8, 2), 1, 2, 1, 2]
+    groups = np.r_[np.arange(20), np.repeat([20, 21], 6), np.arange(22, 30), 30, 30, 31, 31]
+    for train, val, _ in splits(y, groups, None, "toy", Protocol(folds=2)):
+        assert set(y[train]) == set(y[val]) == {0, 1, 2}
 
 
 def test_splits_are_these_on_every_machine():
@@ -247,6 +259,12 @@ def test_among_equally_good_offsets_the_one_nearest_to_argmax_is_chosen():
     assert 0.3 < 1 / (1 + np.exp(mirrored[1])) < 0.4
 
 
+def test_where_two_rivals_tie_tuning_expects_the_rarer_class_as_the_rule_does():
+    p = np.array([[3, 3, 2], [2, 1, 1], [1, 1, 4], [3, 4, 3]])
+    p, y = p / p.sum(axis=1, keepdims=True), [1, 2, 2, 1]
+    assert decide(p, tune_offsets(p, np.array(y))).tolist() == y
+
+
 def test_equal_probabilities_cannot_be_told_apart():
     p = np.full((6, 2), [0.7, 0.3])
     labels = decide(p, tune_offsets(p, np.array([0, 0, 0, 1, 0, 0])))
@@ -292,6 +310,12 @@ def test_a_long_tail_thins_training_and_levels_the_test_fold():
         assert np.bincount(y[val]).min() >= 1
         assert np.bincount(y[test]).tolist() == [6, 6, 6]
         assert len(set(train) | set(val) | set(test)) == 57 + 18
+    whole = splits(y, np.arange(len(y)), None, "digits", chosen)
+    places = {
+        tuple(np.isin(rest[y[rest] == 0], test))
+        for (_, _, test), (_, _, rest) in zip(found, whole, strict=True)
+    }
+    assert len(places) > 1  # drawn anew for each split
     again = splits(y, np.arange(len(y)), None, "digits", chosen, TAIL)
     for one, other in zip(found, again, strict=True):
         for a, b in zip(one, other, strict=True):

@@ -78,7 +78,7 @@ def curve(precision, rows, confidence, correct):
 def test_curves_are_means_of_precision_and_sums_of_rows_over_splits():
     results = [
         result("tree", "plain", 0, curve(0.5, 10, 9.5, 8.0)),
-        result("tree", "plain", 1, curve(0.60005, 30, 29.0, 30.0)),
+        result("tree", "plain", 1, curve(0.6004, 30, 29.0, 30.0)),
         result("hgb", "plain", 0, curve(1.0, 4, 4.0, 4.0)),
         result("hgb", "failed", 0),
     ]
@@ -88,7 +88,9 @@ def test_curves_are_means_of_precision_and_sums_of_rows_over_splits():
     assert list(table)[22:26] == ["precision_at_1.00", "rows_0", "confidence_0", "correct_0"]
     assert list(table)[-1] == "correct_14"
     tree = table.set_index("learner").loc["tree"]
-    assert tree["precision_at_0.05"] == 0.55  # rounded to four digits
+    assert tree["precision_at_0.05"] == 0.5502
+    third = curve_table([result(curve=curve(1 / 3, 1, 1, 1))])
+    assert third["precision_at_1.00"].tolist() == [0.3333]
     assert tree["rows_14"] == 40
     assert (tree["confidence_14"], tree["correct_14"]) == (0.9625, 0.95)
     assert tree["rows_0"] == 0
