@@ -138,7 +138,7 @@ def _check_names(study):
         module = f"imbbench.strategies.{family}"
         if not family.isidentifier() or importlib.util.find_spec(module) is None:
             raise StudyError(
-                f"params.yaml: family '{family}' has no module imbbench/strategies/{family}.py."
+                f"params.yaml: family '{family}' has no folder imbbench/strategies/{family}."
             )
     for family in study.strategies:
         if family not in study.families:

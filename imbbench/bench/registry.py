@@ -141,7 +141,7 @@ def resolve(family, name, entry):
         keys = [f"any name with the key '{n}'" for n, d in known.items() if d.by_key]
         raise StudyError(
             f"params.yaml: {where} is not defined. Known there: {', '.join(plain + keys)}. "
-            f"Define a function '{name}' in imbbench/strategies/{family}.py or correct the name."
+            f"Define a function '{name}' in imbbench/strategies/{family}/__init__.py or correct it."
         )
     definition = known[key]
     value = parameters.pop(key) if kinds else None
