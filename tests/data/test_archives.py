@@ -15,6 +15,7 @@ from imbbench.data.archives import (
 )
 from imbbench.errors import StudyError
 
+pytest_plugins = ["local_web"]  # no conftest: others import the one above by that name
 pytestmark = pytest.mark.usefixtures("surroundings")
 MODEL = {"pkg/model/config.json": b"{}", "pkg/model/w.bin": b"1234", "pkg/code.py": b"1/0"}
 WANTED = {member: digest(MODEL[member]) for member in ("pkg/model/config.json", "pkg/model/w.bin")}

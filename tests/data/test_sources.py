@@ -14,6 +14,7 @@ from imbbench.data.prepare import prepare
 from imbbench.data.sources import fetch
 from imbbench.errors import StudyError
 
+pytest_plugins = ["local_web"]  # no conftest: others import the one above by that name
 pytestmark = pytest.mark.usefixtures("surroundings")
 CONTENT = b"a,y\n1,p\n2,q\n"
 
