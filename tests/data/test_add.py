@@ -175,6 +175,27 @@ def test_stand_ins_for_missing_values_are_declared(params, capsys):
     assert "taken for missing values: ?, NA" in capsys.readouterr().out
 
 
+def test_a_column_of_other_words_or_of_categories_has_no_stand_ins(params, capsys):
+    (params.parent / "a.csv").write_text("n,y\n" + "1,p\n?,q\nmany,p\n2,q\n" * 3)
+    add_dataset("a.csv", "y", folds=1)
+    content = "@attribute c {0,1,?}\n@attribute y {p,q}\n@data\n" + "0,p\n?,q\n1,p\n?,q\n"
+    (params.parent / "b.dat").write_text(content)
+    add_dataset("b.dat", "y", folds=1)
+    for name in ("a", "b"):
+        assert "missing" not in entry(params, name)
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_params_that_cannot_be_edited_safely(params):
+    """Blank lines at the end of the last entry, which belong to its words."""
+    text = PARAMS.split("\n# What")[0] + "    citation: |+\n      words\n\n\n"
+    params.write_text(text, "utf-8")
+    (params.parent / "churn.csv").write_text(GOOD)
+    with pytest.raises(StudyError, match="could not be edited safely; add the entry by hand"):
+        add_dataset("churn.csv", "churned")
+    assert params.read_text("utf-8") == text
+
+
 TEXTS = "".join(
     f'"this is, so to say, message {i}",{"ham" if i % 3 else "spam"}\n' for i in range(30)
 )
@@ -186,6 +207,15 @@ def test_one_column_of_free_text_makes_a_text_data_set(params, capsys):
     assert entry(params, "mail")["modality"] == "text"
     assert entry(params, "mail")["text"] == "body"
     assert "looks like free text" in capsys.readouterr().out
+
+
+def test_long_categories_are_no_free_text(params):
+    rows = "".join(
+        f"{'no answer at all' if i % 3 else 'yes and with joy'},{i % 2}\n" for i in range(30)
+    )
+    (params.parent / "a.csv").write_text("said,label\n" + rows)
+    add_dataset("a.csv", "label", folds=2)
+    assert entry(params, "a")["modality"] == "tabular"
 
 
 def test_free_text_beside_other_columns_is_a_choice(params, capsys):

@@ -35,6 +35,20 @@ def test_the_digest_chooses_among_the_files_of_a_release(server, publish):
     assert server.asked == ["/simple/toy-data/", "/files/toy_data-1.0.tar.gz"]
 
 
+def test_a_broken_archive_is_fetched_again(server, publish, monkeypatch, tmp_path):
+    content = zipped({"a.csv": b"1"})
+    publish(content)
+    kept, mirror = tmp_path / "data/archives", tmp_path / "mirror"
+    for folder in (kept, mirror):
+        folder.mkdir(parents=True)
+        (folder / digest(content)).write_bytes(b"broken")
+    monkeypatch.setenv("IMBBENCH_MIRROR", str(mirror))
+    assert pypi_archive("toy-data==1.0", digest(content)).read_bytes() == content
+    server.asked.clear()
+    assert pypi_archive("toy-data==1.0", digest(content)) == kept / digest(content)
+    assert server.asked == []
+
+
 def test_a_page_without_digests(server, publish):
     """What it has is taken if it is the right one."""
     wheel, archive = zipped({"a.csv": b"other"}), tarred({"a.csv": b"1"})

@@ -217,6 +217,9 @@ def test_long_tail_is_for_the_splits_and_the_card_counts_what_one_has(tmp_path):
     ):
         with pytest.raises(StudyError, match="data set toy: long_tail " + problem):
             run(tmp_path, content.encode(), folds=3, long_tail=tail | change)
+    content += "90,z\n"  # the largest part of 31 rows in three is 11
+    with pytest.raises(StudyError, match=r"class 'z' to train, but of its 31 .* has 20; lower"):
+        run(tmp_path, content.encode(), folds=3, long_tail=tail | {"train": 21})
 
 
 def test_without_long_tail_nothing_says_so(tmp_path):
@@ -256,6 +259,7 @@ def test_declared_columns_are_dropped_or_nominal(tmp_path):
 GOOD = b"a,b,y\n1,2,p\n3,4,q\n5,6,p\n7,8,q\n"
 BAD = {
     "target column missing": (GOOD, {"target": "label"}, "no column 'label'.*has a, b, y"),
+    "nominal column missing": (GOOD, {"categorical": ["c"]}, "no column 'c' \\(categorical\\)"),
     "column to drop missing": (GOOD, {"drop": ["c"]}, "no column 'c' \\(drop\\)"),
     "missing labels": (GOOD + b"9,9,\n9,8, \n", {}, "missing labels in 2 rows.*row 5"),
     "labels spelled as missing": (GOOD + b"9,9,?\n", {"missing": ["?"]}, "missing labels in 1"),
