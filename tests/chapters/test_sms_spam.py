@@ -1,11 +1,12 @@
 import json
 
-import conftest
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scratch import ROOT
 
 from imbbench import config, notebooks
 from imbbench.analysis import plots
@@ -18,7 +19,7 @@ from imbbench.chapters import sms_spam
 from imbbench.errors import StudyError
 from imbbench.strategies.loss.focal import FocalLoss
 
-NOTEBOOK = conftest.__file__.rsplit("/", 2)[0] + "/notebooks/08_sms_spam.ipynb"
+NOTEBOOK = ROOT / "notebooks/08_sms_spam.ipynb"
 ARMS = list(sms_spam.ARMS)
 
 
@@ -61,7 +62,7 @@ def test_a_split_deals_every_row_once_and_no_text_to_both_sides(ham, spam, copie
 
 def messages():
     """Ham and spam of other words; every eighth text stands there twice."""
-    frame, labels, _ = conftest.texts(np.random.default_rng(0))
+    frame, labels, _ = tiny.texts(np.random.default_rng(0))
     again = np.arange(0, len(frame), 8)
     return pd.concat([frame, frame.loc[again]], ignore_index=True), np.append(labels, labels[again])
 
@@ -70,10 +71,10 @@ def messages():
 def folder(tmp_path_factory, encoder):
     root = tmp_path_factory.mktemp("article")
     frame, labels = messages()
-    conftest.write_prepared(root, "messages", frame, labels, text="text")
+    tiny.write_prepared(root, "messages", frame, labels, text="text")
     renamed = np.where(labels == "ham", "a", "b")
-    conftest.write_prepared(root, "letters", frame, renamed, text="text")
-    entry = {**conftest.ENTRY, "modality": "text", "text": "text"}
+    tiny.write_prepared(root, "letters", frame, renamed, text="text")
+    entry = {**tiny.ENTRY, "modality": "text", "text": "text"}
     tuned = {"layers": 1, "epochs": 2, "batch_size": 16, "learning_rate": 0.003, "splits": 2}
     params = {
         "families": ["reference"],

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import WORDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import WORDS
 
 from imbbench import config
 from imbbench.bench.cell import Cell, Task
