@@ -10,12 +10,11 @@ from imbbench import config
 from imbbench.bench import metrics
 from imbbench.bench.cell import Task
 from imbbench.bench.pool import compute, hardware
-from imbbench.bench.rows import DIGITS, PER_CLASS
+from imbbench.bench.rows import CELL, DIGITS, PER_CLASS
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
 FALSE_ALARM = 1e-6
-CELL = ["dataset", "learner", "family", "strategy", "split"]
 
 
 def tolerances(runs, smallest_test_class, comparisons):

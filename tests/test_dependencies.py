@@ -93,7 +93,7 @@ def looked_up(modules):
 def needed(command):
     """Files of the package, and the notebook, that what a command writes depends on.
 
-    ``cli.py`` only hands on to the modules of its command, and is left out.
+    ``cli.py`` hands on to the modules of its command and times the stage: it is left out.
     """
     python, m, package, name, *arguments = shlex.split(command)
     assert (python, m, package) == ("python", "-m", "imbbench")

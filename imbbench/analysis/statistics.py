@@ -14,7 +14,6 @@ TAIL = 0.025  # of an interval, on either side
 MAIN = "macro_f1"
 NAMES = ["family", "strategy", "label"]
 PLACE = ["dataset", "learner", "split"]
-CELL = [*PLACE, "family", "strategy"]
 
 
 def both_rules(runs):

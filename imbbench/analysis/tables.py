@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from imbbench.analysis.statistics import (
-    CELL,
     COMPARED,
     HIGHER,
     LOWER,
@@ -25,6 +24,7 @@ from imbbench.analysis.statistics import (
     relative_ranks,
     t_interval,
 )
+from imbbench.bench.rows import CELL
 from imbbench.errors import StudyError
 from imbbench.paths import root
 

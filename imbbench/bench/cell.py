@@ -25,7 +25,8 @@ from imbbench.paths import cache_file
 class Cell:
     """What a strategy gets: the training and validation part, and a learner to fit.
 
-    The test fold is not in it, and its arrays are read-only.
+    The test fold is not in it. Its arrays are read-only: a library that writes into what it gets
+    needs a copy.
 
     Attributes
     ----------
@@ -52,6 +53,7 @@ class Cell:
     """
 
     def __init__(self, study, task, reuse=True, *, split=None, seed=None, settings=None):
+        self._given = split is not None
         split = split or split_of(study, task.dataset, task.learner, task.split)
         self.X, self.y, self.X_val, self.y_val, self.categorical = split.seen
         self.classes = list(split.classes)
@@ -136,7 +138,7 @@ class Cell:
 
     def _source(self):
         """The data set and its rows in the training part."""
-        self.need(self._task.dataset, "the cell was made from arrays, there is no data set")
+        self.need(not self._given, "the cell was made from arrays, there is no data set")
         prepared, cuts = data_of(self._task.dataset, self._study.protocol)
         return prepared, cuts[self._task.split][0]
 
@@ -201,7 +203,7 @@ class Cell:
     def plain(self):
         """The fitted learner of strategy ``plain``: fitted there, memoised locally for others."""
         study, task = self._study, self._task
-        if not task.dataset:
+        if self._given:
             return self.fit()
         settings = [study.protocol.model_dump(), self._settings, code_hash()]
         key = json.dumps([content_of(task.dataset), task.learner, task.split, settings])

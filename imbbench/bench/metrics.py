@@ -17,7 +17,6 @@ SCORES = [
     "brier",
     "ece",
 ]
-LOWER_IS_BETTER = {"log_loss", "brier", "ece"}
 
 
 def _present(y, n_classes):

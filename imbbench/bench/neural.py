@@ -367,7 +367,7 @@ class MiniLMHead(MLP):
     features = {"text": "embedding"}
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class CNN(MLP):
     """Small convolutional network for square grey images; else as :class:`MLP`.
 
@@ -414,7 +414,7 @@ pretrain, device, categorical, random_state
         return torch.nn.Sequential(*layers, torch.nn.Flatten(), *dense), width
 
 
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False, repr=False, kw_only=True)
 class MiniLMFinetune(MLP):
     """A pretrained transformer encoder, all kept layers trained; else as :class:`MLP`.
 

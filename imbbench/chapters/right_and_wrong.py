@@ -98,12 +98,12 @@ def shuffled(data, seed):
 
     Parameters
     ----------
-    data : imbbench.features.Prepared
+    data : imbbench.bench.prepared.Prepared
     seed : int
 
     Returns
     -------
-    imbbench.features.Prepared
+    imbbench.bench.prepared.Prepared
     """
     _, first, group = np.unique(data.groups, return_index=True, return_inverse=True)
     y = np.random.default_rng(seed).permutation(data.y[first])[group]
@@ -130,7 +130,7 @@ def coded(data, rows):
 
     Parameters
     ----------
-    data : imbbench.features.Prepared
+    data : imbbench.bench.prepared.Prepared
     rows : ndarray of int
         For the right way the training rows.
 
@@ -231,7 +231,7 @@ def resampled_first(data, name, repeat, folds, seed):
 
     Parameters
     ----------
-    data : imbbench.features.Prepared
+    data : imbbench.bench.prepared.Prepared
     name : str
     repeat, folds, seed : int
 

@@ -98,7 +98,7 @@ def load(dataset):
 
     Returns
     -------
-    imbbench.features.Prepared
+    imbbench.bench.prepared.Prepared
 
     Raises
     ------
@@ -125,7 +125,7 @@ def cut(data, split, seed):
 
     Parameters
     ----------
-    data : imbbench.features.Prepared
+    data : imbbench.bench.prepared.Prepared
     split : {"85/15", "de-duplicated"}
         Of all rows, or of the first row of each text.
     seed : int

@@ -69,8 +69,15 @@ def test_differences_mark_improvements_only():
 
 
 def test_zero_has_no_minus():
-    assert prose._signed(-0.0001) == "+0.000"
-    assert prose._with_spread(-0.0001, np.nan) == "+0.000"
+    runs = pd.DataFrame(
+        [
+            row("d", "tree", "reference", "plain", control="", macro_f1=0.5, brier=0.2),
+            row("d", "tree", "loss", "a", macro_f1=0.4999, brier=0.2001),
+        ]
+    )
+    table = prose.difference_table(runs, metrics=["macro_f1", "brier"]).set_index("strategy")
+    assert table.loc["`a`", "macro-F1, argmax"] == "+0.000"
+    assert table.loc["`a`", "Brier score ↓"] == "+0.000"
 
 
 def test_card_conclusion_counts_what_a_fold_holds():

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from imblearn.metrics import geometric_mean_score
 from sklearn import metrics as sk
 
+from imbbench.analysis.statistics import LOWER
 from imbbench.bench.metrics import (
     BINS,
-    LOWER_IS_BETTER,
     RECALLS,
     SCORES,
     label_metrics,
@@ -187,7 +187,7 @@ def test_a_perfect_forecast_is_better_in_every_score_and_the_direction_is_known(
     found = [{**score_metrics(y, p), **label_metrics(y, p.argmax(axis=1), 3)} for p in (good, bad)]
     for name in SCORES:
         better, worse = (table[name] for table in found)
-        assert (better < worse) == (name in LOWER_IS_BETTER), name
+        assert (better < worse) == (name in LOWER), name
         assert better != worse, name
 
 

@@ -33,7 +33,7 @@ def interpolated(cell, cls, ratio, **parameters):
     chosen = cls(sampling_strategy=target, random_state=cell.seed, **parameters)
     k = chosen.n_neighbors if cls is ADASYN else chosen.k_neighbors
     need_neighbours(cell, k, name)
-    # A copy, because some set flags of a sparse matrix.
+    # A copy, because some write into a sparse matrix, which in a cell is read-only.
     X, y = chosen.fit_resample(cell.space.copy(), cell.y)
     cell.need(len(y) > len(cell.y), f"{name} finds no row to start from and adds none")
     if cell.categorical.any():
