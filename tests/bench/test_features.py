@@ -4,7 +4,7 @@ import pytest
 from scipy.spatial.distance import pdist
 
 from imbbench.bench.encoder import embed, tokenize
-from imbbench.bench.features import components, features, matrix, pixels, tfidf
+from imbbench.bench.features import components, features, features_of_new, matrix, pixels, tfidf
 from imbbench.bench.prepared import Prepared
 from imbbench.errors import StudyError
 
@@ -142,6 +142,17 @@ def test_features_by_kind(table, encoder, tmp_path, monkeypatch):
         values = values.toarray() if kind == "tfidf" else values
         np.testing.assert_array_equal(values, expected, err_msg=kind)
         assert nominal.tolist() == [False] * values.shape[1]
+
+
+@pytest.mark.parametrize("kind", ["tfidf", "embedding", "components", "tokens"])
+def test_new_texts_are_coded_as_the_old_ones_were(kind, encoder, tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    train, new = np.arange(4), [TEXTS[4], "free", TEXTS[1]]
+    every = pd.Series([*TEXTS, "free"])
+    expected, _ = features(kind, Prepared(every, None, None, None, {}), train, encoder)
+    found = features_of_new(kind, pd.Series(TEXTS), new, train, encoder)
+    dense = [values.toarray() if kind == "tfidf" else values for values in (found, expected)]
+    np.testing.assert_allclose(dense[0], dense[1][[4, 6, 1]], atol=1e-4)
 
 
 def test_texts_without_a_common_word_have_no_tfidf():

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from imbbench import config
+from imbbench.bench import run
 from imbbench.bench.cell import Task
 from imbbench.bench.registry import strategy
 from imbbench.bench.run import left_out, run_family, tasks
@@ -135,6 +136,7 @@ def test_unknown_names(study, dataset, family, message):
 def test_wrong_parameters_are_found_before_anything_is_fitted(study, monkeypatch):
     study.strategies["weighting"]["table_3"] = {"tabel": [1, 2]}
     monkeypatch.setattr(config, "load", lambda: study)
+    monkeypatch.setattr(run, "compute", lambda *_, **__: pytest.fail("cells are run"))
     with pytest.raises(StudyError, match="strategy 'table_3' of family 'weighting'"):
         run_family("mixed", "weighting")
 
