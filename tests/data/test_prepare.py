@@ -236,8 +236,10 @@ def test_cut_makes_classes_of_ratings(tmp_path):
     del cut["mid"]
     with pytest.raises(StudyError, match="missing labels in 2 rows, the first is row 2"):
         run(tmp_path, content, cut=cut)
-    with pytest.raises(StudyError, match="cut needs numbers in the target, not 'nan'"):
-        run(tmp_path, b"a,y\n1,nan\n2,1\n", cut=cut)
+    with pytest.raises(StudyError, match="missing labels in 1 rows"):
+        run(tmp_path, b"a,y\n1,nan\n2,2\n", cut=cut)
+    with pytest.raises(StudyError, match="cut needs numbers in the target, not '-nan'"):
+        run(tmp_path, b"a,y\n1,-nan\n2,1\n", cut=cut)
     with pytest.raises(StudyError, match="cut needs numbers in the target, not 'x'"):
         run(tmp_path, b"a,y\n1,x\n2,1\n", cut=cut)
 
