@@ -156,12 +156,15 @@ def add_dataset(
     if taken and drop:
         entry["drop"] = list(dict.fromkeys([*taken.get("drop", []), *drop]))
     with about(name):
-        said = [] if again else _complete(name, file, entry, missing)
+        said = [] if again else _complete_layout(file, entry)
         dataset = parse_dataset(name, entry)
         frame, nominal, part = read(dataset, {"data": file})
         if not again:
+            said += _complete(dataset, entry, frame, nominal, missing)
             _name_classes(entry, Counter(frame[target]), classes, positive, cut)
             dataset = parse_dataset(name, entry)
+            if dataset.text:  # whose blanks stay
+                frame, nominal, part = read(dataset, {"data": file})
         table = tabulate(dataset, frame, nominal, part)
         print(f"{file.name}: {understood(dataset, frame, table)}")
         for note in [*said, *notes(dataset, frame, nominal, table)]:
@@ -191,13 +194,9 @@ def _name_of(file):
     return stem if stem[:1].isalpha() else f"data_{stem}".rstrip("_")
 
 
-def _complete(name, file, entry, missing):
-    """Add to the entry what the file shows; notes to the user on what was decided."""
+def _complete(dataset, entry, frame, nominal, missing):
+    """Add to the entry what the columns show; notes to the user on what was decided."""
     said, target = [], entry["target"]
-    if entry["format"] in ("csv", "tsv"):
-        said += _complete_layout(file, entry)
-    dataset = parse_dataset(name, entry)
-    frame, nominal, _ = read(dataset, {"data": file})
     left_out = {target, *entry.get("drop", ())}
     features = [c for c in frame if c not in left_out]
     if len(features) == 1 and "text" not in entry and looks_like_text(Counter(frame[features[0]])):
@@ -221,11 +220,13 @@ def _complete(name, file, entry, missing):
     found = {}
     for column in features:
         declared = values[column] & {*missing, *dataset.missing_in(column)}
-        words = {v for v in values[column] - declared if number(v, mark) is None}
-        stand_in = column not in fixed and words <= MISSING and words < values[column] - declared
+        others = values[column] - declared
+        words = {v for v in others & MISSING if number(v) is None}
+        stand_in = words and column not in fixed and words < others
+        stand_in = stand_in and all(number(v, mark) is not None for v in others - words)
         if spelled := declared | (words if stand_in else set()):
             found[column] = sorted(spelled)
-            if stand_in and words:
+            if stand_in:
                 said.append(f"{column}: taken for missing values: {', '.join(sorted(words))}")
     if unknown := {*missing}.difference(*found.values()):
         raise StudyError(f"no feature has the value {min(unknown)!r} (missing)")
@@ -246,6 +247,8 @@ def _has_decimal_commas(values):
 
 def _complete_layout(file, entry):
     """Find the separator, names that are not there, and columns without one."""
+    if entry["format"] not in ("csv", "tsv"):
+        return []
     said, sample = [], decoded(file)[:200_000].split("\n")
     sample = sample[:-1] or sample
     usual = {"csv": ",", "tsv": "\t"}[entry["format"]]

@@ -75,12 +75,13 @@ def notes(dataset, frame, nominal, table):
 
 
 def _number_note(column, raw, rows):
-    zeros = next((value for value in raw if re.fullmatch(r"0\d+", value)), None)
-    if zeros:
+    if zeros := next((v for v in raw if v[0] == "0" and len(v) > 1 and v.isdigit()), None):
         option = _option("--categorical", column)
         return f"values such as {zeros} count as numbers; {option} keeps them as codes"
+    if not MANY <= rows == len(raw):
+        return None
     numbers = {number(value.replace(",", ".")) for value in raw}
-    every_row = rows >= MANY and len(numbers) == rows and all(n.is_integer() for n in numbers)
+    every_row = len(numbers) == rows and all(n.is_integer() for n in numbers)
     dense = every_row and max(numbers) - min(numbers) < 2 * rows
     return _identifier(column) if every_row and (dense or IDENTIFIER.search(column)) else None
 
@@ -177,9 +178,14 @@ def _tells(values, labels, is_number):
         return False
     if len(seen) <= few or not is_number:
         return len(seen) <= few
-    ordered = [seen[value] for value in sorted(seen.keys() - {""}, key=float)]
-    runs = 1 + sum(a != b for a, b in pairwise(ordered))
-    return runs == len(set(labels))
+    found = [*(seen.keys() - {""})]
+    # A few of them are likely to show already that the classes lie mixed.
+    return all(_runs(seen, part) <= len(set(labels)) for part in (found[:500], found))
+
+
+def _runs(label_of, values):
+    ordered = [label_of[value] for value in sorted(values, key=float)]
+    return 1 + sum(a != b for a, b in pairwise(ordered))
 
 
 def looks_like_text(counts):

@@ -22,7 +22,7 @@ from imbbench.files import write_whole
 RESERVED = ("_label", "_group", "_part")
 # Spellings of a missing value; as a label, "-" and "none" may well be a class.
 NO_LABEL = frozenset(
-    ("?", "--", ".", "NA", "N/A", "#N/A", "<NA>", "n/a", "na", "NaN", "nan", "NULL", "null", "None")
+    ("?", ".", "NA", "N/A", "#N/A", "<NA>", "n/a", "na", "NaN", "nan", "NULL", "null", "None")
 )
 MISSING = NO_LABEL | {"-", "none"}
 
@@ -168,7 +168,7 @@ def read(dataset, files):
                 by = f" ({dataset.separator})" if dataset.separator else ""
                 raise StudyError(
                     f"there is no column {column!r} ({key}); the file{by} has "
-                    f"{', '.join(frame.columns)}"
+                    f"{', '.join(c or '(no name)' for c in frame.columns)}"
                 )
     return frame, nominal, part
 
@@ -201,10 +201,10 @@ def _features(dataset, frame, nominal):
         raise StudyError(f"{', '.join(taken)} is a reserved name; rename it")
     if not len(features.columns):
         raise StudyError("there is no feature beside the target")
-    columns = {}
-    for column in features:
-        words = {*dataset.missing_in(column)}
-        columns[column] = ["" if value in words else value for value in features[column]]
+    columns = {column: list(features[column]) for column in features}
+    for column, values in columns.items():
+        if words := {*dataset.missing_in(column)}:
+            columns[column] = ["" if value in words else value for value in values]
     if dataset.modality == "text":
         if others := [c for c in features if c != dataset.text]:
             raise StudyError(
