@@ -125,7 +125,8 @@ def add_dataset(
     folds = folds or (study.get("protocol") or {}).get("folds", 5)
     groups = [study.get(key) or {} for key in ("datasets", "web_datasets", "benchmark_datasets")]
     taken = next((group[name] for group in groups if name in group), None)
-    if taken and (taken.get("source"), taken.get("target")) != (source, target):
+    same = taken and (taken.get("source"), taken.get("target")) == (source, target)
+    if taken and not (same and name in study["datasets"]):
         raise StudyError(
             f"data set {name}: the name is taken in {params.name}; choose another with --name"
         )
@@ -153,8 +154,8 @@ def add_dataset(
     entry |= (taken or {}) | {"sha256": digest} | options
     if text:
         entry["modality"] = "text"
-    if taken and drop:
-        entry["drop"] = list(dict.fromkeys([*taken.get("drop", []), *drop]))
+    for key in {"drop", "categorical"} & options.keys() if taken else ():
+        entry[key] = list(dict.fromkeys([*taken.get(key, []), *options[key]]))
     with about(name):
         said = [] if again else _complete_layout(file, entry)
         dataset = parse_dataset(name, entry)
@@ -174,7 +175,7 @@ def add_dataset(
         document = document.replace(taken["sha256"]["data"], digest["data"])
         print(f"note: {name} is there; its checksum is renewed")
     else:
-        document = _inserted(_without(document, name) if taken else document, name, entry)
+        document = _written(document, name, entry)
     if dry_run:
         print("nothing is written (--dry-run)")
         return name
@@ -249,15 +250,15 @@ def _complete_layout(file, entry):
     """Find the separator, names that are not there, and columns without one."""
     if entry["format"] not in ("csv", "tsv"):
         return []
-    said, sample = [], decoded(file)[:200_000].split("\n")
-    sample = sample[:-1] or sample
+    said, sample = [], list(io.StringIO(decoded(file)[:200_000]))
+    sample = sample[:-1] or sample  # the last may be cut off
     usual = {"csv": ",", "tsv": "\t"}[entry["format"]]
     if "separator" not in entry:
         best = max(usual + ",;\t|", key=lambda mark: _fit(sample, mark, entry["target"]))
         if best != usual:
             entry["separator"] = best
     mark = entry.get("separator", usual)
-    rows = [row for row in csv.reader(sample, delimiter=mark) if row]
+    rows = _rows(sample, mark)
     if entry.get("columns") or not entry.get("header", True) or not rows:
         return said
     header = [column.strip() for column in rows[0]]
@@ -287,12 +288,16 @@ def _complete_layout(file, entry):
     return said
 
 
+def _rows(lines, mark):
+    try:
+        return [row for row in csv.reader(lines, delimiter=mark) if row]
+    except csv.Error:
+        return []
+
+
 def _fit(lines, mark, target):
     """How well a separator fits: target found, rows as long as the first, length of the first."""
-    try:
-        rows = [row for row in csv.reader(lines, delimiter=mark) if row]
-    except csv.Error:
-        return (False, 0, 0)
+    rows = _rows(lines, mark)
     if not rows or len(rows[0]) < 2:
         return (False, 0, 0)
     even = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
@@ -321,8 +326,8 @@ def _name_classes(entry, labels, classes, positive, cut):
     entry["classes"] = names
 
 
-def _inserted(document, name, entry):
-    """The text of params.yaml with one more entry at the end of ``datasets``; nothing else moves.
+def _written(document, name, entry):
+    """The text of params.yaml with an entry put in place, or at the end of ``datasets``.
 
     ruamel.yaml says where things are and writes the entry; the file's own lines stay as they are.
     """
@@ -338,43 +343,33 @@ def _inserted(document, name, entry):
     indent = sets.lc.key(next(iter(sets)))[1]
     start = study.lc.key("datasets")[0]
     end = min((study.lc.key(k)[0] for k in study if study.lc.key(k)[0] > start), default=len(lines))
-    while end > start and (not lines[end - 1].strip() or lines[end - 1].startswith("#")):
-        end -= 1
-    given, entry = entry, yaml.map(**entry)
-    for key, value in entry.items():
-        if isinstance(value, dict | list):
-            entry[key] = yaml.map(**value) if isinstance(value, dict) else yaml.seq(value)
-            entry[key].fa.set_flow_style()
     block = io.StringIO()
-    yaml.dump({name: entry}, block)
+    yaml.dump({name: _flowing(yaml, entry)}, block)
     new = [" " * indent + line for line in block.getvalue().splitlines(keepends=True)]
+    if name in sets:
+        first = sets.lc.key(name)[0]
+        end = min((sets.lc.key(k)[0] for k in sets if sets.lc.key(k)[0] > first), default=end)
+    while end > start and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
+        end -= 1
     if not lines[end - 1].endswith("\n"):
         lines[end - 1] += "\n"
-    # Entries are set apart where the file does so.
-    new = ["\n", *new] if "\n" in lines[start:end] else new
-    document = "".join(lines[:end] + new + lines[end:])
+    if name not in sets:
+        # Entries are set apart where the file does so.
+        first, new = end, ["\n", *new] if "\n" in lines[start:end] else new
     safe = YAML(typ="safe")
-    before, after = safe.load("".join(lines)), safe.load(document)
-    if after["datasets"].pop(name, None) != given or after != before:
+    before = safe.load("".join(lines))
+    document = "".join(lines[:first] + new + lines[end:])
+    after = safe.load(document)
+    before["datasets"].pop(name, None)
+    if after["datasets"].pop(name, None) != entry or after != before:
         raise StudyError("params.yaml could not be edited safely; add the entry by hand")
     return document
 
 
-def _without(document, name):
-    """The text of params.yaml without an entry of ``datasets``; comments after it stay."""
-    study = YAML().load(document)
-    lines = document.splitlines(keepends=True)
-    if name not in study["datasets"]:
-        raise StudyError(f"data set {name} is not among datasets; edit its entry by hand")
-    start = study["datasets"].lc.key(name)[0]
-    indent = study["datasets"].lc.key(name)[1]
-    end = start + 1
-    while end < len(lines) and (len(lines[end]) - len(lines[end].lstrip()) > indent):
-        end += 1
-    document = "".join(lines[:start] + lines[end:])
-    safe = YAML(typ="safe")
-    before, after = safe.load("".join(lines)), safe.load(document)
-    del before["datasets"][name]
-    if after != before and (before["datasets"] or after["datasets"]):
-        raise StudyError("params.yaml could not be edited safely; edit the entry by hand")
-    return document
+def _flowing(yaml, entry):
+    entry = yaml.map(**entry)
+    for key, value in entry.items():
+        if isinstance(value, dict | list):
+            entry[key] = yaml.map(**value) if isinstance(value, dict) else yaml.seq(value)
+            entry[key].fa.set_flow_style()
+    return entry

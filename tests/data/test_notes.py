@@ -51,7 +51,7 @@ def say(tmp_path, monkeypatch, capsys):
         code = main(["add-dataset", file, "--target", target, *options])
         out, err = capsys.readouterr()
         found = YAML(typ="safe").load(params)["datasets"]
-        assert set(found) <= {"old", "a"}
+        assert set(found) <= {"old", "a", "next"}
         return code, out + err, found.get("a")
 
     return go
@@ -263,20 +263,25 @@ def test_one_class_against_the_rest(say):
 
 
 def test_adding_again_with_options_changes_the_entry_only(say, tmp_path):
-    """What was edited in it by hand stays, and so does every other line."""
+    """What was edited in it by hand stays, and so does every other line, wherever it stands."""
     content = csv("id", lambda i: f"X{i}")
     say(content)
     params = tmp_path / "params.yaml"
-    params.write_text(params.read_text().replace("why: added by hand", "why: mine\n    splits: 2"))
-    _, _, entry = say(content, "--drop", "id", fresh=False)
+    first = params.read_text().replace("why: added by hand", "why: mine\n    splits: 2")
+    more = "\n  # next\n  next: {a: 1}  # as it is\n"
+    params.write_text(first.replace("# The end.\n", f"{more}# The end.\n"))
+    before = params.read_text()
+    _, said, entry = say(content, "--drop", "id", fresh=False)
     assert (entry["why"], entry["splits"], entry["drop"]) == ("mine", 2, ["id"])
-    _, _, entry = say(content, "--categorical", "n", fresh=False)
+    assert params.read_text() == before.replace("splits: 2\n", "splits: 2\n    drop: [id]\n")
+    _, _, entry = say(content, "--categorical", "n", "--drop", "id", fresh=False)
     assert (entry["drop"], entry["categorical"]) == (["id"], ["n"])
-    lines = params.read_text().splitlines()
-    start, end = lines.index("  a:"), lines.index("# The end.")
-    assert [line for line in [*lines[:start], *lines[end:]] if line] == [
-        line for line in PARAMS.splitlines() if line
-    ]
+    _, _, entry = say(content, "--positive", "yes", fresh=False)
+    assert (entry["drop"], entry["categorical"]) == (["id"], ["n"])
+    params.write_text(first.replace(PARAMS.split("\n\n")[1].split("# The")[0], "datasets:\n"))
+    assert list(YAML(typ="safe").load(params)["datasets"]) == ["a"]
+    _, said, _ = say(content, "--drop", "id", fresh=False)
+    assert list(YAML(typ="safe").load(params)["datasets"]) == ["a"], said
 
 
 def test_short_texts_alone_may_be_texts(say):
@@ -286,6 +291,12 @@ def test_short_texts_alone_may_be_texts(say):
     assert "t: the only feature, and counts as a category of 60 levels; --text t" in said
     code, _, entry = say(content, "--text", "t")
     assert (code, entry["modality"]) == (0, "text")
+
+
+def test_a_cell_of_a_megabyte_is_one_message_or_none(say):
+    long = "x" * 1_000_000
+    assert say(f"c,y\n{long},p\n")[0] == 1
+    assert say(f"{long},y\n1,p\n", target="z")[0] == 1
 
 
 def test_utf16_is_named(say):
