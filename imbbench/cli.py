@@ -1,6 +1,7 @@
 """The command ``imbbench``."""
 
 import argparse
+import csv
 import json
 import sys
 import time
@@ -35,10 +36,42 @@ def main(arguments=None):
     sub.add_argument(
         "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="parameter"
     )
-    sub = command("add-dataset", _add, "Add a CSV, TSV or Parquet file as a data set.", "file")
+    sub = command(
+        "add-dataset", _add, "Add a file as a data set (CSV, TSV, Parquet, ARFF, KEEL).", "file"
+    )
     sub.add_argument("--target", required=True, help="column with the classes")
     sub.add_argument("--name", help="name in the study; default: from the file's name")
     sub.add_argument("--text", help="the column of texts, for a text data set")
+    for option, metavar, text in (
+        ("--drop", "COLUMN", "leave a column out"),
+        ("--categorical", "COLUMN", "a column whose numbers are codes"),
+        ("--missing", "WORD", "a spelling of a missing value"),
+    ):
+        sub.add_argument(option, metavar=metavar, action="append", default=[], help=text)
+    sub.add_argument("--columns", default="", help="names, if the file has none: a,b,c")
+    sub.add_argument("--separator", help="of fields; default: found (, ; | or tab)")
+    sub.add_argument("--decimal", choices=[".", ","], help="the decimal mark; default: found")
+    sub.add_argument(
+        "--class",
+        dest="classes",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("LABEL", "NAME"),
+        help="name the class of a label; labels of one name are merged",
+    )
+    sub.add_argument("--positive", metavar="CLASS", help="one class against all others")
+    sub.add_argument(
+        "--cut",
+        type=float,
+        action="append",
+        default=[],
+        metavar="VALUE",
+        help="make classes of a quantity: the highest value of a class",
+    )
+    sub.add_argument(
+        "--dry-run", action="store_true", help="show what is understood, write nothing"
+    )
     sub = command("verify", _verify, "Refit a sample of committed cells and compare.")
     sub.add_argument("--cells", type=int, default=20, help="how many (default 20)")
     sub.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
@@ -147,7 +180,9 @@ def _execute(options, started):
 def _add(options, started):
     from imbbench.data.add import add_dataset
 
-    add_dataset(options.file, options.target, name=options.name, text=options.text)
+    given = {k: v for k, v in vars(options).items() if k not in ("command", "function", "file")}
+    given["columns"] = next(csv.reader([options.columns]), [])
+    add_dataset(options.file, **given)
 
 
 def _verify(options, started):

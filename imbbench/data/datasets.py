@@ -156,7 +156,10 @@ class Dataset(BaseModel):
         Column names, for files without a header line; ``c1, c2, ...`` when ``header`` is false
         and no names are given.
     missing
-        Spellings of a missing value besides the empty field.
+        Spellings of a missing value besides the empty field: a list, or column -> list. A label
+        that is in the list, or ``NA`` and the like, is missing unless ``classes`` names it.
+    decimal
+        The decimal mark, a point or a comma.
     drop, categorical
         Columns that are no features; columns that are nominal although they look like numbers.
     text
@@ -189,7 +192,8 @@ class Dataset(BaseModel):
     columns: list[str] = []
     separator: str | None = Field(None, min_length=1, max_length=1)
     quoting: bool = True
-    missing: list[str] = []
+    missing: list[str] | dict[str, list[str]] = []
+    decimal: Literal[".", ","] = "."
     drop: list[str] = []
     categorical: list[str] = []
     text: str | None = None
@@ -197,6 +201,10 @@ class Dataset(BaseModel):
     cut: dict[str, tuple[float | None, float | None]] = {}
     long_tail: LongTail | None = None
     splits: int | None = Field(None, ge=1, strict=True)
+
+    def missing_in(self, column):
+        """The spellings of a missing value in a column."""
+        return self.missing.get(column, []) if isinstance(self.missing, dict) else self.missing
 
     @model_validator(mode="after")
     def _agrees(self):

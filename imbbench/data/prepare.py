@@ -7,6 +7,7 @@ import csv
 import io
 import json
 import math
+import shlex
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,11 @@ from imbbench.errors import StudyError
 from imbbench.files import write_whole
 
 RESERVED = ("_label", "_group", "_part")
+# Spellings of a missing value; as a label, "-" and "none" may well be a class.
+NO_LABEL = frozenset(
+    ("?", ".", "NA", "N/A", "#N/A", "<NA>", "n/a", "na", "NaN", "nan", "NULL", "null", "None")
+)
+MISSING = NO_LABEL | {"-", "none"}
 
 
 def prepare(name, dataset, raw_dir, out_dir, folds=5):
@@ -109,17 +115,19 @@ def clean(dataset, files, folds=5):
     -------
     Table
     """
-    frame, nominal, part = read(dataset, files)
-    frame = frame.mask(frame.isin(dataset.missing), "") if dataset.missing else frame
-    labels = [_class_of(dataset, value) for value in frame[dataset.target]]
+    table = tabulate(dataset, *read(dataset, files))
+    check_table(dataset, table, folds)
+    return table
+
+
+def tabulate(dataset, frame, nominal, part=None):
+    """The canonical form of what :func:`read` returned; its labels are not checked yet."""
+    class_of = {value: _class_of(dataset, value) for value in dict.fromkeys(frame[dataset.target])}
+    labels = [class_of[value] for value in frame[dataset.target]]
     columns, numeric = _features(dataset, frame, nominal)
     seen = {}
     groups = [seen.setdefault(row, len(seen)) for row in zip(*columns.values(), strict=True)]
-    _check_labels(labels, groups, part, folds)
-    table = Table(columns, numeric, labels, groups, part)
-    if dataset.long_tail:
-        _check_long_tail(dataset.long_tail, table.class_counts, folds)
-    return table
+    return Table(columns, numeric, labels, groups, part)
 
 
 def read(dataset, files):
@@ -152,21 +160,26 @@ def read(dataset, files):
         frame, nominal = read_table(files["data"], dataset)
         if dataset.format == "json":
             part = list(frame.pop("_part"))
-    for key in ("target", "text", "drop", "categorical"):
+    by_column = ("missing",) if isinstance(dataset.missing, dict) else ()
+    for key in ("target", "text", "drop", "categorical", *by_column):
         named = getattr(dataset, key)
         for column in [named] if isinstance(named, str) else named or ():
             if column not in frame:
+                by = f" ({dataset.separator})" if dataset.separator else ""
                 raise StudyError(
-                    f"there is no column {column!r} ({key}); the file has "
-                    f"{', '.join(frame.columns)}"
+                    f"there is no column {column!r} ({key}); the file{by} has "
+                    f"{', '.join(c or '(no name)' for c in frame.columns)}"
                 )
     return frame, nominal, part
 
 
 def _class_of(dataset, value):
     """The class name of a label in the file; empty where missing."""
+    unlabelled = NO_LABEL.union(dataset.missing_in(dataset.target))
+    if value in unlabelled and value not in dataset.classes:
+        return ""
     if dataset.cut and value:
-        rating = number(value)
+        rating = number(value, dataset.decimal)
         if rating is None or math.isnan(rating):
             raise StudyError(f"cut needs numbers in the target, not {value!r}")
         # What no other claims belongs to the class without bounds, so that one is asked last.
@@ -188,63 +201,75 @@ def _features(dataset, frame, nominal):
         raise StudyError(f"{', '.join(taken)} is a reserved name; rename it")
     if not len(features.columns):
         raise StudyError("there is no feature beside the target")
+    columns = {column: list(features[column]) for column in features}
+    for column, values in columns.items():
+        if words := {*dataset.missing_in(column)}:
+            columns[column] = ["" if value in words else value for value in values]
     if dataset.modality == "text":
         if others := [c for c in features if c != dataset.text]:
             raise StudyError(
                 f"a text data set has one feature, {dataset.text}; put the others into drop: "
                 f"{', '.join(others)}"
             )
-        return {"text": list(features[dataset.text])}, []
-    columns = {column: list(features[column]) for column in features}
+        return {"text": columns[dataset.text]}, []
     numeric = []
     for column, values in columns.items():
         is_nominal = column in dataset.categorical or column in (nominal or ())
-        numbers = None if is_nominal else _numbers(column, values, nominal is not None)
+        numbers = None if is_nominal else _numbers(column, values, nominal, dataset.decimal)
         if numbers is not None:
             columns[column] = numbers
             numeric.append(column)
     return columns, numeric
 
 
-def _numbers(column, values, declared):
+def _numbers(column, values, declared, decimal):
     """Numbers in their canonical spelling, or None for a column of categories."""
-    parsed = {value: number(value) for value in set(values) - {""}}
+    parsed = {value: number(value, decimal) for value in set(values) - {""}}
     words = sorted(value for value, found in parsed.items() if found is None)
-    if words and declared:
+    if words and declared is not None:
         raise StudyError(
             f"the file declares column {column!r} as numbers but has {words[0]!r} in it; if that "
-            "means a missing value, list it under missing"
+            f"means a missing value, say so (--missing {shlex.quote(words[0])}, or `missing:` in "
+            "params.yaml)"
         )
     if words:
         return None
     if any(math.isinf(found) for found in parsed.values()):
         raise StudyError(
             f"column {column!r} has infinite values; replace them, leave the fields empty "
-            "(missing), or list the column under drop"
+            f"(missing), or leave the column out (--drop {shlex.quote(column)}, or `drop:` in "
+            "params.yaml)"
         )
     spelled = {value: canonical(found) for value, found in parsed.items()} | {"": ""}
     return [spelled[value] for value in values]
 
 
-def number(value):
-    """The float that a string spells, or None; underscores and other digits do not count."""
+def number(value, decimal="."):
+    """The float that a string spells, or None; underscores and other digits do not count.
+
+    Where the decimal mark is a comma, a point makes no number: it may set thousands apart.
+    """
     if not value.isascii() or "_" in value:
         return None
+    if decimal == ",":
+        value = value.replace(".", "x").replace(",", ".")
     try:
         return float(value)
     except ValueError:
         return None
 
 
-def _check_labels(labels, groups, part, folds):
+def check_table(dataset, table, folds):
     """Refuse labels that are missing, of one class, or too few of a class to be split.
 
     Rows with identical features stay on one side of a split, so they count once.
     """
+    labels, groups, part = table.labels, table.groups, table.part
     if missing := [row for row, label in enumerate(labels, 1) if not label]:
         raise StudyError(
             f"missing labels in {len(missing)} rows, the first is row {missing[0]}; fill them in "
-            "or take those rows out of the file"
+            "or take those rows out of the file; if a word such as NA is a class, say so "
+            "(--class WORD WORD, or `classes:` in params.yaml)"
         )
     classes = set(labels)
     if len(classes) == 1:
@@ -259,9 +284,35 @@ def _check_labels(labels, groups, part, folds):
         few = sum(n < need for n in counts.values())
         raise StudyError(
             f"class {rarest!r} has {counts[rarest]} different rows, but {why} need one each ({few} "
-            "such classes). Add rows, merge classes (`classes:` in params.yaml), use fewer folds, "
-            "or choose another target"
+            f"such classes). Add rows, {_fewer_classes(counts, need, dataset.decimal)}use fewer "
+            "folds (protocol.folds), or choose another target"
         )
+    if dataset.long_tail:
+        _check_long_tail(dataset.long_tail, table.class_counts, folds)
+
+
+def _fewer_classes(counts, need, decimal):
+    """The options that leave every class enough rows, as far as there are such."""
+    if value := cut_point(counts, decimal):
+        return f"cut a target that is a quantity (--cut {value}, or `cut:` in params.yaml), "
+    rare, total = [], 0
+    for label, rows in sorted(counts.items(), key=lambda item: (item[1], item[0])):
+        if rows >= need and total >= need:
+            options = " ".join(f"--class {shlex.quote(label)} other" for label in rare)
+            return f"merge classes ({options}, or `classes:` in params.yaml), "
+        rare.append(label)
+        total += rows
+    return ""
+
+
+def cut_point(counts, decimal):
+    """A value with about a fifth of the rows above it, where labels are numbers, five or more."""
+    numbers = {number(label, decimal): n for label, n in counts.items()}
+    if len(numbers) < 5 or any(value is None or not math.isfinite(value) for value in numbers):
+        return None
+    values = sorted(value for value, n in numbers.items() for _ in range(n))
+    fifth = values[len(values) * 4 // 5]
+    return canonical(max(value for value in values if value <= fifth and value < values[-1]))
 
 
 def _check_long_tail(tail, counts, folds):

@@ -15,6 +15,11 @@ import pandas as pd
 
 from imbbench.errors import StudyError
 
+# What liac-arff cuts fractions off of (`integer`) or does not know (ranges, dates).
+ARFF_KIND = re.compile(
+    r"""(?im)^(\s*@attribute\s+(?:'[^']*'|"[^"]*"|\S+)\s+)"""
+    r"""(?:(?:integer|real|numeric)\b\s*(?:\[[^]]*\])?|(date)\b.*)[ \t]*$"""
+)
 KEEL_ATTRIBUTE = re.compile(r"@attribute\s+('[^']+'|[^\s{]+?)\s*(\{.*\}|(?:real|integer)\b)", re.I)
 
 
@@ -35,7 +40,7 @@ def read_table(path, dataset):
             f"row {odd} has {len(rows[odd - 1])} fields, but there are {len(columns)} columns; "
             "check the separator, the quotes and the column names"
         )
-    repeated = [c for c, n in Counter(columns).items() if n > 1]
+    repeated = [c for c, n in Counter(columns).items() if n > 1 and c]
     if repeated:
         raise StudyError(
             f"duplicate column names {', '.join(map(repr, repeated))}; "
@@ -43,16 +48,23 @@ def read_table(path, dataset):
         )
     if "" in columns and "" not in dataset.drop:
         raise StudyError(
-            f"column {columns.index('') + 1} has no name; name it, or leave it out if it only "
-            'numbers the rows (drop: [""] in params.yaml)'
+            f"column {columns.index('') + 1} has no name; name it, or leave it out (--drop "
+            ", "
+            'drop: [""] in params.yaml)'
         )
     if not rows:
         raise StudyError(f"{path.name} has columns but no rows")
-    frame = pd.DataFrame(rows, columns=columns, dtype=object)
-    for column in frame:
-        if column != dataset.text:
-            frame[column] = [value.strip() for value in frame[column]]
-    return frame, nominal
+    if columns.count("") > 1:  # one of them, the last, stands for all
+        named = [i for i, c in enumerate(columns) if c]
+        rest = [i for i, c in enumerate(columns) if not c]
+        rows = [[*(row[i] for i in named), "".join(row[i] for i in rest)] for row in rows]
+        columns = [*(columns[i] for i in named), ""]
+    # Of objects: pandas' own strings are slow to go through.
+    by_column = {
+        column: [row[i] if column == dataset.text else row[i].strip() for row in rows]
+        for i, column in enumerate(columns)
+    }
+    return pd.DataFrame(by_column, dtype=object), nominal
 
 
 def decoded(path):
@@ -61,11 +73,13 @@ def decoded(path):
     if path.suffix == ".gz":
         content = gzip.decompress(content)
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8-sig").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
+        is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
+        is_what, other = ("UTF-16", "utf-16") if is_utf16 else ("not UTF-8", "cp1252")
         raise StudyError(
-            f"{path.name} is not UTF-8 text (byte {error.start}); save it as UTF-8, for example "
-            "with `iconv -f latin1 -t utf-8`"
+            f"{path.name} is {is_what} text (byte {error.start}); save it as UTF-8, for example "
+            f"with `iconv -f {other} -t utf-8 {path.name} > new-{path.name}`"
         ) from None
     if "\0" in text:
         raise StudyError(f"{path.name} has NUL bytes; save it as UTF-8 text")
@@ -119,10 +133,12 @@ def _read_keel(path, dataset):
 def _read_arff(path, dataset):
     import arff
 
+    header, *data = re.split(r"(?im)^(?=@data\b)", decoded(path), maxsplit=1)
+    header = ARFF_KIND.sub(lambda m: m[1] + ("string" if m[2] else "real"), header)
     try:
-        loaded = arff.loads(decoded(path))
-    except arff.ArffException as error:
-        raise StudyError(f"not an ARFF file: {error}") from None
+        loaded = arff.loads("".join([header, *data]))
+    except (arff.ArffException, IndexError, ValueError, AttributeError) as error:
+        raise StudyError(f"not an ARFF file: {error or type(error).__name__}") from None
     columns = [column for column, _ in loaded["attributes"]]
     nominal = {c for c, kind in loaded["attributes"] if kind not in ("REAL", "NUMERIC", "INTEGER")}
     return [[*map(_spelled, row)] for row in loaded["data"]], columns, nominal
@@ -150,7 +166,8 @@ def _read_parquet(path, dataset):
     nominal = {
         str(c)
         for c, kind in frame.dtypes.items()
-        if kinds.is_bool_dtype(kind) or not kinds.is_numeric_dtype(kind)
+        if (kinds.is_bool_dtype(kind) or not kinds.is_numeric_dtype(kind))
+        and kinds.infer_dtype(frame[c], skipna=True) != "decimal"
     }
     values = frame.astype(object).where(frame.notna(), None).to_numpy()
     return [[*map(_spelled, row)] for row in values], [str(c) for c in frame], nominal

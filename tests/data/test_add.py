@@ -168,11 +168,17 @@ def test_semicolons_are_recognised(params):
 
 def test_stand_ins_for_missing_values_are_declared(params, capsys):
     """Only where the other values are numbers: a dash in a column of words is a word."""
-    rows = "1,NA,p\nNA,-,q\n?,c,p\n2,d,q\n"
-    (params.parent / "a.csv").write_text("n,word,y\n" + rows * 3)
+    rows = "1,{},p\nNA,-,q\n?,c,p\n2,d,q\n"
+    (params.parent / "a.csv").write_text("n,word,y\n" + rows.format("b") * 3)
     add_dataset("a.csv", "y", folds=2)
     assert entry(params, "a")["missing"] == ["?", "NA"]
-    assert "taken for missing values: ?, NA" in capsys.readouterr().out
+    assert "n: taken for missing values: ?, NA" in capsys.readouterr().out
+    (params.parent / "b.csv").write_text("n,word,y\n" + rows.format("NA") * 3)
+    add_dataset("b.csv", "y", folds=2)
+    assert entry(params, "b")["missing"] == {"n": ["?", "NA"]}
+    assert "word: NA is a level; if it means a missing value: --missing NA" in (
+        capsys.readouterr().out
+    )
 
 
 def test_a_column_of_other_words_or_of_categories_has_no_stand_ins(params, capsys):
@@ -183,7 +189,7 @@ def test_a_column_of_other_words_or_of_categories_has_no_stand_ins(params, capsy
     add_dataset("b.dat", "y", folds=1)
     for name in ("a", "b"):
         assert "missing" not in entry(params, name)
-    assert "note:" not in capsys.readouterr().out
+    assert "taken for" not in capsys.readouterr().out
 
 
 def test_params_that_cannot_be_edited_safely(params):

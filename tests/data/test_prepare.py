@@ -227,6 +227,36 @@ def test_without_long_tail_nothing_says_so(tmp_path):
     assert "long_tail" not in schema(tmp_path) and "long_tail" not in card
 
 
+def test_missing_by_column_blanks_that_column_only(tmp_path):
+    content = b"a,b,y\n1,-,-\n-,-,p\n2,c,-\n3,c,p\n"
+    card = run(tmp_path, content, missing={"a": ["-"]})
+    assert card["missing_by_column"] == {"a": 1}
+    assert card["classes"] == {"-": 2, "p": 2}
+    with pytest.raises(StudyError, match=r"there is no column 'x' \(missing\)"):
+        run(tmp_path, content, missing={"x": ["-"]})
+    with pytest.raises(StudyError, match="missing labels in 2 rows"):
+        run(tmp_path, content, missing=["-"])
+    classes = {"-": "minus", "p": "p"}
+    card = run(tmp_path, content, missing=["-"], classes=classes)
+    assert card["missing_by_column"] == {"a": 1, "b": 2}
+    assert card["classes"] == {"minus": 2, "p": 2}
+
+
+def test_decimal_commas(tmp_path):
+    """A point is no decimal mark then: 1.500 may be 1500."""
+    content = b"a;b;y\n1,5;1.500;p\n,25;2;p\n-3;1;q\n1e2;4;q\n"
+    run(tmp_path, content, separator=";", decimal=",")
+    assert schema(tmp_path)["numeric"] == ["a"]
+    values = [line.split(",")[0] for line in table(tmp_path).splitlines()[1:]]
+    assert values == ["1.5", "0.25", "-3", "100"]
+    cut = {"low": [None, 0.5], "high": [None, None]}
+    content = b"x;y\n1;0,5\n2;0,25\n3;0,75\n4;1\n"
+    assert run(tmp_path, content, separator=";", decimal=",", cut=cut)["classes"] == {
+        "high": 2,
+        "low": 2,
+    }
+
+
 def test_cut_makes_classes_of_ratings(tmp_path):
     cut = {"low": [None, -1.5], "mid": [None, None], "high": [1.5, None]}
     content = b"a,y\n1,-1.5\n2,-1.49\n3,1.5\n4,1.49\n5,3\n6,-4\n"
@@ -236,8 +266,10 @@ def test_cut_makes_classes_of_ratings(tmp_path):
     del cut["mid"]
     with pytest.raises(StudyError, match="missing labels in 2 rows, the first is row 2"):
         run(tmp_path, content, cut=cut)
-    with pytest.raises(StudyError, match="cut needs numbers in the target, not 'nan'"):
-        run(tmp_path, b"a,y\n1,nan\n2,1\n", cut=cut)
+    with pytest.raises(StudyError, match="missing labels in 1 rows"):
+        run(tmp_path, b"a,y\n1,nan\n2,2\n", cut=cut)
+    with pytest.raises(StudyError, match="cut needs numbers in the target, not '-nan'"):
+        run(tmp_path, b"a,y\n1,-nan\n2,1\n", cut=cut)
     with pytest.raises(StudyError, match="cut needs numbers in the target, not 'x'"):
         run(tmp_path, b"a,y\n1,x\n2,1\n", cut=cut)
 

@@ -210,3 +210,52 @@ def test_canonical_numbers_lose_nothing(value):
     spelled = canonical(value)
     assert float(spelled) == value
     assert canonical(float(spelled)) == spelled
+
+
+@pytest.mark.parametrize("kind", ["integer", "INTEGER [0, 30]", "real [0,9]", "numeric"])
+def test_arff_numbers_keep_their_fractions(kind, read):
+    content = f"@relation r\n@attribute 'a b' {kind}\n@attribute y {{p,q}}\n@data\n1.75,p\n2,q\n"
+    expected = (["a b", "y"], [["1.75", "p"], ["2", "q"]], {"y"})
+    assert read(content.encode(), format="arff") == expected
+
+
+def test_arff_dates_are_words_and_data_lines_are_left_alone(read):
+    content = b"""@relation r
+@attribute d date "yyyy-MM-dd"
+@attribute y string
+@data
+'2020-01-02','@attribute x integer'
+"""
+    expected = (["d", "y"], [["2020-01-02", "@attribute x integer"]], {"d", "y"})
+    assert read(content, format="arff") == expected
+
+
+@pytest.mark.parametrize("header", ["@attribute", "@attribute a {}", "@attribute a"])
+def test_a_broken_arff_header_is_one_message(header, read):
+    with pytest.raises(StudyError, match=r"not an ARFF file: ."):
+        read(f"@relation r\n{header}\n@attribute y {{p,q}}\n@data\nu,p\n".encode(), format="arff")
+
+
+def test_parquet_decimals_are_numbers(tmp_path):
+    from decimal import Decimal
+
+    path = tmp_path / "data.parquet"
+    frame = pd.DataFrame({"a": [Decimal("1.50"), None], "w": ["x", None], "y": ["p", "q"]})
+    frame.to_parquet(path)
+    found, nominal = read_table(path, parse_dataset("toy", ENTRY | {"format": "parquet"}))
+    assert found.to_numpy().tolist() == [["1.50", "x", "p"], ["", "", "q"]]
+    assert nominal == {"w", "y"}
+
+
+def test_a_second_byte_order_mark_is_no_part_of_a_name(read):
+    assert read(b"\xef\xbb\xbf\xef\xbb\xbfa,y\n1,p\n")[0] == ["a", "y"]
+
+
+def test_columns_without_a_name_that_are_left_out_stand_together(read):
+    assert read(b",a,,y\n1,2,,p\n,3,x,q\n", drop=[""]) == (
+        ["a", "y", ""],
+        [["2", "p", "1"], ["3", "q", "x"]],
+        None,
+    )
+    with pytest.raises(StudyError, match="column 1 has no name"):
+        read(b",a,,y\n1,2,,p\n")

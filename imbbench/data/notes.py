@@ -1,0 +1,221 @@
+"""What a file that is being added looks like, and what in it may be meant otherwise."""
+
+import re
+from collections import Counter
+from itertools import pairwise
+from shlex import quote
+
+from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number
+from imbbench.data.readers import canonical
+
+IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|key|index|row|nr|no)$|^unnamed)|[a-z]I[dD]$")
+DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
+DATE = re.compile(DAY + r"([T ].*)?")
+ORNAMENT = re.compile(r"[$€£¥%,.'’\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
+LONG_TEXT = 4  # words a value, on average, from which a column looks like free text
+MANY = 10  # values from which "all different" says something
+
+
+def understood(dataset, frame, table):
+    """Rows, columns, classes and identical rows of a table that was read, as lines of text."""
+    rows = len(table.labels)
+    by = f", separated by {_shown(dataset.separator)}" if dataset.separator else ""
+    lines = [f"{rows} rows, {frame.shape[1]} columns{by}"]
+    lines += [f"  {_shown(c)}: left out" for c in dataset.drop]
+    for column, values in table.columns.items():
+        found = set(values) - {""}
+        if dataset.text:
+            what = f"text, {len(found)} different"
+        elif not found:
+            what = "no value"
+        elif column in table.numeric:
+            numbers = [float(value) for value in found]
+            what = f"number, {canonical(min(numbers))} to {canonical(max(numbers))}"
+        else:
+            what = f"category, {len(found)} levels: {_some(sorted(found), 5)}"
+        if missing := values.count(""):
+            what += f"; {missing / rows:.1%} missing"
+        lines.append(f"  {_shown(dataset.text or column)}: {what}")
+    counts = {label: n for label, n in table.class_counts.items() if label}
+    if counts:
+        ratio = max(counts.values()) / min(counts.values())
+        classes = _some([f"{label} ({n})" for label, n in counts.items()], 12)
+        lines.append(f"  {_shown(dataset.target)}: the target, {len(counts)} classes: {classes}")
+        lines.append(f"imbalance ratio {ratio:.3g}")
+    lines.append(f"rows that are identical to an earlier one: {rows - len(set(table.groups))}")
+    return "\n".join(lines)
+
+
+def notes(dataset, frame, nominal, table):
+    """What may be meant otherwise, each with the option that settles it."""
+    said = _label_notes(dataset, Counter(frame[dataset.target]))
+    if dataset.text:
+        return said
+    for column, values in table.columns.items():
+        raw = Counter(frame[column])
+        for word in ("", *dataset.missing_in(column)):
+            raw.pop(word, None)
+        is_number, alone = column in table.numeric, len(table.columns) == 1
+        if len(raw) < 2 and len(set(values)) < 2:
+            note = "the same value in every row" if raw else "no value at all"
+            note += f"; leave it out with {_option('--drop', column)}"
+        elif is_number:
+            note = _number_note(column, raw, len(values))
+        elif column in dataset.categorical:
+            note = None
+        else:
+            note = _category_note(dataset, column, raw, len(values), nominal, alone)
+        said += [f"{_shown(column)}: {note}"] if note else []
+        if len(raw) > 1 and _tells(values, table.labels, is_number):
+            said.append(
+                f"{_shown(column)}: tells the class exactly; if it is known only afterwards, leave "
+                f"it out with {_option('--drop', column)}"
+            )
+    return said
+
+
+def _number_note(column, raw, rows):
+    if zeros := next((v for v in raw if v[0] == "0" and len(v) > 1 and v.isdigit()), None):
+        option = _option("--categorical", column)
+        return f"values such as {zeros} count as numbers; {option} keeps them as codes"
+    if not MANY <= rows == len(raw):
+        return None
+    numbers = {number(value.replace(",", ".")) for value in raw}
+    every_row = len(numbers) == rows and all(n.is_integer() for n in numbers)
+    dense = every_row and max(numbers) - min(numbers) < 2 * rows
+    return _identifier(column) if every_row and (dense or IDENTIFIER.search(column)) else None
+
+
+def _category_note(dataset, column, raw, rows, nominal, alone):
+    filled, levels = sum(raw.values()), f"counts as a category of {len(raw)} levels"
+    drop = _option("--drop", column)
+    words = [value for value in raw if number(value, dataset.decimal) is None]
+    numbers = filled - sum(raw[word] for word in words)
+    odd = [word for word in words if word not in MISSING]
+    declared = column in (nominal or ())
+    if not declared and odd and numbers >= 0.8 * filled:
+        options = " ".join(_option("--missing", word) for word in odd[:5])
+        return (
+            f"{numbers} of {filled} values are numbers, {_some(odd, 5)} not; {levels}. Correct the "
+            f"file, or say what means a missing value: {options}"
+        )
+    if _share(raw, DATE.fullmatch) >= 0.9:
+        return (
+            f"dates; {levels}. Write days or years as numbers in the file, or leave it out: {drop}"
+        )
+    like = Counter({word: raw[word] for word in odd if number(ORNAMENT.sub("", word)) is not None})
+    if odd and sum(like.values()) + numbers >= 0.9 * filled:
+        marks = " ".join(sorted({mark for word in like for mark in ORNAMENT.findall(word)} - {" "}))
+        comma = all(re.fullmatch(r"[+-]?\d+(,\d+)?", value) for value in {*odd})
+        option = ", or --decimal , if that is the decimal mark" if comma else ""
+        return (
+            f"{sum(like.values())} of {filled} values look like numbers with {marks}; {levels}. "
+            f"Write plain numbers in the file{option}, or leave it out: {drop}"
+        )
+    text = _option("--text", column)
+    if looks_like_text(raw):
+        return (
+            f"looks like free text; {levels}; {text} classifies those texts, {drop} leaves it out"
+        )
+    if alone and len(raw) > 0.5 * filled:
+        return f"the only feature, and {levels}; {text} classifies its values as texts"
+    if rows >= MANY and len(raw) == rows:
+        return _identifier(column)
+    if rows >= MANY and len(raw) > 0.5 * filled:
+        return f"{levels}, nearly one a row; leave it out with {drop}"
+    if found := [word for word in words if word in NO_LABEL]:
+        options = " ".join(_option("--missing", word) for word in found)
+        return f"{_some(found, 5)} is a level; if it means a missing value: {options}"
+    return None
+
+
+def _label_notes(dataset, raw):
+    """Of the target: words for a missing label, spellings of one class, and quantities."""
+    target, said, alike = _shown(dataset.target), [], {}
+    for label in raw:
+        if label in MISSING and label not in dataset.classes:
+            is_what = "counts as missing" if label in NO_LABEL else "is a class"
+            settle = _option("--class", label, label)
+            said.append(
+                f"{target}: the label {_shown(label)} of {raw[label]} rows {is_what}; {settle} "
+                "declares it a class; if such labels are missing, take those rows out of the file"
+            )
+        if label in NO_LABEL and label not in dataset.classes:
+            continue
+        plain = "".join(label.casefold().split()).rstrip(".")
+        value = number(plain, dataset.decimal)
+        alike.setdefault(plain if value is None else value, []).append(label)
+    classes = {label: dataset.classes.get(label, label) for label in raw}
+    for labels in [] if dataset.cut else alike.values():
+        names = {classes[label] for label in labels}
+        if len(names) > 1:
+            first = max(labels, key=lambda label: raw[label])
+            options = [_option("--class", y, classes[first]) for y in labels if y != first]
+            said.append(
+                f"{target}: {_some(labels, 5)} may be one class; make them one: {' '.join(options)}"
+            )
+    value = (
+        None
+        if dataset.cut or dataset.classes
+        else cut_point(
+            {label: n for label, n in raw.items() if label not in NO_LABEL}, dataset.decimal
+        )
+    )
+    if value:
+        said.append(
+            f"{target}: {len(raw)} different numbers; if it is a quantity, make classes of it, for "
+            f"example two with --cut {value}"
+        )
+    return said
+
+
+def _tells(values, labels, is_number):
+    """Whether every value goes with one class, and that is no matter of unique values."""
+    seen, few = {}, len(values) / 2
+    if len(set(labels)) > few or any(
+        seen.setdefault(v, y) != y for v, y in zip(values, labels, strict=True)
+    ):
+        return False
+    if len(seen) <= few or not is_number:
+        return len(seen) <= few
+    found = [*(seen.keys() - {""})]
+    # A few of them are likely to show already that the classes lie mixed.
+    return all(_runs(seen, part) <= len(set(labels)) for part in (found[:500], found))
+
+
+def _runs(label_of, values):
+    ordered = [label_of[value] for value in sorted(values, key=float)]
+    return 1 + sum(a != b for a, b in pairwise(ordered))
+
+
+def looks_like_text(counts):
+    """Whether most values (value -> rows) are different, and of some words."""
+    rows = sum(counts.values())
+    words = sum(len(value.split()) * n for value, n in counts.items())
+    return len(counts) > 0.5 * rows and words >= LONG_TEXT * rows
+
+
+def _identifier(column):
+    return (
+        "another value in every row; looks like an identifier or a row number, which also makes "
+        f"identical rows different; leave it out with {_option('--drop', column)}"
+    )
+
+
+def _share(counts, test):
+    return sum(n for value, n in counts.items() if test(value)) / sum(counts.values())
+
+
+def _option(name, *values):
+    """An option as it is typed; a value that begins with a dash is no option."""
+    glue = "=" if len(values) == 1 and values[0].startswith("-") else " "
+    return glue.join([name, *map(quote, values)])
+
+
+def _shown(text):
+    return text if text.isprintable() and text else repr(text)
+
+
+def _some(texts, most):
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(_shown(text) for text in texts[:most]) + more
