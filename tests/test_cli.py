@@ -1,4 +1,7 @@
 import json
+import os
+import signal
+import socket
 import subprocess
 import sys
 
@@ -6,24 +9,47 @@ import pytest
 
 import imbbench
 from imbbench import notebooks
-from imbbench.cli import main
+from imbbench.cli import main, program
+
+
+def command(arguments, env=None, **options):
+    """The real command, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "imbbench", *arguments],
+        env=os.environ | (env or {}),
+        text=True,
+        stderr=subprocess.PIPE,
+        **{"stdout": subprocess.PIPE, **options},
+    )
+
+
+COUNTS = "7 data sets, 6 learners, 5 strategies"
 
 
 def test_list(study, capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == COUNTS
     assert "Data sets (7)" in lines
     assert "Web data sets (0)" in lines
     assert "Benchmark data sets (0)" in lines
     assert "Learners (6)" in lines
     assert any(line.split() == ["texts", "text", "a", "test"] for line in lines)
     assert any(line.split() == ["mlp", "tabular"] for line in lines)
-    assert "Family weighting: inverse_frequency, table_3" in lines
+    assert "Family weighting (2): inverse_frequency, table_3" in lines
 
 
 def test_check(study, capsys):
     assert main(["check"]) == 0
-    assert capsys.readouterr().out == "params.yaml is sound: 7 data sets, 5 strategies.\n"
+    assert capsys.readouterr().out == f"params.yaml is sound: {COUNTS}.\n"
+
+
+def test_the_summary_has_the_same_counts(study, capsys, monkeypatch):
+    monkeypatch.setattr("imbbench.analysis.prose.summary", lambda: "the leaderboard")
+    assert main(["summary"]) == 0
+    assert capsys.readouterr().out == (
+        f"params.yaml: {COUNTS}; scored beside a control:\nthe leaderboard\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,19 +93,124 @@ def test_a_broken_entry_is_one_message(study, tmp_path, capsys, monkeypatch, com
     assert capsys.readouterr().err.startswith(message)
 
 
-@pytest.mark.parametrize("arguments", [[], ["frobnicate"], ["run", "mixed"], ["list", "--all"]])
-def test_wrong_usage(arguments, capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(arguments)
-    assert stop.value.code == 2
-    assert "usage: imbbench" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Commands:"),
+        (["frobnicate"], "No such command 'frobnicate'."),
+        (["lst"], "Did you mean 'list'?"),
+        (["add_dataset"], "Did you mean 'add-dataset'?"),
+        (["run", "mixed"], "Missing argument 'FAMILY'"),
+        (["list", "--all"], "No such option '--all'."),
+        (["add-dataset", "a.csv", "--traget", "y"], "Did you mean one of: '--target'"),
+        (["add-dataset", "a.csv"], "Missing option '--target'"),
+        (["add-dataset", "a.csv", "--target", "y", "--cut", "high"], "'high' is not a valid float"),
+        (["verify", "--cells", "many"], "'many' is not a valid integer"),
+    ],
+)
+def test_wrong_usage(arguments, said, capsys):
+    assert main(arguments) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("Usage: imbbench")
+    assert said in err
+
+
+def test_a_mistyped_name_has_the_nearest_one(study, tmp_path, capsys):
+    assert main(["fetch", "mixde"]) == main(["run", "mixed", "wieghting"]) == 1
+    err = capsys.readouterr().err
+    first, second = err.splitlines()
+    assert first.startswith("imbbench: params.yaml has no data set 'mixde'.")
+    assert first.endswith("Did you mean 'mixed'?")
+    assert second.endswith("Did you mean 'weighting'?")
+    file = tmp_path / "params.yaml"
+    text = file.read_text()
+    for wrong, right in (("hbg", "hgb"), ("inverse_frequenzy", "inverse_frequency")):
+        file.write_text(text.replace(f'"{right}"', f'"{wrong}"'))
+        assert main(["check"]) == 1
+        assert f"Did you mean '{right}'?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", sorted(program.commands))
+def test_help_tells_every_argument_and_option_and_an_example(command, capsys):
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    examples = out.partition("Examples:")[2]
+    assert f"    imbbench {command}" in examples
+    for parameter in program.commands[command].params:
+        assert parameter.help
+        assert parameter.opts[0].upper() in out or parameter.opts[0] in out
+
+
+def test_help_has_every_command(capsys):
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert [name for name in program.commands if f"\n  {name} " not in out] == []
+
+
+def complete(words, folder):
+    """What the shell is offered for the last of the words."""
+    done = command(
+        [],
+        cwd=folder,
+        env={
+            "_IMBBENCH_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["imbbench", *words]),
+            "COMP_CWORD": str(len(words)),
+        },
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return [line.partition(",")[2] for line in done.stdout.split()]
+
+
+def test_completion(study, tmp_path):
+    assert complete(["ad"], tmp_path) == ["add-dataset"]
+    assert complete(["add-dataset", "--cat"], tmp_path) == ["--categorical"]
+    assert complete(["run", "mi"], tmp_path) == ["mixed"]
+    assert complete(["run", "mixed", "w"], tmp_path) == ["weighting"]
+    (tmp_path / "params.yaml").write_text("no study")
+    assert complete(["run", "mi"], tmp_path) == []
 
 
 def test_version_is_the_packages_own(capsys):
-    with pytest.raises(SystemExit) as stop:
-        main(["--version"])
-    assert stop.value.code == 0
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"imbbench {imbbench.__version__}\n"
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["add-dataset", "--help"]])
+def test_what_needs_no_study_comes_at_once(arguments):
+    code = f"import sys; from imbbench.cli import main, program; main({arguments}); "
+    code += "print(sorted({'numpy', 'pandas', 'pydantic', 'torch'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["--version"]])
+def test_nobody_reads_what_is_printed(arguments, study, tmp_path):
+    """A pipe whose reader is gone, whatever is written at the end or at once."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    for unbuffered in ("", "1"):
+        done = command(arguments, cwd=tmp_path, stdout=writer, env={"PYTHONUNBUFFERED": unbuffered})
+        assert (done.returncode, done.stderr) == (1, "")
+    os.close(writer)
+
+
+def test_an_interrupt_is_one_message(study, tmp_path):
+    """While it waits for a server that does not answer."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/slow.csv"
+        running = subprocess.Popen(
+            [sys.executable, "-m", "imbbench", "add-dataset", address, "--target", "y"],
+            cwd=tmp_path,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        server.settimeout(30)
+        connection, _ = server.accept()
+        running.send_signal(signal.SIGINT)
+        said = running.communicate(timeout=30)[1]
+        connection.close()
+    assert (running.returncode, said.strip()) == (130, "imbbench: interrupted")
 
 
 def test_execute_passes_typed_parameters(monkeypatch):
@@ -106,7 +237,7 @@ def test_run_executes_the_familys_notebook_and_adds_the_stages_time(study, tmp_p
 
 def test_as_a_module_without_a_study(tmp_path):
     """Exit code and message of the real command; nothing heavy is imported to say it."""
-    code = "import sys; from imbbench.cli import main; c = main(['list']); "
+    code = "import sys; from imbbench.cli import main, program; c = main(['list']); "
     code += "print('torch' in sys.modules); sys.exit(c)"
     for command in (["-m", "imbbench", "list"], ["-c", code]):
         done = subprocess.run(

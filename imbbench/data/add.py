@@ -1,41 +1,41 @@
-"""Adding the user's own data set: check the file, write its entry into ``params.yaml``."""
+"""Adding the user's own data set: check it, write its entry into ``params.yaml``."""
 
 import csv
 import io
+import math
 import re
 import shlex
 import shutil
+import tempfile
 import unicodedata
 from collections import Counter
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
+from imbbench.config import setting_text
 from imbbench.data.archives import sha256
 from imbbench.data.datasets import about, parse_dataset
 from imbbench.data.notes import looks_like_text, notes, understood
+from imbbench.data.origins import FORMATS, find, split_suffix
 from imbbench.data.prepare import MISSING, NO_LABEL, check_table, number, read, tabulate
 from imbbench.data.readers import decoded
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
 
-FORMATS = {
-    ".csv": "csv",
-    ".txt": "csv",
-    ".data": "csv",
-    ".tsv": "tsv",
-    ".parquet": "parquet",
-    ".arff": "arff",
-    ".dat": "keel",
-}
-SEPARATORS = {"tab": "\t", "\\t": "\t"}
+BLANKS = " "
+SEPARATORS = {"tab": "\t", "\\t": "\t", "space": BLANKS}
 COMMA = re.compile(r"[+-]?\d*,\d+")
+
+GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
+LISTS = ("drop", "categorical", "numeric")
+WORDS = {"source", "fallbacks", "sha256", "licence", "why", "citation"}  # decide no number
 
 
 def add_dataset(
-    file,
+    source,
     target,
     name=None,
     params=None,
@@ -44,29 +44,35 @@ def add_dataset(
     why=None,
     folds=None,
     *,
+    member=None,
     drop=(),
     categorical=(),
+    numeric=(),
     missing=(),
     columns=(),
     separator=None,
     decimal=None,
+    encoding=None,
     classes=(),
     positive=None,
     cut=(),
+    min_class=None,
+    groups=None,
     dry_run=False,
 ):
     """Check a file and add it to the study as a data set.
 
     What was understood is printed first, with notes on what may be meant otherwise. A file inside
-    the project is referred to where it is; any other is copied into ``data/local``. Only the new
-    entry is inserted into ``params.yaml``. Adding a file again under its name renews the checksum
-    of its entry and, where options are given, writes the entry anew with them.
+    the project is referred to where it is; any other is copied into ``data/local``; what was
+    downloaded is pinned by checksum. Only the new entry is inserted into ``params.yaml``. Adding
+    a data set again under its name renews the checksum of its entry and, where options are given,
+    writes the entry anew with them.
 
     Parameters
     ----------
-    file : path
-        A CSV (``.csv``, ``.txt``, ``.data``), TSV, Parquet, ARFF or KEEL (``.dat``) file, all but
-        Parquet also in ``.gz``.
+    source : str or path
+        A file or where there is one, see :func:`imbbench.data.origins.find`; its suffix is one of
+        :data:`imbbench.data.origins.FORMATS`, with that of a compression behind it or without.
     target : str
         The column of the labels.
     name : str or None
@@ -79,18 +85,20 @@ def add_dataset(
         Words for the data set's card.
     folds : int or None
         Every class needs as many rows; by default ``protocol.folds``.
-    drop, categorical, columns : sequence of str
+    member : str or None
+        Which file of an archive or repository is meant.
+    drop, categorical, numeric, columns : sequence of str
         As of :class:`imbbench.data.datasets.Dataset`.
     missing : sequence of str
         Spellings of a missing value, in every feature.
     separator, decimal : str or None
-        By default those that fit the file.
+        By default those that fit the file; ``space`` stands for any blanks.
     classes : sequence of (str, str)
         Label in the file and class name; other labels keep their name.
-    positive : str or None
-        The class to be told from all others.
     cut : sequence of float
         The highest value of each class but the last, where the target is a quantity.
+    encoding, positive, min_class, groups
+        As of :class:`imbbench.data.datasets.Dataset`.
     dry_run : bool
         Write nothing.
 
@@ -102,103 +110,182 @@ def add_dataset(
     Raises
     ------
     StudyError
-        If the file cannot be studied as it is, or the name is taken. Nothing is changed then.
+        If it cannot be studied as it is, or is there already. Nothing is changed then.
     """
-    file, params = Path(file), Path(params or root() / "params.yaml")
-    suffixes = [suffix.lower() for suffix in file.suffixes]
-    suffix = "".join(suffixes[-2:] if suffixes[-1:] == [".gz"] else suffixes[-1:])
-    kind = FORMATS.get(suffix.removesuffix(".gz"))
-    name = name or _name_of(file)
-    if not file.is_file():
-        raise StudyError(f"data set {name}: there is no file {file}")
-    if not kind:
-        raise StudyError(
-            f"data set {name}: {file.name} is none of {', '.join(FORMATS)}; convert it to one"
-        )
-    folder, here = params.resolve().parent, file.resolve()
-    inside = here.is_relative_to(folder)
-    path = here.relative_to(folder) if inside else Path("data/local") / f"{name}{suffix}"
-    source = {"path": path.as_posix()}
-    digest = {"data": sha256(file.read_bytes())}
+    params = Path(params or root() / "params.yaml")
     document = params.read_text("utf-8")
     study = YAML(typ="safe").load(document) or {}
-    folds = folds or (study.get("protocol") or {}).get("folds", 5)
-    groups = [study.get(key) or {} for key in ("datasets", "web_datasets", "benchmark_datasets")]
-    taken = next((group[name] for group in groups if name in group), None)
-    same = taken and (taken.get("source"), taken.get("target")) == (source, target)
-    if taken and not (same and name in study["datasets"]):
-        raise StudyError(
-            f"data set {name}: the name is taken in {params.name}; choose another with --name"
-        )
     options = {
         "text": text,
         "licence": licence,
         "why": why,
         "separator": SEPARATORS.get(separator, separator),
         "decimal": decimal,
+        "encoding": encoding,
         "columns": [*columns],
         "drop": [*drop],
         "categorical": [*categorical],
+        "numeric": [*numeric],
+        "groups": groups,
+        "positive": positive,
+        "min_class": min_class,
     }
     options = {key: value for key, value in options.items() if value}
-    again = taken and not (options or missing or classes or positive or cut)
-    entry = {
-        "source": source,
-        "sha256": digest,
-        "format": kind,
-        "target": target,
-        "modality": "text" if text else "tabular",
-        "licence": "not stated",
-        "why": "added by hand",
-    }
-    entry |= (taken or {}) | {"sha256": digest} | options
-    if text:
-        entry["modality"] = "text"
-    for key in {"drop", "categorical"} & options.keys() if taken else ():
-        entry[key] = list(dict.fromkeys([*taken.get(key, []), *options[key]]))
-    with about(name):
-        said = [] if again else _complete_layout(file, entry)
-        dataset = parse_dataset(name, entry)
-        frame, nominal, part = read(dataset, {"data": file})
-        if not again:
-            said += _complete(dataset, entry, frame, nominal, missing)
-            _name_classes(entry, Counter(frame[target]), classes, positive, cut)
+    with tempfile.TemporaryDirectory() as scratch:
+        with about(name or _name_of(Path(source).name)):
+            origin = find(source, member, Path(scratch))
+        name = name or _name_of(origin.title)
+        with about(name):
+            where = _where(origin, name, params.resolve().parent)
+            taken = _taken(study, name, where, target)
+            digests = {role: sha256(path.read_bytes()) for role, path in origin.files.items()}
+            again = taken and taken["source"] == where
+            again = again and not (options or missing or classes or cut)
+            entry = {
+                "source": where,
+                "sha256": digests,
+                "format": _format(origin, encoding),
+                "target": target,
+                "modality": "tabular",
+                "licence": origin.licence or "not stated",
+                "why": "added by hand",
+            }
+            entry |= (taken or {}) | {"source": where, "sha256": digests}
+            _set(entry, options)
+            said = [] if again else _complete_layout(origin.files, entry)
             dataset = parse_dataset(name, entry)
-            if dataset.text:  # whose blanks stay
-                frame, nominal, part = read(dataset, {"data": file})
-        table = tabulate(dataset, frame, nominal, part)
-        print(f"{file.name}: {understood(dataset, frame, table)}")
-        for note in [*said, *notes(dataset, frame, nominal, table)]:
-            print(f"note: {note}")
-        check_table(dataset, table, folds)
-    if again:  # The entry's lines may have been edited; only the checksum is renewed.
-        document = document.replace(taken["sha256"]["data"], digest["data"])
-        print(f"note: {name} is there; its checksum is renewed")
-    else:
-        document = _written(document, name, entry)
-    if dry_run:
-        print("nothing is written (--dry-run)")
-        return name
-    if not inside:
-        (folder / path).parent.mkdir(parents=True, exist_ok=True)
-        if (folder / path).resolve() != here:
-            shutil.copyfile(file, folder / path)
-        print(f"note: copied to {source['path']}, since it lies outside the project")
-    write_whole(params, document)
-    print(f"{name}: {entry['modality']} data set in {params.name}; run it with: dvc repro")
+            frame, nominal, part = read(dataset, origin.files)
+            if not again:
+                said += _complete(dataset, entry, frame, nominal, missing)
+                _name_classes(entry, Counter(frame[target]), classes, cut)
+                dataset = parse_dataset(name, entry)
+                if dataset.text:  # whose blanks stay
+                    frame, nominal, part = read(dataset, origin.files)
+            table = tabulate(dataset, frame, nominal, part)
+            print(f"{origin.title}: {understood(dataset, frame, table)}")
+            if not taken:
+                said += _same_elsewhere(study, entry)
+            for note in [*said, *notes(dataset, frame, nominal, table)]:
+                print(f"note: {note}")
+            check_table(dataset, table, folds or (study.get("protocol") or {}).get("folds", 5))
+        if again:  # The entry's lines may have been edited; only the checksums are renewed.
+            document = _renewed(document, name, taken["sha256"], digests)
+            print(f"note: {name} is there; its checksum is renewed")
+        else:
+            document = _written(document, name, entry)
+        if dry_run:
+            print("nothing is written (--dry-run)")
+            return name
+        if origin.local:
+            path = params.resolve().parent / where["path"]
+            if path != origin.local.resolve():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(origin.local, path)
+                print(f"note: copied to {where['path']}, since it lies outside the project")
+        write_whole(params, document)
+    print(f"{name}: {entry['modality']} data set in {params.name}")
+    _say_next(name)
     return name
 
 
-def _name_of(file):
-    plain = unicodedata.normalize("NFKD", file.name.split(".")[0]).encode("ascii", "ignore")
+def _say_next(name):
+    print(
+        f"next: dvc repro report@{name}   (its own report; dvc repro brings the study up to date)"
+    )
+
+
+def _name_of(title):
+    plain = unicodedata.normalize("NFKD", title.split(".")[0]).encode("ascii", "ignore")
     stem = re.sub(r"[^a-z0-9]+", "_", plain.decode().lower()).strip("_")
     return stem if stem[:1].isalpha() else f"data_{stem}".rstrip("_")
+
+
+def _where(origin, name, folder):
+    """The entry's ``source``: a local file is below the folder of the study."""
+    if not origin.local:
+        return origin.source
+    here = origin.local.resolve()
+    if here.is_relative_to(folder):
+        path = here.relative_to(folder)
+    else:
+        path = Path("data/local") / (name + "".join(split_suffix(here.name)))
+    return origin.source | {"path": path.as_posix()}
+
+
+def _taken(study, name, where, target):
+    """The entry of that name, if it is of the same place and target, or None."""
+    key = next((key for key in GROUPS if name in (study.get(key) or {})), None)
+    if not key:
+        return None
+    taken, differs = study[key][name], []
+    if key != "datasets":
+        differs.append(f"it is one of {key}")
+    if taken.get("target") != target:
+        differs.append(f"its target is {taken.get('target')!r}, not {target!r}")
+    if _unpinned(taken.get("source", {})) != _unpinned(where):
+        given = setting_text(_unpinned(where))
+        differs.append(f"its source is {setting_text(taken.get('source'))}, not {given}")
+    if differs:
+        raise StudyError(
+            f"the name is taken in params.yaml: {'; '.join(differs)}. Choose another with --name"
+        )
+    return taken
+
+
+def _unpinned(source):
+    return {k: v for k, v in source.items() if k not in ("revision", "archive_sha256")}
+
+
+def _same_elsewhere(study, entry):
+    """Refuse what is there already; a note where it is there as something else."""
+    said = []
+    for name, known in ((n, e) for key in GROUPS for n, e in (study.get(key) or {}).items()):
+        if known.get("sha256") != entry["sha256"]:
+            continue
+        if all(known.get(k) == entry.get(k) for k in {*known, *entry} - WORDS):
+            raise StudyError(
+                f"this file is in the study already, as {name}, with the same target and options; "
+                f"use that, or take its entry out of params.yaml first"
+            )
+        said.append(f"the same file is in the study as {name}, with target {known['target']}")
+    return said
+
+
+def _format(origin, encoding):
+    """How the file is written, by its name, or by its content where the name does not say."""
+    path = next(iter(origin.files.values()))
+    suffix = split_suffix(path.name)[0]
+    if FORMATS.get(suffix):
+        return FORMATS[suffix]
+    if path == origin.local and suffix not in FORMATS:
+        raise StudyError(f"{path.name} is none of {', '.join(FORMATS)}; convert it to one")
+    if path.read_bytes()[:4] == b"PAR1":
+        return "parquet"
+    text = decoded(path, encoding or "utf-8")
+    if not re.search(r"(?im)^@data\b", text):
+        return "csv"
+    return "keel" if suffix == ".dat" or re.search(r"(?im)^@(in|out)puts?\b", text) else "arff"
+
+
+def _set(entry, options):
+    """Write options into the entry; those that are lists add to what it has."""
+    lists = {key: [*entry.get(key, []), *options[key]] for key in LISTS if key in options}
+    entry |= options | {key: list(dict.fromkeys(columns)) for key, columns in lists.items()}
+    for key, other in (("categorical", "numeric"), ("numeric", "categorical")):
+        if key in options and other in entry:
+            entry[other] = [c for c in entry[other] if c not in options[key]]
+    if "text" in options:
+        entry["modality"] = "text"
+    if "separator" in options and entry["format"] in ("csv", "tsv", "whitespace"):
+        entry["format"] = "whitespace" if entry["separator"] == BLANKS else "csv"
+        if entry["format"] == "whitespace":
+            del entry["separator"]
 
 
 def _complete(dataset, entry, frame, nominal, missing):
     """Add to the entry what the columns show; notes to the user on what was decided."""
     said, target = [], entry["target"]
-    left_out = {target, *entry.get("drop", ())}
+    left_out = {target, entry.get("groups"), *entry.get("drop", ())}
     features = [c for c in frame if c not in left_out]
     if len(features) == 1 and "text" not in entry and looks_like_text(Counter(frame[features[0]])):
         entry |= {"modality": "text", "text": features[0]}
@@ -246,18 +333,21 @@ def _has_decimal_commas(values):
     return plain and any(not THOUSANDS.fullmatch(value) for value in commas)
 
 
-def _complete_layout(file, entry):
+def _complete_layout(files, entry):
     """Find the separator, names that are not there, and columns without one."""
-    if entry["format"] not in ("csv", "tsv"):
+    if entry["format"] not in ("csv", "tsv", "whitespace"):
         return []
-    said, sample = [], list(io.StringIO(decoded(file)[:200_000]))
+    text = decoded(next(iter(files.values())), entry.get("encoding", "utf-8"))
+    said, sample = [], list(io.StringIO(text[:200_000]))
     sample = sample[:-1] or sample  # the last may be cut off
-    usual = {"csv": ",", "tsv": "\t"}[entry["format"]]
-    if "separator" not in entry:
-        best = max(usual + ",;\t|", key=lambda mark: _fit(sample, mark, entry["target"]))
-        if best != usual:
-            entry["separator"] = best
-    mark = entry.get("separator", usual)
+    usual = {"csv": ",", "tsv": "\t", "whitespace": BLANKS}[entry["format"]]
+    mark = entry.get("separator") or (
+        usual if usual == BLANKS else _separator(sample, usual, entry)
+    )
+    if mark == BLANKS:
+        entry["format"] = "whitespace"
+    elif mark != usual:
+        entry["separator"] = mark
     rows = _rows(sample, mark)
     if entry.get("columns") or not entry.get("header", True) or not rows:
         return said
@@ -273,7 +363,7 @@ def _complete_layout(file, entry):
         )
     if "" in header and "" not in entry.get("drop", ()):
         trial = parse_dataset("trial", entry | {"drop": [*entry.get("drop", ()), ""]})
-        frame, _, _ = read(trial, {"data": file})
+        frame, _, _ = read(trial, files)
         numbers = [number(value) for value in frame[""]]
         if not any(frame[""]):
             said.append("columns without a name and without values are left out")
@@ -288,42 +378,54 @@ def _complete_layout(file, entry):
     return said
 
 
+def _separator(lines, usual, entry):
+    """The mark that fits best; blanks only where no mark makes a table, as words have them too."""
+
+    def fit(mark):
+        rows = _rows(lines, mark)
+        if not rows or len(rows[0]) < 2:
+            return (False, 0, 0)
+        even = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+        named = entry["target"] in (column.strip() for column in rows[0])
+        return (named or len(rows[0]) == len(entry.get("columns", ())), even, len(rows[0]))
+
+    best = max(usual + ",;\t|", key=fit)
+    found, even, _ = fit(best)
+    blank_found, blank_even, _ = fit(BLANKS)
+    makes_none = (blank_found and not found) or (blank_found == found and even < 0.5)
+    return BLANKS if makes_none and blank_even > 0.9 else best
+
+
 def _rows(lines, mark):
+    if mark == BLANKS:
+        return [line.split() for line in lines if line.strip()]
     try:
         return [row for row in csv.reader(lines, delimiter=mark) if row]
     except csv.Error:
         return []
 
 
-def _fit(lines, mark, target):
-    """How well a separator fits: target found, rows as long as the first, length of the first."""
-    rows = _rows(lines, mark)
-    if not rows or len(rows[0]) < 2:
-        return (False, 0, 0)
-    even = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-    return (target in (column.strip() for column in rows[0]), even, len(rows[0]))
-
-
-def _name_classes(entry, labels, classes, positive, cut):
+def _name_classes(entry, labels, classes, cut):
     """Write ``classes`` or ``cut`` into the entry, as the options say."""
     if cut:
-        tops = sorted(cut)
+        if not all(map(math.isfinite, cut)):
+            raise StudyError("--cut is a number")
+        tops = sorted(set(cut))
         lows = [None, *tops]
         entry["cut"] = {f"up to {t:g}": [low, t] for low, t in zip(lows, tops, strict=False)}
         entry["cut"][f"above {tops[-1]:g}"] = [None, None]
-    if not (classes or positive):
-        return
     unlabelled = NO_LABEL.union(entry["missing"] if isinstance(entry.get("missing"), list) else ())
     names = {label: label for label in labels if label and label not in unlabelled}
     names |= entry.get("classes", {}) | dict(classes)
     if unknown := [label for label in names if label not in labels]:
         raise StudyError(f"there is no label {unknown[0]!r}; there are {', '.join(labels)}")
-    if positive and positive not in names.values():
-        found = ", ".join(dict.fromkeys(names.values()))
-        raise StudyError(f"there is no class {positive!r} (--positive); there are {found}")
-    if positive:
-        names = {y: c if c == positive else f"not {positive}" for y, c in names.items()}
-    entry["classes"] = names
+    found = list(entry.get("cut") or dict.fromkeys(names.values()))
+    if entry.get("positive") and entry["positive"] not in found:
+        raise StudyError(
+            f"there is no class {entry['positive']!r} (--positive); there are {', '.join(found)}"
+        )
+    if classes:
+        entry["classes"] = names
 
 
 def _written(document, name, entry):
@@ -331,9 +433,40 @@ def _written(document, name, entry):
 
     ruamel.yaml says where things are and writes the entry; the file's own lines stay as they are.
     """
+    lines, first, end, indent = _lines_of(document, name)
     yaml = YAML()
     yaml.width = 4096
-    study = yaml.load(document)
+    block = io.StringIO()
+    yaml.dump({name: _flowing(yaml, entry)}, block)
+    new = [" " * indent + line for line in block.getvalue().splitlines(keepends=True)]
+    if not lines[end - 1].endswith("\n"):
+        lines[end - 1] += "\n"
+    safe = YAML(typ="safe")
+    before = safe.load("".join(lines))
+    if name not in before["datasets"]:
+        # Entries are set apart where the file does so.
+        new = ["\n", *new] if "\n" in lines[first:end] else new
+        first = end
+    document = "".join(lines[:first] + new + lines[end:])
+    after = safe.load(document)
+    before["datasets"].pop(name, None)
+    if after["datasets"].pop(name, None) != entry or after != before:
+        raise StudyError("params.yaml could not be edited safely; add the entry by hand")
+    return document
+
+
+def _renewed(document, name, old, new):
+    """The text of params.yaml with other checksums in the lines of an entry."""
+    lines, first, end, _ = _lines_of(document, name)
+    block = "".join(lines[first:end])
+    for role, digest in new.items():
+        block = block.replace(old[role], digest)
+    return "".join([*lines[:first], block, *lines[end:]])
+
+
+def _lines_of(document, name):
+    """All lines, first and end of an entry's (of all entries if it is new), and their indent."""
+    study = YAML().load(document)
     lines = document.splitlines(keepends=True)
     if study is None or "datasets" not in study or not study["datasets"]:
         raise StudyError("params.yaml has no data sets to add to; it needs `datasets:` with one")
@@ -341,29 +474,14 @@ def _written(document, name, entry):
     if sets.fa.flow_style():
         raise StudyError("params.yaml writes datasets in braces; write one entry a line instead")
     indent = sets.lc.key(next(iter(sets)))[1]
-    start = study.lc.key("datasets")[0]
+    first = start = study.lc.key("datasets")[0]
     end = min((study.lc.key(k)[0] for k in study if study.lc.key(k)[0] > start), default=len(lines))
-    block = io.StringIO()
-    yaml.dump({name: _flowing(yaml, entry)}, block)
-    new = [" " * indent + line for line in block.getvalue().splitlines(keepends=True)]
     if name in sets:
         first = sets.lc.key(name)[0]
         end = min((sets.lc.key(k)[0] for k in sets if sets.lc.key(k)[0] > first), default=end)
     while end > start and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1
-    if not lines[end - 1].endswith("\n"):
-        lines[end - 1] += "\n"
-    if name not in sets:
-        # Entries are set apart where the file does so.
-        first, new = end, ["\n", *new] if "\n" in lines[start:end] else new
-    safe = YAML(typ="safe")
-    before = safe.load("".join(lines))
-    document = "".join(lines[:first] + new + lines[end:])
-    after = safe.load(document)
-    before["datasets"].pop(name, None)
-    if after["datasets"].pop(name, None) != entry or after != before:
-        raise StudyError("params.yaml could not be edited safely; add the entry by hand")
-    return document
+    return lines, first, end, indent
 
 
 def _flowing(yaml, entry):

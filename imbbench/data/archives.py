@@ -203,6 +203,17 @@ def read_member(archive, member):
     return content
 
 
+def members(archive):
+    """The names of the files in an archive, a path or BytesIO; None if it is no archive."""
+    try:
+        with _open_archive(archive) as opened:
+            if isinstance(opened, zipfile.ZipFile):
+                return [entry.filename for entry in opened.infolist() if not entry.is_dir()]
+            return [entry.name for entry in opened.getmembers() if entry.isreg()]
+    except (tarfile.TarError, zipfile.BadZipFile):
+        return None
+
+
 def _open_archive(archive):
     if zipfile.is_zipfile(archive):
         return zipfile.ZipFile(archive)

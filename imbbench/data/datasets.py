@@ -20,7 +20,8 @@ def about(name):
     try:
         yield
     except StudyError as error:
-        raise StudyError(f"data set {name}: {error}") from error.__cause__
+        said = str(error).removeprefix(f"data set {name}: ")
+        raise StudyError(f"data set {name}: {said}") from error.__cause__
 
 
 def raw_files(folder):
@@ -194,11 +195,16 @@ class Dataset(BaseModel):
     quoting: bool = True
     missing: list[str] | dict[str, list[str]] = []
     decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8"
     drop: list[str] = []
     categorical: list[str] = []
+    numeric: list[str] = []
+    groups: str | None = None
     text: str | None = None
     classes: dict[str, str] = {}
     cut: dict[str, tuple[float | None, float | None]] = {}
+    positive: str | None = None
+    min_class: int | None = Field(None, ge=1, strict=True)
     long_tail: LongTail | None = None
     splits: int | None = Field(None, ge=1, strict=True)
 

@@ -67,13 +67,13 @@ def read_table(path, dataset):
     return pd.DataFrame(by_column, dtype=object), nominal
 
 
-def decoded(path):
-    """The text of a file in UTF-8, compressed or not, its lines ended by a line feed."""
+def decoded(path, encoding="utf-8"):
+    """The text of a file, compressed or not, its lines ended by a line feed."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         content = gzip.decompress(content)
     try:
-        text = content.decode("utf-8-sig").removeprefix("\ufeff")
+        text = content.decode(encoding).removeprefix("\ufeff").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         is_utf16 = content.startswith((b"\xff\xfe", b"\xfe\xff"))
         is_what, other = ("UTF-16", "utf-16") if is_utf16 else ("not UTF-8", "cp1252")
@@ -91,7 +91,7 @@ def decoded(path):
 def _read_separated(path, dataset):
     csv.field_size_limit(2**31 - 1)  # texts may be long
     reader = csv.reader(
-        io.StringIO(decoded(path), newline=""),
+        io.StringIO(decoded(path, dataset.encoding), newline=""),
         delimiter=dataset.separator or {"csv": ",", "tsv": "\t"}[dataset.format],
         quoting=csv.QUOTE_MINIMAL if dataset.quoting else csv.QUOTE_NONE,
         strict=True,  # or a stray quote would swallow rows
@@ -106,7 +106,7 @@ def _read_separated(path, dataset):
 
 
 def _read_whitespace(path, dataset):
-    return _headed([line.split() for line in decoded(path).split("\n")], dataset)
+    return _headed([line.split() for line in decoded(path, dataset.encoding).split("\n")], dataset)
 
 
 def _headed(rows, dataset):

@@ -15,6 +15,7 @@ from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
 
+COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 OPENML = "https://www.openml.org/api/v1/json/data"
 
 
@@ -50,18 +51,18 @@ def fetch(name, dataset, out_dir):
                     "Nothing was kept. If the file was changed on purpose, add it again "
                     "(`imbbench add-dataset`) or correct sha256 in params.yaml"
                 )
-    paths = {role: out_dir / f"{role}{_suffix(dataset.source, role)}" for role in digests}
+    paths = {role: out_dir / f"{role}{raw_suffix(dataset.source, role)}" for role in digests}
     for role, path in paths.items():
         write_whole(path, contents[role])
     for path in set(out_dir.iterdir()) - set(paths.values()):
         path.unlink()
 
 
-def _suffix(source, role):
+def raw_suffix(source, role):
     """The suffix of a file of the source; of ``a.csv.gz`` both."""
-    file = source.members[role] or source.path or source.url
+    file = source.members[role] or source.path or urlsplit(source.url or "").path
     path = PurePosixPath(file or ("as.arff" if source.openml else ""))
-    return "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix or ".txt"
+    return "".join(path.suffixes[-2:]) if path.suffix in COMPRESSED else path.suffix or ".txt"
 
 
 def _from_mirror(digests):
@@ -94,10 +95,10 @@ def _read_pypi(source, digests, scratch):
 def _read_url(source, digests, scratch):
     if source.url.endswith("/") or not source.files:
         return {
-            role: _download(urljoin(source.url, member), digests[role], scratch)
+            role: download(urljoin(source.url, member), digests[role], scratch)
             for role, member in source.members.items()
         }
-    archive = io.BytesIO(_download(source.url, source.archive_sha256, scratch))
+    archive = io.BytesIO(download(source.url, source.archive_sha256, scratch))
     return {role: read_member(archive, member) for role, member in source.files.items()}
 
 
@@ -106,7 +107,7 @@ def _read_openml(source, digests, scratch):
 
     address = f"{OPENML}/{source.openml}"
     try:
-        answer = json.loads(_download(address, None, scratch))
+        answer = json.loads(download(address, None, scratch))
         url = answer["data_set_description"]["url"]
     except requests.HTTPError as error:
         if error.response.status_code not in (404, 412):  # 412: OpenML's word for an unknown id
@@ -116,7 +117,7 @@ def _read_openml(source, digests, scratch):
         ) from None
     except (ValueError, KeyError, TypeError):  # a proxy's page, for example
         raise OSError(f"what {urlsplit(address).hostname} sent describes no data set") from None
-    return {"data": _download(url, digests["data"], scratch)}
+    return {"data": download(url, digests["data"], scratch)}
 
 
 def _read_hugging_face(source, digests, scratch):
@@ -155,7 +156,10 @@ def _read_hugging_face(source, digests, scratch):
 
 
 def _read_path(source, digests, scratch):
-    paths = {role: root() / source.path / member for role, member in source.members.items()}
+    archive = root() / source.path
+    if source.files and archive.is_file():
+        return {role: read_member(archive, member) for role, member in source.files.items()}
+    paths = {role: archive / member for role, member in source.members.items()}
     for path in paths.values():
         if not path.is_file():
             raise StudyError(
@@ -195,7 +199,7 @@ READERS = {
 }
 
 
-def _download(url, digest, scratch):
+def download(url, digest, scratch):
     import pooch
 
     pooch.get_logger().setLevel("WARNING")

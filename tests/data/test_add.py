@@ -264,9 +264,9 @@ def test_bad_file_changes_nothing(case, params):
 
 
 def test_unknown_kind_of_file_bad_name_and_no_such_column(params):
-    (params.parent / "churn.xlsx").write_text("")
-    with pytest.raises(StudyError, match=r"churn\.xlsx is none of \.csv"):
-        add_dataset("churn.xlsx", "churned")
+    (params.parent / "churn.doc").write_text("")
+    with pytest.raises(StudyError, match=r"churn\.doc is none of \.csv"):
+        add_dataset("churn.doc", "churned")
     (params.parent / "churn.csv").write_text(GOOD)
     with pytest.raises(StudyError, match="a name starts with a letter"):
         add_dataset("churn.csv", "churned", name="My-Data")
