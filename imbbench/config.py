@@ -1,5 +1,6 @@
 """``params.yaml``: read, checked, and turned into one object before any work starts."""
 
+import difflib
 import importlib.util
 import itertools
 from pathlib import Path
@@ -74,7 +75,14 @@ class Study(BaseModel):
 
 
 def unknown_name(kind, name, known, hint=""):
-    return f"params.yaml has no {kind} '{name}'. Known: {', '.join(known)}. {hint}".rstrip()
+    text = f"params.yaml has no {kind} '{name}'. Known: {', '.join(known)}. {hint}".rstrip()
+    return text + nearest(name, known)
+
+
+def nearest(name, known):
+    """A question after the name that was meant, or nothing if none is like it."""
+    found = difflib.get_close_matches(str(name), [*map(str, known)], n=1)
+    return f" Did you mean '{found[0]}'?" if found else ""
 
 
 def setting_text(value):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from imbbench.bench.learners import HistGradientBoosting, LogReg, TfidfLogReg, Tree
 from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, MiniLMHead
+from imbbench.config import nearest
 from imbbench.errors import StudyError
 
 LEARNERS = {
@@ -41,7 +42,9 @@ INTERNAL = {
 def learner_class(name):
     """Class of a learner by the name ``params.yaml`` uses."""
     if name not in LEARNERS:
-        raise StudyError(f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}.")
+        raise StudyError(
+            f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}.{nearest(name, LEARNERS)}"
+        )
     return LEARNERS[name]
 
 
@@ -142,6 +145,7 @@ def resolve(family, name, entry):
         raise StudyError(
             f"params.yaml: {where} is not defined. Known there: {', '.join(plain + keys)}. "
             f"Define a function '{name}' in imbbench/strategies/{family}/__init__.py or correct it."
+            f"{nearest(name, plain)}"
         )
     definition = known[key]
     value = parameters.pop(key) if kinds else None
