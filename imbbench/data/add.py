@@ -11,7 +11,9 @@ import unicodedata
 from collections import Counter
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from imbbench.config import setting_text
 from imbbench.data.archives import sha256
@@ -31,6 +33,7 @@ COMMA = re.compile(r"[+-]?\d*,\d+")
 GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 LISTS = ("drop", "categorical", "numeric")
+PLAIN = re.compile(r"[\w ./-]*")
 WORDS = {"source", "fallbacks", "sha256", "licence", "why", "citation"}  # decide no number
 
 
@@ -448,9 +451,13 @@ def _written(document, name, entry):
         new = ["\n", *new] if "\n" in lines[first:end] else new
         first = end
     document = "".join(lines[:first] + new + lines[end:])
-    after = safe.load(document)
+    try:
+        after = safe.load(document)
+        written = after["datasets"].pop(name, None)
+    except YAMLError:
+        after = written = None
     before["datasets"].pop(name, None)
-    if after["datasets"].pop(name, None) != entry or after != before:
+    if written != entry or after != before:
         raise StudyError("params.yaml could not be edited safely; add the entry by hand")
     return document
 
@@ -485,9 +492,19 @@ def _lines_of(document, name):
 
 
 def _flowing(yaml, entry):
-    entry = yaml.map(**entry)
+    entry = CommentedMap(entry)
     for key, value in entry.items():
         if isinstance(value, dict | list):
-            entry[key] = yaml.map(**value) if isinstance(value, dict) else yaml.seq(value)
+            entry[key] = _flow(yaml, value)
             entry[key].fa.set_flow_style()
     return entry
+
+
+def _flow(yaml, value):
+    if isinstance(value, dict):
+        return CommentedMap((_flow(yaml, key), _flow(yaml, inner)) for key, inner in value.items())
+    if isinstance(value, list | tuple):
+        return yaml.seq([_flow(yaml, inner) for inner in value])
+    # What is written plainly between braces, "a:b" or "0?", the reader that DVC uses cannot read.
+    odd = isinstance(value, str) and not PLAIN.fullmatch(value)
+    return DoubleQuotedScalarString(value) if odd else value

@@ -92,6 +92,8 @@ def find(given, member, scratch):
     """
     kind, colon, rest = str(given).partition(":")
     if not colon or kind not in KINDS:
+        if "://" in str(given):
+            raise StudyError(f"{given}: an address begins with http:// or https://")
         return _local(Path(given), member, scratch)
     try:
         found, contents, title, *licence = KINDS[kind](str(given), rest, member, scratch)
@@ -115,8 +117,6 @@ def split_suffix(name):
 
 
 def _local(path, member, scratch):
-    if "://" in str(path):
-        raise StudyError(f"{path}: an address begins with http:// or https://")
     if not path.is_file():
         raise StudyError(
             f"there is no file {path}; a source is a file, an http(s) address, openml:ID, "
@@ -190,6 +190,8 @@ def _on_the_hub(rest):
                 raise StudyError(
                     f"Hugging Face has no data set {rest}, or it needs a login (`hf auth login`)"
                 ) from None
+        except errors.HFValidationError as error:
+            raise StudyError(f"huggingface:{rest}: {error}") from None
         except OSError:
             raise
         except Exception as error:  # as in the sources: of its HTTP library, no OSErrors

@@ -3,10 +3,12 @@ import hashlib
 
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from imbbench.bench.prepared import load_prepared
-from imbbench.data.add import add_dataset
+from imbbench.data.add import _written, add_dataset
 from imbbench.data.datasets import parse_dataset
 from imbbench.data.prepare import prepare
 from imbbench.data.sources import fetch
@@ -138,16 +140,147 @@ def test_adding_again_renews_the_checksum_only(params):
     with pytest.raises(StudyError, match="data set churn: missing labels in 1 rows"):
         add_dataset("churn.csv", "churned")
     assert params.read_text("utf-8") == first.replace(old, new)
-    with pytest.raises(StudyError, match="data set churn: the name is taken"):
-        add_dataset("churn.csv", "plan")  # another target
+    taken = "churn: the name is taken in params.yaml: its target is 'churned', not 'plan'. Choose"
+    with pytest.raises(StudyError, match=taken):
+        add_dataset("churn.csv", "plan")
+    (params.parent / "other.csv").write_text(GOOD)
+    taken = "its source is path: churn.csv, not path: other.csv. Choose another with --name"
+    with pytest.raises(StudyError, match=taken):
+        add_dataset("other.csv", "churned", name="churn")
 
 
-@pytest.mark.parametrize("name", ["old", "sms", "big"])
-def test_a_name_that_is_taken(name, params):
+@pytest.mark.parametrize(
+    ("name", "differs"),
+    [
+        (
+            "old",
+            "its target is 'y', not 'churned'; its source is path: old.csv, not path: churn.csv",
+        ),
+        ("sms", "it is one of web_datasets; its target is 'label'"),
+        ("big", "it is one of benchmark_datasets; its target is 'label'"),
+    ],
+)
+def test_a_name_that_is_taken(name, differs, params):
     (params.parent / "churn.csv").write_text(GOOD)
-    with pytest.raises(StudyError, match=f"data set {name}: the name is taken"):
+    with pytest.raises(StudyError, match=f"data set {name}: the name is taken.*: {differs}"):
         add_dataset("churn.csv", "churned", name=name)
     assert params.read_text("utf-8") == PARAMS
+
+
+def test_a_file_that_is_there_under_another_name(params, capsys):
+    for file in ("churn.csv", "copy.csv"):
+        (params.parent / file).write_text(GOOD)
+    add_dataset("churn.csv", "churned", why="mine")
+    first = params.read_text("utf-8")
+    with pytest.raises(StudyError, match="copy: this file is in the study already, as churn, with"):
+        add_dataset("copy.csv", "churned", licence="another")
+    assert params.read_text("utf-8") == first
+    assert "same file" not in capsys.readouterr().out
+    add_dataset("copy.csv", "plan")
+    assert "note: the same file is in the study as churn, with target churned" in (
+        capsys.readouterr().out
+    )
+    add_dataset("copy.csv", "churned", name="fewer", drop=["plan"])
+    out = capsys.readouterr().out
+    assert "as churn, with target churned\n" in out and "as copy, with target plan\n" in out
+
+
+def test_only_the_entrys_own_checksum_is_renewed(params):
+    """Two entries of one content: the other one's file is as it was."""
+    for file in ("churn.csv", "copy.csv"):
+        (params.parent / file).write_text(GOOD)
+    add_dataset("churn.csv", "churned")
+    add_dataset("copy.csv", "plan")
+    before = entry(params, "churn")
+    (params.parent / "copy.csv").write_text(GOOD + "99,a,yes\n")
+    add_dataset("copy.csv", "plan")
+    assert entry(params, "churn") == before
+    assert entry(params, "copy")["sha256"] != before["sha256"]
+
+
+def test_options_become_keys_of_the_entry(params):
+    rows = "".join(f"{i},{i % 3},{i % 2},{i // 4},{'pq'[i % 2]}\n" for i in range(40))
+    (params.parent / "a.csv").write_text("ä,code,word,shop,y\n" + rows, encoding="cp1252")
+    options = {
+        "encoding": "cp1252",
+        "numeric": ["word"],
+        "categorical": ["code"],
+        "groups": "shop",
+        "min_class": 3,
+        "positive": "p",
+    }
+    add_dataset("a.csv", "y", **options)
+    found = entry(params, "a")
+    assert {key: found[key] for key in options} == options
+    add_dataset("a.csv", "y", numeric=["code"])  # another mind; what was said of others stays
+    found = entry(params, "a")
+    assert (found["numeric"], found["categorical"]) == (["word", "code"], [])
+    assert found["encoding"] == "cp1252"
+
+
+@pytest.mark.parametrize("file", ["a.csv", "a.txt", "a.data", "a.dat"])
+@pytest.mark.parametrize("mark", [";", "\t", "|", "   ", " "])
+def test_the_separator_is_found(mark, file, params):
+    lines = [f"{i}{mark}{i * 7 % 5}.5{mark}{'pq'[i % 3 == 0]}" for i in range(30)]
+    (params.parent / file).write_text("\n".join([f"a{mark}b{mark}y", *lines, ""]))
+    add_dataset(file, "y")
+    found = entry(params, "a")
+    assert found.get("separator", "blanks") == (mark if mark.strip() or mark == "\t" else "blanks")
+    assert found["format"] == ("csv" if "separator" in found else "whitespace")
+
+
+def test_blanks_in_words_separate_nothing(params):
+    (params.parent / "a.txt").write_text("y,words\n" + "p,one two\nq,three four\n" * 20)
+    add_dataset("a.txt", "y", folds=1)
+    (params.parent / "b.txt").write_text("p,one two\nq,three four\n" * 20)
+    add_dataset("b.txt", "y", columns=["y", "words"], folds=1)
+    for name in ("a", "b"):
+        assert entry(params, name)["format"] == "csv"
+        assert "separator" not in entry(params, name)
+
+
+def test_a_file_without_a_header_may_have_blanks_between_fields(params):
+    (params.parent / "a.data").write_text(" 1.0  2 p\n 3.0 4   q\n" * 20)
+    add_dataset("a.data", "y", columns=["a", "b", "y"], folds=1)
+    assert entry(params, "a")["format"] == "whitespace"
+    (params.parent / "b.csv").write_text("1, 2,p\n3, 4,q\n" * 20)
+    with pytest.raises(StudyError, match="row 1 has 2 fields"):
+        add_dataset("b.csv", "y", columns=["a", "b", "y"], separator="space")
+
+
+@pytest.mark.parametrize(
+    ("file", "kind", "head"),
+    [
+        ("a.txt", "arff", "% words\n@relation a\n"),
+        ("a.data", "keel", "@relation a\n@inputs n\n@outputs y\n"),
+        ("a.dat", "keel", ""),
+    ],
+)
+def test_what_a_file_is_that_does_not_say_so(file, kind, head, params):
+    attributes = "@attribute n real\n@attribute y {p,q}\n"
+    (params.parent / file).write_text(f"{head}{attributes}@data\n" + "1,p\n2,q\n" * 9)
+    add_dataset(file, "y", folds=1)
+    assert entry(params, "a")["format"] == kind
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_cut_is_a_number(value, params):
+    (params.parent / "churn.csv").write_text(GOOD)
+    with pytest.raises(StudyError, match="churn: --cut is a number"):
+        add_dataset("churn.csv", "age", cut=[value])
+
+
+WORD = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=8)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(WORD, WORD, max_size=3), st.lists(WORD, max_size=3))
+def test_any_words_can_be_written(classes, drop):
+    """With colons, quotes, braces and what else means something in YAML."""
+    new = {"source": {"url": "http://a.b:80/c"}, "classes": classes, "drop": drop, "target": "y"}
+    safe = YAML(typ="safe")
+    document = _written(PARAMS, "new", new)
+    assert safe.load(document)["datasets"] == safe.load(PARAMS)["datasets"] | {"new": new}
 
 
 def test_parquet_and_tsv(params):

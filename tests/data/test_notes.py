@@ -252,7 +252,7 @@ def test_folds_are_those_of_the_study(say):
 
 def test_one_class_against_the_rest(say):
     content = csv("c", lambda i: i % 5, label=lambda i: "abc"[i % 3])
-    _, said, entry = say(content, "--positive", "a")
+    _, _, entry = say(content, "--positive", "a")
     assert entry["positive"] == "a"
     _, _, entry = say(content, "--positive", "rare", "--class", "a", "rare")
     assert (entry["positive"], entry["classes"]["a"]) == ("rare", "rare")
