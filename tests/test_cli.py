@@ -1,11 +1,13 @@
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 
 import pytest
+from ruamel.yaml import YAML
 
 import imbbench
 from imbbench import notebooks
@@ -211,6 +213,43 @@ def test_an_interrupt_is_one_message(study, tmp_path):
         said = running.communicate(timeout=30)[1]
         connection.close()
     assert (running.returncode, said.strip()) == (130, "imbbench: interrupted")
+
+
+def test_values_and_files_may_begin_with_a_dash(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i},{i % 7},{-1 if i % 3 else 1}\n" for i in range(30))
+    for file in ("-a.csv", "b.csv"):
+        (tmp_path / file).write_text(f"-x,n,-y\n{rows}{len(file)},1,1\n")
+    (tmp_path / "params.yaml").write_text("datasets:\n  old:\n    target: y\n")
+    options = ["--target", "-y", "--class", "-1", "bad", "--class=1", "-good", "--drop", "-x"]
+    assert main(["add-dataset", *options, "--", "-a.csv"]) == 0
+    assert main(["add-dataset", "b.csv", "--target=-y", "--cut", "-0.5", "--drop=-x"]) == 0
+    found = YAML(typ="safe").load(tmp_path / "params.yaml")["datasets"]
+    assert found["a"]["classes"] == {"-1": "bad", "1": "-good"}
+    assert (found["a"]["target"], found["a"]["drop"]) == ("-y", ["-x"])
+    assert found["b"]["cut"] == {"up to -0.5": [None, -0.5], "above -0.5": [None, None]}
+
+
+def test_add_dataset_hands_on_every_option(monkeypatch):
+    got = {}
+    monkeypatch.setattr(
+        "imbbench.data.add.add_dataset", lambda source, target, **given: got.update(given)
+    )
+    options = {
+        **{"name": "n", "member": "m", "text": "t", "positive": "p", "groups": "g"},
+        **{"separator": ";", "decimal": ",", "encoding": "cp1252", "min_class": 3, "dry_run": True},
+        **{"drop": ("a", "b"), "categorical": ("c",), "numeric": ("d",), "missing": ("?",)},
+        **{"cut": (1.5, 2.0), "classes": (("1", "bad"),), "columns": ["a,b", "c"]},
+    }
+    arguments = ["add-dataset", "a.csv", "--target", "y", "--dry-run", "--columns", '"a,b",c']
+    arguments += shlex.split(
+        "--name n --member m --text t --positive p --groups g --separator ';' --decimal , "
+        "--encoding cp1252 --min-class 3 --drop a --drop b --categorical c --numeric d "
+        "--missing ? --cut 1.5 --cut 2 --class 1 bad"
+    )
+    assert main(arguments) == 0
+    assert got == options
 
 
 def test_execute_passes_typed_parameters(monkeypatch):

@@ -1,6 +1,7 @@
 """Data sets added from where they are: pinned so that fetching gives the same content again."""
 
 import functools
+import gzip
 import json
 
 import huggingface_hub
@@ -56,13 +57,13 @@ def refused(params, given, problem, **options):
 
 
 def test_an_address(server, params):
-    server.pages["/get/Churn%202.csv?raw=true"] = CSV
-    url = f"{server.address}/get/Churn%202.csv?raw=true"
+    server.pages["/get/Churn%202.csv.gz?raw=true"] = packed = gzip.compress(CSV)
+    url = f"{server.address}/get/Churn%202.csv.gz?raw=true"
     assert added(params, url) == (
         "churn_2",
         {
             "source": {"url": url},
-            "sha256": {"data": digest(CSV)},
+            "sha256": {"data": digest(packed)},
             "format": "csv",
             "target": "churned",
             "modality": "tabular",
@@ -222,13 +223,13 @@ def hub(server, monkeypatch):
     """``hub(files, **card)``: a server that answers as the hub does for the set some/toy."""
     endpoint(monkeypatch, server.address)
 
-    def go(files, name="some/toy", **card):
-        server.headers |= {"ETag": '"1"', "X-Repo-Commit": COMMIT}
+    def go(files, name="some/toy", commit=COMMIT, **card):
+        server.headers |= {"ETag": '"1"', "X-Repo-Commit": commit}
         siblings = [{"rfilename": file} for file in files]
-        info = {"id": name, "sha": COMMIT, "siblings": siblings, "cardData": card, "tags": []}
+        info = {"id": name, "sha": commit, "siblings": siblings, "cardData": card, "tags": []}
         server.pages[f"/api/datasets/{name}"] = json.dumps(info).encode()
         for file, content in files.items():
-            server.pages[f"/datasets/{name}/resolve/{COMMIT}/{file}"] = content
+            server.pages[f"/datasets/{name}/resolve/{commit}/{file}"] = content
 
     return go
 
@@ -243,8 +244,10 @@ def test_hugging_face_with_one_file(hub, params):
         "files": {"data": "data/all.csv"},
     }
     # Its next commit, with another file: the entry moves on.
-    hub({"data/all.csv": CSV + b"9,a,yes\n"})
-    assert added(params, "huggingface:some/toy")[1]["sha256"] != found["sha256"]
+    hub({"data/all.csv": CSV + b"9,a,yes\n"}, commit="f" * 40)
+    _, moved = added(params, "huggingface:some/toy")
+    assert moved["source"] == found["source"] | {"revision": "f" * 40}
+    assert moved["sha256"] == {"data": digest(CSV + b"9,a,yes\n")}
 
 
 def test_hugging_face_with_training_and_test_part(hub, params):
@@ -277,6 +280,13 @@ def test_hugging_face_configurations(hub, params):
     assert (name, found["source"]["files"]) == ("toy_two", {"data": "two/x.csv"})
     name, found = added(params, "huggingface:some/toy/one")
     assert (name, found["source"]["files"]) == ("toy_one", {"data": "one/x.csv"})
+
+
+def test_hugging_face_parts_that_only_the_card_tells(hub, params):
+    parts = [{"split": "train", "path": "a.csv"}, {"split": "test", "path": "b.csv"}]
+    hub({"a.csv": CSV, "b.csv": CSV}, configs=[{"config_name": "default", "data_files": parts}])
+    _, found = added(params, "huggingface:some/toy")
+    assert found["source"]["files"] == {"train": "a.csv", "test": "b.csv"}
 
 
 def test_hugging_face_without_a_card_has_configurations_as_folders(server, hub, params):
