@@ -30,7 +30,7 @@ FORMATS = {
     ".dat": None,
     ".parquet": "parquet",
     ".arff": "arff",
-    ".json": "jsonl",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
     ".xlsx": "excel",
