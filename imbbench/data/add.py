@@ -147,7 +147,7 @@ def add_dataset(
             entry = {
                 "source": where,
                 "sha256": digests,
-                "format": _format(origin, encoding),
+                "format": taken["format"] if taken else _format(origin, encoding),
                 "target": target,
                 "modality": "tabular",
                 "licence": origin.licence or "not stated",

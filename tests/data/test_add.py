@@ -218,6 +218,16 @@ def test_options_become_keys_of_the_entry(params):
     assert found["encoding"] == "cp1252"
 
 
+def test_what_the_entry_says_of_the_file_holds_when_it_is_added_again(params):
+    file = params.parent / "a.txt"
+    file.write_text(GOOD.replace("age", "größe"), encoding="cp1252")
+    add_dataset("a.txt", "churned", encoding="cp1252")
+    first = entry(params, "a")
+    file.write_text(GOOD.replace("age", "größe") + "99,a,yes\n", encoding="cp1252")
+    add_dataset("a.txt", "churned")
+    assert entry(params, "a") == first | {"sha256": entry(params, "a")["sha256"]}
+
+
 @pytest.mark.parametrize("file", ["a.csv", "a.txt", "a.data", "a.dat"])
 @pytest.mark.parametrize("mark", [";", "\t", "|", "   ", " "])
 def test_the_separator_is_found(mark, file, params):
