@@ -12,10 +12,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from imbbench.data.archives import sha256
+from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
 from imbbench.data.notes import looks_like_text, notes, understood
 from imbbench.data.prepare import MISSING, NO_LABEL, check_table, number, read, tabulate
-from imbbench.data.readers import decoded
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
