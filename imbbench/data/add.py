@@ -17,11 +17,12 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from imbbench.config import setting_text
 from imbbench.data.archives import sha256
+from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
 from imbbench.data.notes import looks_like_text, notes, understood
 from imbbench.data.origins import FORMATS, find, split_suffix
 from imbbench.data.prepare import MISSING, NO_LABEL, check_table, number, read, tabulate
-from imbbench.data.readers import decoded
+from imbbench.data.readers import table_text
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -340,7 +341,7 @@ def _complete_layout(files, entry):
     """Find the separator, names that are not there, and columns without one."""
     if entry["format"] not in ("csv", "tsv", "whitespace"):
         return []
-    text = decoded(next(iter(files.values())), entry.get("encoding", "utf-8"))
+    text = table_text(next(iter(files.values())), entry.get("encoding", "utf-8"))
     said, sample = [], list(io.StringIO(text[:200_000]))
     sample = sample[:-1] or sample  # the last may be cut off
     usual = {"csv": ",", "tsv": "\t", "whitespace": BLANKS}[entry["format"]]

@@ -3,8 +3,6 @@
 Values stay text until they are known to be numbers, so that no parser's guess gets in between.
 """
 
-import csv
-import io
 import json
 import math
 import shlex
@@ -15,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from imbbench.data.datasets import about, raw_files
-from imbbench.data.readers import canonical, decoded, read_table
+from imbbench.data.readers import canonical, read_labels, read_table
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 
@@ -152,13 +150,13 @@ def read(dataset, files):
         part = ["train"] * len(train) + ["test"] * len(test)
     elif "labels" in dataset.sha256:
         frame, nominal = read_table(files["features"], dataset)
-        labels = decoded(files["labels"]).removesuffix("\n").split("\n")
+        labels = read_labels(files["labels"], dataset)
         if len(labels) != len(frame):
             raise StudyError(f"{len(frame)} rows of features but {len(labels)} labels")
-        frame[dataset.target] = [label.strip() for label in labels]
+        frame[dataset.target] = labels
     else:
         frame, nominal = read_table(files["data"], dataset)
-        if dataset.format == "json":
+        if dataset.parts:
             part = list(frame.pop("_part"))
     by_column = ("missing",) if isinstance(dataset.missing, dict) else ()
     for key in ("target", "text", "drop", "categorical", *by_column):
@@ -390,12 +388,18 @@ def _card(dataset, table, schema):
 
 
 def _csv(table):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    own = [table.labels, table.groups, *([table.part] if table.part else [])]
-    writer.writerow([*table.columns, *RESERVED[: len(own)]])
-    writer.writerows(zip(*table.columns.values(), *own, strict=True))
-    return text.getvalue().encode()
+    """As of Python's csv, which quotes a lone carriage return in some versions only."""
+    groups = map(str, table.groups)
+    own = [table.labels, groups, *([table.part] if table.part else [])]
+    rows = zip(*table.columns.values(), *own, strict=True)
+    header = [*table.columns, *RESERVED[: len(own)]]
+    lines = [",".join(map(_quoted, row)) for row in (header, *rows)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _quoted(value):
+    plain = not ("," in value or '"' in value or "\n" in value or "\r" in value)
+    return value if plain else '"' + value.replace('"', '""') + '"'
 
 
 def _json(value):

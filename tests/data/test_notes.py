@@ -304,17 +304,18 @@ def test_utf16_is_named(say):
     code, said, _ = say(csv("c", lambda i: "abc"[i % 3]).encode("utf-16"))
     assert code == 1
     assert "is UTF-16 text" in said
-    assert "iconv -f utf-16 -t utf-8 a.csv > new-a.csv" in said
+    assert "say --encoding utf-16 " in said
 
 
 CELL = st.one_of(
     st.sampled_from(["", "1", "2.5", "1,5", "007", "$3", "2024-01-01", "yes", *sorted(MISSING)]),
     st.text("ab1 .,-%", max_size=4),
 )
+ROW = st.tuples(CELL, CELL, CELL).filter(lambda row: "".join(row).strip())
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(CELL, CELL, CELL), min_size=1, max_size=30), st.sampled_from(".,"))
+@given(st.lists(ROW, min_size=1, max_size=30), st.sampled_from(".,"))
 def test_any_table_can_be_described(tmp_path_factory, rows, decimal):
     import csv as writer
 

@@ -305,7 +305,7 @@ BAD = {
     "infinite values": (GOOD + b"inf,1,p\n", {}, "column 'a' has infinite values"),
     "minus infinity": (GOOD + b"1,-Infinity,p\n", {}, "column 'b' has infinite values"),
     "overflow to infinity": (GOOD + b"1e999,1,p\n", {}, "column 'a' has infinite values"),
-    "not UTF-8": (GOOD + "ä,1,p\n".encode("latin1"), {}, "not UTF-8.*byte 30.*iconv"),
+    "not UTF-8": (GOOD + "ä,1,p\n".encode("latin1"), {}, "not UTF-8.*byte 30.*--encoding cp1252"),
     "empty file": (b"", {}, "is empty"),
     "duplicate column names": (b"a,b,a,y\n1,2,3,p\n4,5,6,q\n", {}, "duplicate column names 'a'"),
     "column without name": (b",b,y\n1,2,p\n4,5,q\n", {}, "column 1 has no name"),
