@@ -21,7 +21,16 @@ from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
 from imbbench.data.notes import looks_like_text, notes, understood
 from imbbench.data.origins import FORMATS, find, split_suffix
-from imbbench.data.prepare import MISSING, NO_LABEL, check_table, number, read, tabulate
+from imbbench.data.prepare import (
+    ISO_DATE,
+    MISSING,
+    NO_LABEL,
+    check_table,
+    number,
+    plain_number,
+    read,
+    tabulate,
+)
 from imbbench.data.readers import table_text
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
@@ -301,7 +310,7 @@ def _complete(dataset, entry, frame, nominal, missing):
         if missing:
             entry["missing"] = [*missing]
         return said
-    fixed = {*(nominal or ()), *entry.get("categorical", ())}
+    fixed = {*(nominal or ()), *entry.get("categorical", ()), *entry.get("numeric", ())}
     values = {c: set(frame[c]) - {""} for c in frame}
     if dataset.separator == ";" and "decimal" not in entry:
         free = [values[c] for c in (*features, target) if c not in fixed]
@@ -316,6 +325,11 @@ def _complete(dataset, entry, frame, nominal, missing):
         words = {v for v in others & MISSING if number(v) is None}
         stand_in = words and column not in fixed and words < others
         stand_in = stand_in and all(number(v, mark) is not None for v in others - words)
+        if column not in fixed and (what := certain_numbers(others - words, dataset, mark)):
+            entry["numeric"] = [*entry.get("numeric", ()), column]
+            option = f"--categorical {shlex.quote(column)}"
+            said.append(f"{column}: {what} ({option} keeps them as they are)")
+            stand_in = bool(words)
         if spelled := declared | (words if stand_in else set()):
             found[column] = sorted(spelled)
             if stand_in:
@@ -328,6 +342,22 @@ def _complete(dataset, entry, frame, nominal, missing):
         same = {c: hit for c in values if (hit := sorted(values[c].intersection(listed)))} == found
         entry["missing"] = listed if same else found
     return said
+
+
+def certain_numbers(values, dataset, mark):
+    """What values are that can be nothing but dates, or numbers with thousands set apart, or ""."""
+    if len(values) < 2 or any(plain_number(value, mark) is None for value in values):
+        return ""
+    if all(ISO_DATE.fullmatch(value) for value in values):
+        return "dates, taken as days since 1970-01-01"
+    apart = [value for value in values if "," in value]
+    # A comma inside a field of a file that is separated by commas was put in quotes.
+    if (dataset.separator or ",") == "," and mark == "." and apart:
+        if all(THOUSANDS.fullmatch(value) for value in apart):
+            rest = values.difference(apart)
+            if all(number(value) is not None for value in rest):
+                return "commas set thousands apart, taken as numbers"
+    return ""
 
 
 def _has_decimal_commas(values):

@@ -5,7 +5,7 @@ from collections import Counter
 from itertools import pairwise
 from shlex import quote
 
-from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number
+from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number, plain_number
 from imbbench.data.readers import canonical
 
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|key|index|row|nr|no)$|^unnamed)|[a-z]I[dD]$")
@@ -102,6 +102,15 @@ def _category_note(dataset, column, raw, rows, nominal, alone):
     if _share(raw, DATE.fullmatch) >= 0.9:
         return (
             f"dates; {levels}. Write days or years as numbers in the file, or leave it out: {drop}"
+        )
+    numeric = _option("--numeric", column)
+    if odd and all(plain_number(word, dataset.decimal) is not None for word in odd):
+        marks = " ".join(sorted({mark for word in odd for mark in ORNAMENT.findall(word)} - {" "}))
+        comma = all(re.fullmatch(r"[+-]?\d+(,\d+)?", value) for value in odd)
+        option = ", or --decimal , if that is the decimal mark" if comma else ""
+        return (
+            f"{filled - numbers} of {filled} values look like numbers with {marks}; {levels}. "
+            f"{numeric} takes them as numbers{option}, {drop} leaves it out"
         )
     like = Counter({word: raw[word] for word in odd if number(ORNAMENT.sub("", word)) is not None})
     if odd and sum(like.values()) + numbers >= 0.9 * filled:
