@@ -346,18 +346,21 @@ def _complete(dataset, entry, frame, nominal, missing):
 
 def certain_numbers(values, dataset, mark):
     """What values are that can be nothing but dates, or numbers with thousands set apart, or ""."""
-    if len(values) < 2 or any(plain_number(value, mark) is None for value in values):
+    if len(values) < 2:
         return ""
     if all(ISO_DATE.fullmatch(value) for value in values):
-        return "dates, taken as days since 1970-01-01"
-    apart = [value for value in values if "," in value]
+        dates = all(plain_number(value) is not None for value in values)
+        return "dates, taken as days since 1970-01-01" if dates else ""
+    if "," not in "".join(values):
+        return ""
+    apart = {value for value in values if "," in value}
     # A comma inside a field of a file that is separated by commas was put in quotes.
-    if (dataset.separator or ",") == "," and mark == "." and apart:
-        if all(THOUSANDS.fullmatch(value) for value in apart):
-            rest = values.difference(apart)
-            if all(number(value) is not None for value in rest):
-                return "commas set thousands apart, taken as numbers"
-    return ""
+    quoted = apart and (dataset.separator or ",") == "," and mark == "."
+    if not quoted or any(not THOUSANDS.fullmatch(value) for value in apart):
+        return ""
+    if any(number(value) is None for value in values - apart):
+        return ""
+    return "commas set thousands apart, taken as numbers"
 
 
 def _has_decimal_commas(values):

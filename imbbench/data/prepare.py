@@ -29,6 +29,11 @@ NO_LABEL = frozenset(
 )
 MISSING = NO_LABEL | {"-", "none"}
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
+# What :func:`canonical` would leave as it is: a decimal of at most 15 digits is the shortest
+# spelling of its number. Most values are so, and need not be parsed.
+CANONICAL = re.compile(
+    r"(?!-0\Z|-?0\.0000)-?(?:(?:0|[1-9]\d{0,6})(?:\.\d{0,7}[1-9])?|[1-9]\d{7,14})|", re.A
+)
 ORNAMENT = re.compile(r"[$€£¥%'’\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
 
 
@@ -274,8 +279,9 @@ def _plain_numbers(column, values, decimal):
     plain = {value: plain_number(value, decimal) for value in set(values) - {""}}
     if words := sorted(value for value, found in plain.items() if found is None):
         raise StudyError(
-            f"column {column!r} is to be numbers but has {words[0]!r} in it; if that means a missing "
-            f"value, say so (--missing {shlex.quote(words[0])}, or `missing:` in params.yaml)"
+            f"column {column!r} is to be numbers but has {words[0]!r} in it; if that means a "
+            f"missing value, say so (--missing {shlex.quote(words[0])}, or `missing:` in "
+            "params.yaml)"
         )
     if len({ISO_DATE.fullmatch(value) is None for value in plain}) > 1:
         raise StudyError(f"column {column!r} has dates and other numbers; write one of them")
@@ -315,7 +321,8 @@ def plain_number(value, decimal="."):
 
 def _numbers(column, values, declared, decimal):
     """Numbers in their canonical spelling, or None for a column of categories."""
-    parsed = {value: number(value, decimal) for value in set(values) - {""}}
+    other = {value for value in set(values) if decimal == "," or not CANONICAL.fullmatch(value)}
+    parsed = {value: number(value, decimal) for value in other - {""}}
     words = sorted(value for value, found in parsed.items() if found is None)
     if words and declared is not None:
         raise StudyError(
@@ -331,8 +338,8 @@ def _numbers(column, values, declared, decimal):
             f"(missing), or leave the column out (--drop {shlex.quote(column)}, or `drop:` in "
             "params.yaml)"
         )
-    spelled = {value: canonical(found) for value, found in parsed.items()} | {"": ""}
-    return [spelled[value] for value in values]
+    spelled = {value: canonical(found) for value, found in parsed.items()}
+    return [spelled.get(value, value) for value in values]
 
 
 def number(value, decimal="."):

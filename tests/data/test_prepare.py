@@ -3,14 +3,15 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbbench.bench import protocol
 from imbbench.bench.prepared import load_prepared
 from imbbench.config import Protocol
 from imbbench.data.datasets import parse_dataset
-from imbbench.data.prepare import joined_groups, number, plain_number, prepare
+from imbbench.data.prepare import CANONICAL, joined_groups, number, plain_number, prepare
+from imbbench.data.readers import canonical
 from imbbench.errors import StudyError
 
 PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
@@ -388,7 +389,7 @@ def test_one_class_against_the_rest(tmp_path):
     run(tmp_path, content, positive="b", classes={"1": "a", "2": "b", "3": "c"})
     assert schema(tmp_path)["classes"] == ["not b", "b"]
     assert schema(tmp_path)["class_counts"] == [6, 3]
-    with pytest.raises(StudyError, match="no class '2' .positive.; there are a, b, c"):
+    with pytest.raises(StudyError, match=r"no class '2' .positive.; there are a, b, c"):
         run(tmp_path, content, positive="2", classes={"1": "a", "2": "b", "3": "c"})
 
 
@@ -414,7 +415,7 @@ def test_groups_hold_rows_together_beside_identical_ones(tmp_path):
     found = [line.rsplit(",", 1)[1] for line in table(tmp_path).splitlines()[1:]]
     # a by name, then c because one of its rows equals one of a; blanks are alone.
     assert found == ["0", "1", "0", "0", "2", "3", "0", "4"]
-    with pytest.raises(StudyError, match="there is no column 'whom' .groups."):
+    with pytest.raises(StudyError, match=r"there is no column 'whom' .groups."):
         run(tmp_path, content.encode(), groups="whom")
     with pytest.raises(StudyError, match="'y' is the target, and in drop or groups"):
         run(tmp_path, content.encode(), groups="y")
@@ -462,7 +463,7 @@ def test_plain_numbers(value, decimal, expected):
 def test_dates_and_numbers_in_one_column(tmp_path):
     with pytest.raises(StudyError, match="column 'x' has dates and other numbers"):
         run(tmp_path, b"x,y\n2024-01-01,p\n5,q\n6,p\n7,q\n", numeric=["x"])
-    with pytest.raises(StudyError, match="'x' is to be numbers but has 'low'.*--missing low"):
+    with pytest.raises(StudyError, match=r"'x' is to be numbers but has 'low'.*--missing low"):
         run(tmp_path, b"x,y\nlow,p\n5,q\n6,p\n7,q\n", numeric=["x"])
     run(tmp_path, b"x,y\n1970-01-03,p\n1970-01-01,q\n,p\n1970-02-01,q\n", numeric=["x"])
     assert [line.split(",")[0] for line in table(tmp_path).splitlines()] == [
@@ -472,3 +473,19 @@ def test_dates_and_numbers_in_one_column(tmp_path):
         "",
         "31",
     ]
+
+
+digits = st.from_regex(r"\A-?0?[0-9]{0,16}(\.[0-9]{0,10})?(e-?[0-9])?\Z")
+anything = st.one_of(digits, st.floats().map(repr), st.integers().map(str), st.text("-0.15\n٣"))
+
+
+@settings(max_examples=400)
+@given(anything)
+def test_a_number_that_is_not_parsed_is_spelled_as_if_it_were(value):
+    if CANONICAL.fullmatch(value):
+        assert value == "" or canonical(float(value)) == value
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "12.5", "-0.25", "123456789012", "0.0001", ""])
+def test_plain_spellings_are_not_parsed(value):
+    assert CANONICAL.fullmatch(value)
