@@ -297,6 +297,18 @@ def _add(source, target, **options):
     add_dataset(source, target, **options)
 
 
+@_command("remove-dataset", "churn", "churn --yes")
+@click.argument("dataset", help="Its name in params.yaml.", shell_complete=_known("all_datasets"))
+@click.option("--yes", is_flag=True, help="Do it; otherwise what would go is shown.")
+def _remove(dataset, yes):
+    """Take a data set away: its entry, its files, its results and what the lock files hold."""
+    from imbbench.data.remove import remove_dataset
+
+    for line in remove_dataset(dataset, yes=yes):
+        print(f"  {line}")
+    print(f"{dataset} is removed." if yes else f"Nothing is changed; --yes removes {dataset}.")
+
+
 @_command("verify", "", "--cells 100 --seed 1")
 @click.option("--cells", default=20, show_default=True, help="How many.")
 @click.option("--seed", default=0, show_default=True, help="Of the sample.")

@@ -19,6 +19,7 @@ from imbbench.config import setting_text
 from imbbench.data.archives import sha256
 from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
+from imbbench.data.duration import minutes
 from imbbench.data.notes import looks_like_text, notes, understood
 from imbbench.data.origins import FORMATS, find, split_suffix
 from imbbench.data.prepare import (
@@ -163,7 +164,7 @@ def add_dataset(
                 "licence": origin.licence or "not stated",
                 "why": "added by hand",
             }
-            entry |= (taken or {}) | {"source": where, "sha256": digests}
+            entry |= (taken or {"study": False}) | {"source": where, "sha256": digests}
             _set(entry, options)
             said = [] if again else _complete_layout(origin.files, entry)
             dataset = parse_dataset(name, entry)
@@ -181,6 +182,7 @@ def add_dataset(
             for note in [*said, *notes(dataset, frame, nominal, table)]:
                 print(f"note: {note}")
             check_table(dataset, table, folds or (study.get("protocol") or {}).get("folds", 5))
+        how_long = _how_long(params.resolve().parent, study, entry, table)
         if again:  # The entry's lines may have been edited; only the checksums are renewed.
             document = _renewed(document, name, taken["sha256"], digests)
             print(f"note: {name} is there; its checksum is renewed")
@@ -197,14 +199,17 @@ def add_dataset(
                 print(f"note: copied to {where['path']}, since it lies outside the project")
         write_whole(params, document)
     print(f"{name}: {entry['modality']} data set in {params.name}")
-    _say_next(name)
+    print(f"next: dvc repro report@{name}   (its own report; {how_long})")
     return name
 
 
-def _say_next(name):
-    print(
-        f"next: dvc repro report@{name}   (its own report; dvc repro brings the study up to date)"
-    )
+def _how_long(folder, study, entry, table):
+    columns = [*table.columns.values(), table.labels]
+    size = sum(sum(map(len, values)) + len(values) for values in columns)
+    found = minutes(folder, study, entry["modality"], size)
+    if found is None:
+        return "how long it takes is not known: nothing like it has been timed"
+    return f"about {max(1, round(found))} minutes on a machine as that of the committed results"
 
 
 def _name_of(title):

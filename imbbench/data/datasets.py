@@ -184,6 +184,9 @@ class Dataset(BaseModel):
         Make the training part of every split long-tailed, and its test part even.
     splits
         Run on the first so many splits only, where the data set is large.
+    study
+        False where the data set is the user's own: it has its results and its report, and stays
+        out of what the study says as a whole.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -218,6 +221,7 @@ class Dataset(BaseModel):
     min_class: int | None = Field(None, ge=1, strict=True)
     long_tail: LongTail | None = None
     splits: int | None = Field(None, ge=1, strict=True)
+    study: bool = True
 
     @property
     def parts(self):

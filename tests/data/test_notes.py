@@ -307,7 +307,7 @@ def test_adding_again_with_options_changes_the_entry_only(say, tmp_path):
     before = params.read_text()
     _, said, entry = say(content, "--drop", "id", fresh=False)
     assert (entry["why"], entry["splits"], entry["drop"]) == ("mine", 2, ["id"])
-    assert params.read_text() == before.replace("splits: 2\n", "splits: 2\n    drop: [id]\n")
+    assert params.read_text() == before.replace("study: false\n", "study: false\n    drop: [id]\n")
     _, _, entry = say(content, "--categorical", "n", "--drop", "id", fresh=False)
     assert (entry["drop"], entry["categorical"]) == (["id"], ["n"])
     _, _, entry = say(content, "--positive", "yes", fresh=False)

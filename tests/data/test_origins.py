@@ -69,6 +69,7 @@ def test_an_address(server, params):
             "modality": "tabular",
             "licence": "not stated",
             "why": "added by hand",
+            "study": False,
         },
     )
 
