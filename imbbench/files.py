@@ -6,6 +6,9 @@ from pathlib import Path
 
 from imbbench.paths import root
 
+UMASK = os.umask(0o022)  # it can only be read by being set
+os.umask(UMASK)
+
 
 def write_whole(path, content):
     """Create or replace a file, so that it is there whole or not at all.
@@ -27,7 +30,7 @@ def write_whole(path, content):
             content(part)
         else:
             Path(part).write_bytes(content.encode() if isinstance(content, str) else content)
-        os.chmod(part, 0o644)  # a temporary file is hidden from other users
+        os.chmod(part, 0o666 & ~UMASK)  # a temporary file is hidden from other users
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)

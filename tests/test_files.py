@@ -1,5 +1,8 @@
 """Files are written whole or not at all."""
 
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -38,3 +41,11 @@ def test_a_table_has_the_same_bytes_everywhere_and_lies_below_the_studys_folder(
         files.write_table(table, path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results").iterdir()}
     assert found == dict.fromkeys(["a.csv", "b.csv"], 'a,b\n0.1,"x, y"\n,ü\n'.encode())
+
+
+def test_what_the_user_keeps_from_others_stays_so(tmp_path):
+    """The mask is read when the process starts, so it is one of its own."""
+    write = "from imbbench.files import write_whole; write_whole('a', b'x')"
+    for mask, mode in ((0o077, 0o600), (0o022, 0o644)):
+        subprocess.run([sys.executable, "-c", write], cwd=tmp_path, check=True, umask=mask)
+        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode

