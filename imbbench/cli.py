@@ -99,12 +99,14 @@ def _check():
     """Check everything in params.yaml without running anything."""
     from imbbench import config
     from imbbench.bench.check import check
-    from imbbench.data.datasets import parse_dataset
+    from imbbench.data.datasets import about, parse_dataset
+    from imbbench.data.sources import check_unchanged
 
     study = config.load()
     check(study)
     for name, entry in study.all_datasets.items():
-        parse_dataset(name, entry)
+        with about(name):
+            check_unchanged(name, parse_dataset(name, entry))
     print(f"params.yaml is sound: {_counts(study)}.")
 
 

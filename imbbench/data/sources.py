@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
-from imbbench.data.archives import mirrored, public, pypi_archive, read_member, sha256
+from imbbench.data.archives import file_sha256, mirrored, public, pypi_archive, read_member, sha256
 from imbbench.data.contents import what_is
 from imbbench.data.datasets import about, raw_files
 from imbbench.data.web import DownloadError, save
@@ -43,6 +43,8 @@ def fetch(name, dataset, out_dir):
     """
     out_dir, digests = Path(out_dir), dataset.sha256
     if {role: sha256(path.read_bytes()) for role, path in raw_files(out_dir).items()} == digests:
+        with about(name):
+            check_unchanged(name, dataset)
         return
     with about(name):
         contents = _from_mirror(digests) or _from_sources(dataset)
@@ -58,6 +60,24 @@ def fetch(name, dataset, out_dir):
         write_whole(path, contents[role])
     for path in set(out_dir.iterdir()) - set(paths.values()):
         path.unlink()
+
+
+def check_unchanged(name, dataset):
+    """Refuse a data set whose own file, below the study's folder, is no longer what was added.
+
+    A file that is not there is no fault: its raw copy may be.
+    """
+    source = dataset.source
+    if not source.path:
+        return
+    for role, member in source.members.items():
+        path = root() / source.path / member
+        if path.is_file() and file_sha256(path) != dataset.sha256[role]:
+            given = f"{source.path} --target {dataset.target} --name {name}"
+            raise StudyError(
+                f"the file {source.path}{member} has changed since it was added; add it again: "
+                f"imbbench add-dataset {given}"
+            )
 
 
 def raw_suffix(source, role):
