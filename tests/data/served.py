@@ -4,6 +4,13 @@ import hashlib
 import io
 import tarfile
 import zipfile
+from pathlib import Path
+
+
+def files(folder):
+    """Files in a folder; locks, which stay, hold nothing."""
+    found = (p for p in Path(folder).rglob("*") if p.is_file() and p.suffix != ".lock")
+    return {p.relative_to(folder).as_posix() for p in found}
 
 
 def digest(content):

