@@ -1,10 +1,11 @@
 """Downloads: whole, in time, of a bearable size and with the right checksum, or not at all."""
 
 import hashlib
-import http
+import http.client
 import io
 import os
 import re
+import socket
 import sys
 import threading
 import time
@@ -241,12 +242,19 @@ def _in_words(error):
     for kind, words in kinds:
         if isinstance(error, kind):
             return Failed(words)
-    if isinstance(error, urllib3.exceptions.IncompleteRead):
+    cause = error
+    while inner := _inner(cause):
+        cause = inner
+    if isinstance(cause, http.client.IncompleteRead):
         return Failed("the answer was cut short", passing=True)
     if isinstance(error, (requests.ConnectionError, urllib3.exceptions.ProtocolError)):
-        said = re.search(r"""(?:\[Errno -?\d+\] |Error\(-?\d+, ['"]|\(['"])([^'")]+)""", str(error))
-        cause = getattr(error.args[0] if error.args else None, "reason", None)
         # Nobody is there: told at once.
-        passing = not isinstance(cause, urllib3.exceptions.NewConnectionError)
-        return Failed(f"no connection ({said[1] if said else type(error).__name__})", None, passing)
+        passing = not isinstance(cause, (ConnectionRefusedError, socket.gaierror))
+        said = getattr(cause, "strerror", None) or public(cause) or type(cause).__name__
+        return Failed(f"no connection ({said})", None, passing)
     return Failed(public(error))
+
+
+def _inner(error):
+    inner = [getattr(error, "reason", None), *reversed(error.args), error.__cause__]
+    return next((e for e in inner if isinstance(e, Exception)), None)

@@ -60,7 +60,8 @@ def server():
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.asked, httpd.pages, httpd.headers = [], pages, headers
     httpd.address = f"http://127.0.0.1:{httpd.server_port}"
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    # Half a second, the default, is how long every test would take to end.
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     yield httpd
     httpd.shutdown()
     httpd.server_close()
