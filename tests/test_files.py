@@ -1,5 +1,7 @@
 """Files are written whole or not at all."""
 
+import os
+import stat
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +17,21 @@ def test_text_bytes_and_writers_are_written(tmp_path):
     assert (tmp_path / "new" / "a").read_bytes() == b"bytes"
     assert (tmp_path / "b").read_bytes() == b"line\n"
     assert (tmp_path / "c.txt").read_text() == ".txt"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_the_umask_says_who_may_read(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        (tmp_path / "c").write_text("earlier")
+        for name, content in {"a": b"1", "b/b": "1", "c": b"2"}.items():
+            files.write_whole(tmp_path / name, content)
+        files.write_whole(tmp_path / "d.csv", pd.DataFrame({"a": [1]}).to_csv)
+    finally:
+        os.umask(before)
+    for name in ("a", "b/b", "c", "d.csv"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
 
 
 def test_a_failure_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):

@@ -132,8 +132,9 @@ def _local(path, member, scratch):
         _no_archive(path.name, member)
         return Origin(source, {"data": path}, path.name, local=path)
     member = _chosen(names, member, path.name)
-    copy = scratch / f"data{''.join(split_suffix(member))}"
-    copy.write_bytes(read_member(path, member))
+    copy, content = scratch / f"data{''.join(split_suffix(member))}", read_member(path, member)
+    _no_stand_in(path, content)
+    copy.write_bytes(content)
     source |= {"files": {"data": member}, "archive_sha256": file_sha256(path)}
     return Origin(source, {"data": copy}, _base(member), local=path)
 

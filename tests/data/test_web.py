@@ -198,9 +198,15 @@ def test_a_fault_is_told_in_one_message_and_what_was_there_is_kept(
     assert files(tmp_path) == {"raw/data.csv"}
     assert (tmp_path / "raw/data.csv").read_bytes() == b"earlier"
 
-    server.pages["/b.csv"] = CONTENT
-    fetch("toy", entry(source, {"url": f"{server.address}/b.csv"}), "raw")
+
+@pytest.mark.parametrize("fault", ["404", "cut short", "slow", "page", "endless", "another file"])
+def test_a_source_with_a_fault_gives_way_to_its_fallbacks(fault, server, monkeypatch, tmp_path):
+    server.pages |= {"/a.csv": FAULTS[fault][0], "/b.csv": 404, "/c.csv": CONTENT}
+    a, b, c = ({"url": f"{server.address}/{name}.csv"} for name in "abc")
+    fetch("toy", entry(a, b, c), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
+    with pytest.raises(StudyError, match=rf"a\.csv \(.*{FAULTS[fault][1]}.* nor from .*\(HTTP 404"):
+        fetch("toy", entry(a, b), "other")
 
 
 @pytest.mark.parametrize("kind", ["file", "zip", "pypi", "npm"])
