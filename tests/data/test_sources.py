@@ -3,6 +3,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import huggingface_hub
 import pytest
@@ -69,15 +70,20 @@ def test_wrong_checksum_keeps_nothing_and_spares_the_earlier_file(tmp_path):
     assert not list(tmp_path.glob("new/*"))
 
 
-@pytest.mark.parametrize("kind", ["pypi", "url", "openml"])
+@pytest.mark.parametrize("kind", ["pypi", "npm", "url", "openml"])
 def test_no_network_and_no_mirror(kind, closed, monkeypatch, tmp_path):
     """The message names the source, and what a mirror's file has to be called."""
     monkeypatch.setattr(sources, "OPENML", closed)
     monkeypatch.setenv("PIP_INDEX_URL", f"{closed}/simple/")
+    monkeypatch.setenv("npm_config_registry", closed)
     source, words = {
         "pypi": (
             {"pypi": "toy-data==1.0", "files": {"data": "a"}, "archive_sha256": digest(b"")},
             "the package toy-data==1.0: a ",
+        ),
+        "npm": (
+            {"npm": "toy@1.0.0", "files": {"data": "a"}, "archive_sha256": digest(b"")},
+            "the npm package toy@1.0.0: a ",
         ),
         "url": ({"url": f"{closed}/a.csv"}, f"{closed}/a.csv "),
         "openml": ({"openml": 61}, "OpenML data set 61 "),
@@ -90,6 +96,14 @@ def test_no_network_and_no_mirror(kind, closed, monkeypatch, tmp_path):
     assert rest.startswith(f"{closed}/b.csv (")
     assert str(caught.value).endswith(digest(CONTENT))
     assert not files(tmp_path)
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    monkeypatch.setenv("IMBBENCH_MIRROR", str(mirror))
+    with pytest.raises(StudyError, match="IMBBENCH_MIRROR has no file with the right content; put"):
+        fetch("toy", dataset, "raw")
+    (mirror / digest(CONTENT)).write_bytes(CONTENT)
+    fetch("toy", dataset, "raw")
+    assert len(files("raw")) == 1
 
 
 @pytest.mark.parametrize("by", ["content", "archive"])
@@ -301,3 +315,13 @@ def test_no_hub(server, closed, monkeypatch, tmp_path):
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
     fetch("toy", entry(source), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
+
+
+def test_a_hub_that_never_ends(server, monkeypatch):
+    source = {"huggingface": "some/toy", "revision": COMMIT, "files": {"data": "a.csv"}}
+    here = functools.partial(huggingface_hub.hf_hub_download, endpoint=server.address)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", here)
+    monkeypatch.setattr(sources, "HUB_PATIENCE", 0.3)
+    server.pages[f"/datasets/some/toy/resolve/{COMMIT}/a.csv"] = lambda handler: time.sleep(2)
+    with pytest.raises(StudyError, match=r"toy: could not .*no answer within 0\.3 s"):
+        fetch("toy", entry(source), "raw")

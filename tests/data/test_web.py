@@ -257,6 +257,14 @@ def test_nobody_there_is_told_at_once(closed, monkeypatch):
         web.get("http://nowhere.invalid/a")
 
 
+@pytest.mark.parametrize(
+    "url", ["ftp://host/a", "host/a", "http://", "http://h\ud800/", f"http://{'a' * 70}.invalid"]
+)
+def test_what_is_no_address(url):
+    with pytest.raises(web.Failed, match=r"^an address begins with http or https"):
+        web.get(url)
+
+
 def no_such_host(*_, **__):
     raise socket.gaierror(-2, "Name or service not known")
 
