@@ -99,12 +99,14 @@ def _check():
     """Check everything in params.yaml without running anything."""
     from imbbench import config
     from imbbench.bench.check import check
-    from imbbench.data.datasets import parse_dataset
+    from imbbench.data.datasets import about, parse_dataset
+    from imbbench.data.sources import check_unchanged
 
     study = config.load()
     check(study)
     for name, entry in study.all_datasets.items():
-        parse_dataset(name, entry)
+        with about(name):
+            check_unchanged(name, parse_dataset(name, entry))
     print(f"params.yaml is sound: {_counts(study)}.")
 
 
@@ -295,6 +297,18 @@ def _add(source, target, **options):
     from imbbench.data.add import add_dataset
 
     add_dataset(source, target, **options)
+
+
+@_command("remove-dataset", "churn", "churn --yes")
+@click.argument("dataset", help="Its name in params.yaml.", shell_complete=_known("all_datasets"))
+@click.option("--yes", is_flag=True, help="Do it; otherwise what would go is shown.")
+def _remove(dataset, yes):
+    """Take a data set away: its entry, its files, its results and what the lock files hold."""
+    from imbbench.data.remove import remove_dataset
+
+    for line in remove_dataset(dataset, yes=yes):
+        print(f"  {line}")
+    print(f"{dataset} is removed." if yes else f"Nothing is changed; --yes removes {dataset}.")
 
 
 @_command("verify", "", "--cells 100 --seed 1")

@@ -49,6 +49,11 @@ class Study(BaseModel):
         """The entries of every data set, by name: of the study, of the web, of the benchmarks."""
         return {**self.datasets, **self.web_datasets, **self.benchmark_datasets}
 
+    @property
+    def own_datasets(self):
+        """Names of the data sets that stay out of what the study says as a whole."""
+        return [name for name, entry in self.datasets.items() if entry.get("study") is False]
+
     def dataset(self, name):
         """The entry of a data set, for :func:`imbbench.data.datasets.parse_dataset` to check."""
         entries = self.all_datasets

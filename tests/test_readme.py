@@ -8,6 +8,7 @@ import numpy as np
 
 from imbbench import cli, config
 from imbbench.bench.registry import definitions, strategy
+from imbbench.data.datasets import Dataset
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -30,9 +31,16 @@ def test_every_linked_file_is_there():
         assert (ROOT / link).exists(), link
 
 
+def test_the_table_of_keys_has_all_of_an_entry():
+    table = README.split("| key | what it says |")[1].split("\n\n")[0]
+    rows = [line.split("|")[1] for line in table.splitlines()[2:]]
+    keys = [key for row in rows for key in re.findall(r"`(\w+)`", row)]
+    assert sorted(keys) == sorted(Dataset.model_fields)
+
+
 def test_every_data_set_is_cited():
     study = config.load(ROOT / "params.yaml")
-    for name in study.all_datasets:
+    for name in set(study.all_datasets) - set(study.own_datasets):
         assert name in README
         assert study.dataset(name)["citation"]
 

@@ -39,9 +39,10 @@ WORDS = {
 
 
 def _paths(study, kind, datasets, families, suffix):
-    if datasets == "all":
-        datasets = [*study.datasets, *study.web_datasets]
-    for dataset in study.datasets if datasets is None else datasets:
+    if datasets in (None, "all"):
+        web = study.web_datasets if datasets else ()
+        datasets = [d for d in (*study.datasets, *web) if d not in study.own_datasets]
+    for dataset in datasets:
         study.dataset(dataset)
         results = study.results(dataset)
         for family in families or study.families:
@@ -100,7 +101,8 @@ def load_runs(study, datasets=None, families=None):
     ----------
     study : imbbench.config.Study
     datasets : iterable of str or "all", optional
-        Default: all of ``datasets:`` in ``params.yaml``; ``"all"``: of ``web_datasets:``, too.
+        Default: all of ``datasets:`` in ``params.yaml`` but the user's own; ``"all"``: of
+        ``web_datasets:``, too.
     families : iterable of str, optional
         Default: all of ``families:``.
 

@@ -6,8 +6,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
-SHARED = ["bench", "config.py", "data/archives.py", "data/unpack.py", "data/web.py", "errors.py"]
-SHARED += ["files.py", "paths.py"]
+SHARED = [
+    *("bench", "config.py", "data/archives.py", "data/contents.py", "data/web.py", "errors.py"),
+    *("data/unpack.py", "files.py", "paths.py"),
+]
 LIBRARIES = ["numpy", "scikit-learn", "torch", "transformers"]
 
 

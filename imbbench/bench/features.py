@@ -40,8 +40,14 @@ def matrix(X, numeric, categorical, train):
         SimpleImputer(strategy="median", add_indicator=True, keep_empty_features=True),
         StandardScaler(),
     )
+    missing = "missing"
+    while any((X[column] == missing).any() for column in categorical):
+        missing += " "  # a level of that name is another category
     codes = make_pipeline(
-        SimpleImputer(strategy="constant", fill_value="missing", missing_values=None),
+        # A column without a value in the training part stays a column.
+        SimpleImputer(
+            strategy="constant", fill_value=missing, missing_values=None, keep_empty_features=True
+        ),
         OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
     )
     coder = ColumnTransformer([("numeric", numbers, numeric), ("nominal", codes, categorical)])

@@ -17,11 +17,22 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from imbbench.config import setting_text
 from imbbench.data.archives import sha256
+from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
+from imbbench.data.duration import minutes
 from imbbench.data.notes import looks_like_text, notes, understood
 from imbbench.data.origins import FORMATS, find, split_suffix
-from imbbench.data.prepare import MISSING, NO_LABEL, check_table, number, read, tabulate
-from imbbench.data.readers import decoded
+from imbbench.data.prepare import (
+    ISO_DATE,
+    MISSING,
+    NO_LABEL,
+    check_table,
+    number,
+    plain_number,
+    read,
+    tabulate,
+)
+from imbbench.data.readers import table_text
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -153,7 +164,7 @@ def add_dataset(
                 "licence": origin.licence or "not stated",
                 "why": "added by hand",
             }
-            entry |= (taken or {}) | {"source": where, "sha256": digests}
+            entry |= (taken or {"study": False}) | {"source": where, "sha256": digests}
             _set(entry, options)
             said = [] if again else _complete_layout(origin.files, entry)
             dataset = parse_dataset(name, entry)
@@ -171,6 +182,7 @@ def add_dataset(
             for note in [*said, *notes(dataset, frame, nominal, table)]:
                 print(f"note: {note}")
             check_table(dataset, table, folds or (study.get("protocol") or {}).get("folds", 5))
+        how_long = _how_long(params.resolve().parent, study, entry, table)
         if again:  # The entry's lines may have been edited; only the checksums are renewed.
             document = _renewed(document, name, taken["sha256"], digests)
             print(f"note: {name} is there; its checksum is renewed")
@@ -187,14 +199,17 @@ def add_dataset(
                 print(f"note: copied to {where['path']}, since it lies outside the project")
         write_whole(params, document)
     print(f"{name}: {entry['modality']} data set in {params.name}")
-    _say_next(name)
+    print(f"next: dvc repro report@{name}   (its own report; {how_long})")
     return name
 
 
-def _say_next(name):
-    print(
-        f"next: dvc repro report@{name}   (its own report; dvc repro brings the study up to date)"
-    )
+def _how_long(folder, study, entry, table):
+    columns = [*table.columns.values(), table.labels]
+    size = sum(sum(map(len, values)) + len(values) for values in columns)
+    found = minutes(folder, study, entry["modality"], size)
+    if found is None:
+        return "how long it takes is not known: nothing like it has been timed"
+    return f"about {max(1, round(found))} minutes on a machine as that of the committed results"
 
 
 def _name_of(title):
@@ -300,7 +315,7 @@ def _complete(dataset, entry, frame, nominal, missing):
         if missing:
             entry["missing"] = [*missing]
         return said
-    fixed = {*(nominal or ()), *entry.get("categorical", ())}
+    fixed = {*(nominal or ()), *entry.get("categorical", ()), *entry.get("numeric", ())}
     values = {c: set(frame[c]) - {""} for c in frame}
     if dataset.separator == ";" and "decimal" not in entry:
         free = [values[c] for c in (*features, target) if c not in fixed]
@@ -315,6 +330,11 @@ def _complete(dataset, entry, frame, nominal, missing):
         words = {v for v in others & MISSING if number(v) is None}
         stand_in = words and column not in fixed and words < others
         stand_in = stand_in and all(number(v, mark) is not None for v in others - words)
+        if column not in fixed and (what := certain_numbers(others - words, dataset, mark)):
+            entry["numeric"] = [*entry.get("numeric", ()), column]
+            option = f"--categorical {shlex.quote(column)}"
+            said.append(f"{column}: {what} ({option} keeps them as they are)")
+            stand_in = bool(words)
         if spelled := declared | (words if stand_in else set()):
             found[column] = sorted(spelled)
             if stand_in:
@@ -329,6 +349,25 @@ def _complete(dataset, entry, frame, nominal, missing):
     return said
 
 
+def certain_numbers(values, dataset, mark):
+    """What values are that can be nothing but dates, or numbers with thousands set apart, or ""."""
+    if len(values) < 2:
+        return ""
+    if all(ISO_DATE.fullmatch(value) for value in values):
+        dates = all(plain_number(value) is not None for value in values)
+        return "dates, taken as days since 1970-01-01" if dates else ""
+    if "," not in "".join(values):
+        return ""
+    apart = {value for value in values if "," in value}
+    # A comma inside a field of a file that is separated by commas was put in quotes.
+    quoted = apart and (dataset.separator or ",") == "," and mark == "."
+    if not quoted or any(not THOUSANDS.fullmatch(value) for value in apart):
+        return ""
+    if any(number(value) is None for value in values - apart):
+        return ""
+    return "commas set thousands apart, taken as numbers"
+
+
 def _has_decimal_commas(values):
     """Whether values are numbers with a decimal comma, and not with thousands set apart."""
     plain = all(COMMA.fullmatch(v) or number(v) is not None or v in MISSING for v in values)
@@ -340,7 +379,7 @@ def _complete_layout(files, entry):
     """Find the separator, names that are not there, and columns without one."""
     if entry["format"] not in ("csv", "tsv", "whitespace"):
         return []
-    text = decoded(next(iter(files.values())), entry.get("encoding", "utf-8"))
+    text = table_text(next(iter(files.values())), entry.get("encoding", "utf-8"))
     said, sample = [], list(io.StringIO(text[:200_000]))
     sample = sample[:-1] or sample  # the last may be cut off
     usual = {"csv": ",", "tsv": "\t", "whitespace": BLANKS}[entry["format"]]

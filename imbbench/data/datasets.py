@@ -1,15 +1,16 @@
 """Data sets: what an entry of ``params.yaml`` may say."""
 
+import codecs
 import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from imbbench.errors import StudyError
 
-NAME = re.compile(r"[a-z][a-z0-9_]*")
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 KINDS = ("pypi", "npm", "url", "openml", "huggingface", "path", "sklearn")
 ROLES = ({"data"}, {"features", "labels"}, {"train", "test"})
 
@@ -160,14 +161,21 @@ class Dataset(BaseModel):
         Role -> checksum of the file's content: ``data``, or ``features`` and ``labels`` (the
         labels in a file of their own), or ``train`` and ``test`` (the set's own test set).
     format
-        How every file but ``labels`` (one label a line) is written. ``json``: an object of lists
-        of rows that are lists, of which ``train`` and ``test`` (the set's own test set) are read
-        and others left out.
+        How every file but ``labels`` (one label a line) is written. ``json``: an array of objects
+        or an object of columns; with ``columns`` an object of lists of rows that are lists, of
+        which ``train`` and ``test`` (the set's own test set) are read and others left out.
+        ``jsonl``: an object a line. ``orange``: three lines above the rows, names, kinds and
+        flags. ``excel``: the sheet that has the target. ``idx``: images as MNIST's, ``labels``
+        too; pixels are ``c1, c2, ...``.
     target
         The label's column.
+    header
+        Lines of names above the rows; of several, the names of a column are joined by a blank.
+    encoding
+        Of text files and their labels, as Python calls it: ``utf-8``, ``utf-16``, ``cp1252``, ...
     columns
-        Column names, for files without a header line; ``c1, c2, ...`` when ``header`` is false
-        and no names are given.
+        Column names, for files without a header line; ``c1, c2, ...`` when ``header`` is 0 or
+        false and no names are given.
     missing
         Spellings of a missing value besides the empty field: a list, or column -> list. A label
         that is in the list, or ``NA`` and the like, is missing unless ``classes`` names it.
@@ -188,6 +196,9 @@ class Dataset(BaseModel):
         Make the training part of every split long-tailed, and its test part even.
     splits
         Run on the first so many splits only, where the data set is large.
+    study
+        False where the data set is the user's own: it has its results and its report, and stays
+        out of what the study says as a whole.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -195,19 +206,22 @@ class Dataset(BaseModel):
     source: Source
     fallbacks: list[Source] = []
     sha256: dict[str, str]
-    format: Literal["csv", "tsv", "whitespace", "keel", "arff", "parquet", "json"]
+    format: Literal[
+        *("csv", "tsv", "whitespace", "orange", "keel", "arff"),
+        *("json", "jsonl", "parquet", "excel", "idx"),
+    ]
     target: str
     modality: Literal["tabular", "text", "image"]
     licence: str
     why: str
     citation: str = ""
-    header: bool = True
+    header: int = Field(1, ge=0, le=5)
+    encoding: str = "utf-8"
     columns: list[str] = []
     separator: str | None = Field(None, min_length=1, max_length=1)
     quoting: bool = True
     missing: list[str] | dict[str, list[str]] = []
     decimal: Literal[".", ","] = "."
-    encoding: str = "utf-8"
     drop: list[str] = []
     categorical: list[str] = []
     numeric: list[str] = []
@@ -219,10 +233,28 @@ class Dataset(BaseModel):
     min_class: int | None = Field(None, ge=1, strict=True)
     long_tail: LongTail | None = None
     splits: int | None = Field(None, ge=1, strict=True)
+    study: bool = True
+
+    @property
+    def parts(self):
+        """Whether the one file holds a training and a test part."""
+        return self.format == "json" and bool(self.columns)
 
     def missing_in(self, column):
         """The spellings of a missing value in a column."""
         return self.missing.get(column, []) if isinstance(self.missing, dict) else self.missing
+
+    @field_validator("encoding")
+    @classmethod
+    def _known(cls, encoding):
+        try:
+            "a".encode(encoding)
+            known = not re.search("escape|utf.?7|idna|punycode|rot", codecs.lookup(encoding).name)
+        except (LookupError, UnicodeError, ValueError):
+            known = False
+        if not known:
+            raise ValueError(f"{encoding!r} is no encoding of text, such as utf-8, utf-16, cp1252")
+        return encoding
 
     @model_validator(mode="after")
     def _agrees(self):
@@ -240,9 +272,9 @@ class Dataset(BaseModel):
                 )
         if (self.modality == "text") != (self.text is not None):
             raise ValueError("text names the column of texts; modality text needs it")
-        if self.format == "json" and (roles != {"data"} or not self.columns):
-            raise ValueError("format json is one file of role data, and needs columns")
-        if self.long_tail and ("test" in roles or self.format == "json"):
+        if self.parts and roles != {"data"}:
+            raise ValueError("format json with columns is one file of role data")
+        if self.long_tail and ("test" in roles or self.parts):
             raise ValueError("long_tail cuts test sets itself; this data set brings its own")
         return self
 
@@ -268,7 +300,8 @@ def parse_dataset(name, entry):
     """
     if not NAME.fullmatch(name):
         raise StudyError(
-            f"data set {name!r}: a name starts with a letter and has only a-z, 0-9 and _; rename it"
+            f"data set {name[:80]!r}: a name starts with a letter and has only a-z, 0-9 and _, 64 "
+            "at most; rename it (--name)"
         )
     try:
         return Dataset.model_validate(entry)

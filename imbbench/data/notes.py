@@ -5,7 +5,9 @@ from collections import Counter
 from itertools import pairwise
 from shlex import quote
 
-from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number
+import numpy as np
+
+from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number, plain_number
 from imbbench.data.readers import canonical
 
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|key|index|row|nr|no)$|^unnamed)|[a-z]I[dD]$")
@@ -23,19 +25,23 @@ def understood(dataset, frame, table):
     lines = [f"{rows} rows, {frame.shape[1]} columns{by}"]
     lines += [f"  {_shown(c)}: left out" for c in dataset.drop]
     for column, values in table.columns.items():
-        found = set(values) - {""}
-        if dataset.text:
-            what = f"text, {len(found)} different"
-        elif not found:
+        missing = values.count("")
+        found = set() if column in table.numeric else set(values) - {""}
+        if missing == rows:
             what = "no value"
         elif column in table.numeric:
-            numbers = [float(value) for value in found]
-            what = f"number, {canonical(min(numbers))} to {canonical(max(numbers))}"
+            numbers = np.array([value for value in values if value], dtype=object).astype(float)
+            what = f"number, {canonical(float(numbers.min()))} to {canonical(float(numbers.max()))}"
+        elif dataset.text:
+            what = f"text, {len(found)} different"
         else:
             what = f"category, {len(found)} levels: {_some(sorted(found), 5)}"
-        if missing := values.count(""):
+        if missing:
             what += f"; {missing / rows:.1%} missing"
         lines.append(f"  {_shown(dataset.text or column)}: {what}")
+    if table.rare:
+        rare = _some([f"{label} ({n})" for label, n in table.rare.items()], 12)
+        lines.append(f"  classes of fewer than {dataset.min_class} rows, left out: {rare}")
     counts = {label: n for label, n in table.class_counts.items() if label}
     if counts:
         ratio = max(counts.values()) / min(counts.values())
@@ -52,10 +58,11 @@ def notes(dataset, frame, nominal, table):
     if dataset.text:
         return said
     for column, values in table.columns.items():
-        raw = Counter(frame[column])
+        is_number, alone = column in table.numeric, len(table.columns) == 1
+        # How often each number occurs, nobody asks.
+        raw = dict.fromkeys(frame[column], 1) if is_number else Counter(frame[column])
         for word in ("", *dataset.missing_in(column)):
             raw.pop(word, None)
-        is_number, alone = column in table.numeric, len(table.columns) == 1
         if len(raw) < 2 and len(set(values)) < 2:
             note = "the same value in every row" if raw else "no value at all"
             note += f"; leave it out with {_option('--drop', column)}"
@@ -102,6 +109,15 @@ def _category_note(dataset, column, raw, rows, nominal, alone):
     if _share(raw, DATE.fullmatch) >= 0.9:
         return (
             f"dates; {levels}. Write days or years as numbers in the file, or leave it out: {drop}"
+        )
+    numeric = _option("--numeric", column)
+    if odd and all(plain_number(word, dataset.decimal) is not None for word in odd):
+        marks = " ".join(sorted({mark for word in odd for mark in ORNAMENT.findall(word)} - {" "}))
+        comma = all(re.fullmatch(r"[+-]?\d+(,\d+)?", value) for value in odd)
+        option = ", or --decimal , if that is the decimal mark" if comma else ""
+        return (
+            f"{filled - numbers} of {filled} values look like numbers with {marks}; {levels}. "
+            f"{numeric} takes them as numbers{option}, {drop} leaves it out"
         )
     like = Counter({word: raw[word] for word in odd if number(ORNAMENT.sub("", word)) is not None})
     if odd and sum(like.values()) + numbers >= 0.9 * filled:

@@ -13,7 +13,7 @@ from imbbench.data.datasets import Source
 from imbbench.data.npm import npm_tarball
 from imbbench.data.sources import COMPRESSED, READERS, raw_suffix
 from imbbench.data.unpack import members, read_member
-from imbbench.data.web import TIMEOUT, download, file_sha256, public, sha256, stand_in
+from imbbench.data.web import TIMEOUT, download, file_sha256, public, sha256
 from imbbench.errors import StudyError
 
 # None: the content says what it is.
@@ -101,14 +101,8 @@ def find(given, member, scratch):
     source = Source.model_validate(found)
     paths = {role: scratch / f"{role}{raw_suffix(source, role)}" for role in contents}
     for role, path in paths.items():
-        _no_stand_in(given, contents[role])
         path.write_bytes(contents[role])
     return Origin(found, paths, title, *licence)
-
-
-def _no_stand_in(given, content):
-    if instead := stand_in(content):
-        raise StudyError(f"{given} is {instead}")
 
 
 def split_suffix(name):
@@ -124,17 +118,14 @@ def _local(path, member, scratch):
             f"there is no file {path}; a source is a file, an http(s) address, openml:ID, "
             "huggingface:NAME, pypi:NAME==VERSION/MEMBER or npm:NAME@VERSION/MEMBER"
         )
-    with path.open("rb") as file:
-        _no_stand_in(path, file.read(2000))
     names = None if split_suffix(path.name)[0] in (".xlsx", ".xls") else members(path)
     source = {"path": str(path)}
     if names is None:
         _no_archive(path.name, member)
         return Origin(source, {"data": path}, path.name, local=path)
     member = _chosen(names, member, path.name)
-    copy, content = scratch / f"data{''.join(split_suffix(member))}", read_member(path, member)
-    _no_stand_in(path, content)
-    copy.write_bytes(content)
+    copy = scratch / f"data{''.join(split_suffix(member))}"
+    copy.write_bytes(read_member(path, member))
     source |= {"files": {"data": member}, "archive_sha256": file_sha256(path)}
     return Origin(source, {"data": copy}, _base(member), local=path)
 

@@ -3,19 +3,22 @@
 Values stay text until they are known to be numbers, so that no parser's guess gets in between.
 """
 
-import csv
-import io
 import json
 import math
+import re
 import shlex
 from collections import Counter
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from imbbench.data.datasets import about, raw_files
-from imbbench.data.readers import canonical, decoded, read_table
+from imbbench.data.readers import canonical, read_labels, read_table
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 
@@ -25,6 +28,13 @@ NO_LABEL = frozenset(
     ("?", ".", "NA", "N/A", "#N/A", "<NA>", "n/a", "na", "NaN", "nan", "NULL", "null", "None")
 )
 MISSING = NO_LABEL | {"-", "none"}
+ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
+# What :func:`canonical` would leave as it is: a decimal of at most 15 digits is the shortest
+# spelling of its number. Most values are so, and need not be parsed.
+CANONICAL = re.compile(
+    r"(?!-0\Z|-?0\.0000)-?(?:(?:0|[1-9]\d{0,6})(?:\.\d{0,7}[1-9])?|[1-9]\d{7,14})|", re.A
+)
+ORNAMENT = re.compile(r"[$€£¥%'’\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
 
 
 def prepare(name, dataset, raw_dir, out_dir, folds=5):
@@ -32,7 +42,8 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
 
     ``data.csv`` has the features in the order of the file, then ``_label`` (class name),
     ``_group`` (equal for rows whose features are identical) and, where the set brings its own
-    test set, ``_part``. A missing value is an empty field. No row is ever dropped.
+    test set, ``_part``. A missing value is an empty field. No row is dropped but those of classes
+    that ``min_class`` leaves out.
 
     Parameters
     ----------
@@ -81,9 +92,11 @@ class Table:
     labels : list of str
         Class names.
     groups : list of int
-        Equal for rows whose features are identical.
+        Equal for rows whose features are identical, or that the entry's ``groups`` holds together.
     part : list of str or None
         ``train`` or ``test``, where the set brings its own test set.
+    rare : dict
+        Class -> rows, of the classes that ``min_class`` left out.
     """
 
     columns: dict
@@ -91,6 +104,7 @@ class Table:
     labels: list
     groups: list
     part: list | None
+    rare: dict
 
     @property
     def class_counts(self):
@@ -123,11 +137,44 @@ def clean(dataset, files, folds=5):
 def tabulate(dataset, frame, nominal, part=None):
     """The canonical form of what :func:`read` returned; its labels are not checked yet."""
     class_of = {value: _class_of(dataset, value) for value in dict.fromkeys(frame[dataset.target])}
-    labels = [class_of[value] for value in frame[dataset.target]]
+    labels, rare = [class_of[value] for value in frame[dataset.target]], {}
+    if dataset.positive:
+        if dataset.positive not in labels:
+            found = ", ".join(dict.fromkeys(filter(None, labels)))
+            raise StudyError(
+                f"there is no class {dataset.positive!r} (positive); there are {found}"
+            )
+        others = f"not {dataset.positive}"
+        labels = [label if label in ("", dataset.positive) else others for label in labels]
+    if dataset.min_class:
+        counts = Counter(labels)
+        rare = {y: n for y, n in sorted(counts.items()) if y and n < dataset.min_class}
+        kept = [row for row, label in enumerate(labels) if label not in rare]
+        if not kept:
+            raise StudyError(f"every class has fewer than {dataset.min_class} rows (min_class)")
+        frame, labels = frame.iloc[kept], [labels[row] for row in kept]
+        part = part and [part[row] for row in kept]
     columns, numeric = _features(dataset, frame, nominal)
     seen = {}
     groups = [seen.setdefault(row, len(seen)) for row in zip(*columns.values(), strict=True)]
-    return Table(columns, numeric, labels, groups, part)
+    if dataset.groups:
+        groups = joined_groups(groups, frame[dataset.groups])
+    return Table(columns, numeric, labels, groups, part, rare)
+
+
+def joined_groups(groups, values):
+    """Groups that also hold the rows of one value together, whatever chains that makes."""
+    first, rows = {}, []
+    for row, value in enumerate(values):
+        if value:
+            rows.append((row, first.setdefault(value, row)))
+    ends = np.array(rows, dtype=np.int64).reshape(-1, 2)
+    found = np.asarray(groups)
+    n = found.max() + 1
+    links = coo_matrix((np.ones(len(ends)), found[ends].T), shape=(n, n))
+    joined = connected_components(links, directed=False)[1][found]
+    order = {}
+    return [order.setdefault(group, len(order)) for group in joined.tolist()]
 
 
 def read(dataset, files):
@@ -152,16 +199,16 @@ def read(dataset, files):
         part = ["train"] * len(train) + ["test"] * len(test)
     elif "labels" in dataset.sha256:
         frame, nominal = read_table(files["features"], dataset)
-        labels = decoded(files["labels"]).removesuffix("\n").split("\n")
+        labels = read_labels(files["labels"], dataset)
         if len(labels) != len(frame):
             raise StudyError(f"{len(frame)} rows of features but {len(labels)} labels")
-        frame[dataset.target] = [label.strip() for label in labels]
+        frame[dataset.target] = labels
     else:
         frame, nominal = read_table(files["data"], dataset)
-        if dataset.format == "json":
+        if dataset.parts:
             part = list(frame.pop("_part"))
     by_column = ("missing",) if isinstance(dataset.missing, dict) else ()
-    for key in ("target", "text", "drop", "categorical", *by_column):
+    for key in ("target", "text", "drop", "categorical", "numeric", "groups", *by_column):
         named = getattr(dataset, key)
         for column in [named] if isinstance(named, str) else named or ():
             if column not in frame:
@@ -196,7 +243,10 @@ def _class_of(dataset, value):
 
 def _features(dataset, frame, nominal):
     """The features in their one spelling, and the names of those that are numbers."""
-    features = frame.drop(columns=[dataset.target, *dataset.drop])
+    if dataset.target in {*dataset.drop, dataset.groups}:
+        raise StudyError(f"{dataset.target!r} is the target, and in drop or groups")
+    others = {dataset.target, *dataset.drop, dataset.groups or dataset.target}
+    features = frame.drop(columns=[*others])
     if taken := [c for c in RESERVED if c in features]:
         raise StudyError(f"{', '.join(taken)} is a reserved name; rename it")
     if not len(features.columns):
@@ -215,6 +265,8 @@ def _features(dataset, frame, nominal):
     numeric = []
     for column, values in columns.items():
         is_nominal = column in dataset.categorical or column in (nominal or ())
+        if column in dataset.numeric:
+            values = _plain_numbers(column, values, dataset.decimal)
         numbers = None if is_nominal else _numbers(column, values, nominal, dataset.decimal)
         if numbers is not None:
             columns[column] = numbers
@@ -222,9 +274,55 @@ def _features(dataset, frame, nominal):
     return columns, numeric
 
 
+def _plain_numbers(column, values, decimal):
+    """Numbers without what adorns them, dates as days; for a column that the entry says is one."""
+    plain = {value: plain_number(value, decimal) for value in set(values) - {""}}
+    if words := sorted(value for value, found in plain.items() if found is None):
+        raise StudyError(
+            f"column {column!r} is to be numbers but has {words[0]!r} in it; if that means a "
+            f"missing value, say so (--missing {shlex.quote(words[0])}, or `missing:` in "
+            "params.yaml)"
+        )
+    if len({ISO_DATE.fullmatch(value) is None for value in plain}) > 1:
+        raise StudyError(f"column {column!r} has dates and other numbers; write one of them")
+    return [plain[value] if value else "" for value in values]
+
+
+def plain_number(value, decimal="."):
+    """A number without currency, percent sign, blanks and thousands marks, or the day of a date.
+
+    Parameters
+    ----------
+    value : str
+    decimal : str
+        The decimal mark; the other of point and comma may set thousands apart, three digits each.
+
+    Returns
+    -------
+    str or None
+        A spelling that :func:`number` reads; of an ISO date the days since 1970-01-01.
+
+    Examples
+    --------
+    >>> plain_number("$44,005.50"), plain_number("1970-02-01"), plain_number("1,2")
+    ('44005.50', '31', None)
+    """
+    if ISO_DATE.fullmatch(value):
+        try:
+            return str((date.fromisoformat(value[:10]) - date(1970, 1, 1)).days)
+        except ValueError:
+            return None
+    other = "." if decimal == "," else ","
+    value = ORNAMENT.sub("", value)
+    if re.fullmatch(rf"[+-]?[1-9]\d{{0,2}}(\{other}\d{{3}})+(\{decimal}\d*)?", value):
+        value = value.replace(other, "")
+    return value if number(value, decimal) is not None else None
+
+
 def _numbers(column, values, declared, decimal):
     """Numbers in their canonical spelling, or None for a column of categories."""
-    parsed = {value: number(value, decimal) for value in set(values) - {""}}
+    other = {value for value in set(values) if decimal == "," or not CANONICAL.fullmatch(value)}
+    parsed = {value: number(value, decimal) for value in other - {""}}
     words = sorted(value for value, found in parsed.items() if found is None)
     if words and declared is not None:
         raise StudyError(
@@ -240,8 +338,8 @@ def _numbers(column, values, declared, decimal):
             f"(missing), or leave the column out (--drop {shlex.quote(column)}, or `drop:` in "
             "params.yaml)"
         )
-    spelled = {value: canonical(found) for value, found in parsed.items()} | {"": ""}
-    return [spelled[value] for value in values]
+    spelled = {value: canonical(found) for value, found in parsed.items()}
+    return [spelled.get(value, value) for value in values]
 
 
 def number(value, decimal="."):
@@ -386,16 +484,24 @@ def _card(dataset, table, schema):
         "licence": dataset.licence,
         "citation": dataset.citation,
     }
+    if table.rare:
+        card["rare_classes_left_out"] = table.rare
     return card | ({"long_tail": tail.model_dump()} if tail else {})
 
 
 def _csv(table):
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    own = [table.labels, table.groups, *([table.part] if table.part else [])]
-    writer.writerow([*table.columns, *RESERVED[: len(own)]])
-    writer.writerows(zip(*table.columns.values(), *own, strict=True))
-    return text.getvalue().encode()
+    """As of Python's csv, which quotes a lone carriage return in some versions only."""
+    groups = map(str, table.groups)
+    own = [table.labels, groups, *([table.part] if table.part else [])]
+    rows = zip(*table.columns.values(), *own, strict=True)
+    header = [*table.columns, *RESERVED[: len(own)]]
+    lines = [",".join(map(_quoted, row)) for row in (header, *rows)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def _quoted(value):
+    plain = not ("," in value or '"' in value or "\n" in value or "\r" in value)
+    return value if plain else '"' + value.replace('"', '""') + '"'
 
 
 def _json(value):

@@ -17,11 +17,11 @@ from imbbench.data.unpack import read_member
 from imbbench.data.web import (
     Failed,
     download,
+    file_sha256,
     in_time,
     mirrored,
     public,
     sha256,
-    stand_in,
     wrong_checksum,
 )
 from imbbench.errors import StudyError
@@ -55,6 +55,8 @@ def fetch(name, dataset, out_dir):
     """
     out_dir, digests = Path(out_dir), dataset.sha256
     if {role: sha256(path.read_bytes()) for role, path in raw_files(out_dir).items()} == digests:
+        with about(name):
+            check_unchanged(name, dataset)
         return
     with about(name):
         contents = _from_mirror(digests) or _from_sources(dataset)
@@ -63,6 +65,29 @@ def fetch(name, dataset, out_dir):
         write_whole(path, contents[role])
     for path in set(out_dir.iterdir()) - set(paths.values()):
         path.unlink()
+
+
+def check_unchanged(name, dataset):
+    """Refuse a data set whose own file, below the study's folder, is no longer what was added.
+
+    A file that is not there is no fault: its raw copy may be.
+    """
+    source = dataset.source
+    if not source.path:
+        return
+    known = {root() / source.path / m: dataset.sha256[role] for role, m in source.members.items()}
+    if source.archive_sha256:
+        known[root() / source.path] = source.archive_sha256
+    for path, digest in known.items():
+        if path.is_file() and file_sha256(path) != digest:
+            name_of_it = (
+                path.relative_to(root()).as_posix() if path.is_relative_to(root()) else path
+            )
+            given = f"{source.path} --target {dataset.target} --name {name}"
+            raise StudyError(
+                f"the file {name_of_it} has changed since it was added; add it again: "
+                f"imbbench add-dataset {given}"
+            )
 
 
 def raw_suffix(source, role):
@@ -104,12 +129,8 @@ def _from_sources(dataset):
 
 
 def _check(role, content, digest):
-    instead = stand_in(content)
-    if sha256(content) == digest and not (instead and "LFS" in instead):
-        return
-    if instead:
-        raise StudyError(f"{role} is {instead}. Nothing was kept")
-    raise wrong_checksum(role, content, digest)
+    if sha256(content) != digest:
+        raise wrong_checksum(role, content, digest)
 
 
 def _read_pypi(source, digests, scratch):

@@ -4,7 +4,6 @@ import hashlib
 import http.client
 import io
 import os
-import re
 import socket
 import sys
 import threading
@@ -13,19 +12,15 @@ from concurrent.futures import Future
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
+from imbbench.data.contents import UNPACKED, what_is
 from imbbench.errors import StudyError
 
-LIMIT = 2**29  # bytes of one file, as it comes and unpacked
+LIMIT = UNPACKED  # bytes of a file as it comes, too
 TIMEOUT = (15, 60)  # seconds to connect, and between two pieces of a download
 ANSWER = 90  # seconds until an answer begins, redirects included
 PATIENCE, SLOWEST = 30, 1000  # in so many seconds come so many bytes per second, or it is given up
 TRIES, PAUSE, LONGEST = 4, 1, 30  # seconds before the second of the tries, and at most
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that may be another one soon
-
-HTML = re.compile(
-    rb"\s*(<\?xml[^>]*>\s*|<!--.*?-->\s*)*<(!doctype\s+html|html|head|body|script)\b", re.I | re.S
-)
-LFS = b"version https://git-lfs.github.com/spec/"
 
 
 class Failed(OSError):
@@ -74,22 +69,12 @@ def mirrored(digest):
     return path if path and file_sha256(path) == digest else None
 
 
-def stand_in(content):
-    """What a file is that stands where data should be, with the remedy; None if it may be data."""
-    content = content[:2000].removeprefix(b"\xef\xbb\xbf")
-    if content.startswith(LFS):
-        return "a Git LFS pointer instead of the data (get the file itself with `git lfs pull`)"
-    if HTML.match(content):
-        return "an HTML page instead of the data (of a log-in, a proxy or an error?)"
-    return None
-
-
 def wrong_checksum(what, content, digest):
     """The error for a content that is another one."""
     return StudyError(
-        f"wrong checksum{what and f' of {what}'}: {sha256(content)} instead of {digest}. Nothing "
-        "was kept. If it was changed on purpose, add it again (`imbbench add-dataset`) or correct "
-        "the checksum in params.yaml"
+        f"wrong checksum{what and f' of {what}'}: {sha256(content)} instead of {digest}"
+        f"{what_is(content)}. Nothing was kept. If it was changed on purpose, add it again "
+        "(`imbbench add-dataset`) or correct the checksum in params.yaml"
     )
 
 
@@ -114,11 +99,7 @@ def download(url, digest=None, verify=True):
     if digest and (path := mirrored(digest)):
         return path.read_bytes()
     content = get(url, verify=verify).content
-    if digest and sha256(content) == digest:
-        return content
-    if instead := stand_in(content):
-        raise Failed(f"it sent {instead}")
-    if digest:
+    if digest and sha256(content) != digest:
         raise wrong_checksum("", content, digest)
     return content
 

@@ -1,11 +1,14 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
 from imbbench.bench.encoder import embed, tokenize
 from imbbench.bench.features import components, features, features_of_new, matrix, pixels, tfidf
 from imbbench.bench.prepared import Prepared
+from imbbench.bench.registry import learner_class
 from imbbench.errors import StudyError
 
 TRAIN = np.arange(8)
@@ -46,6 +49,60 @@ def test_missing_is_a_category_and_unseen_ones_are_minus_one(table):
     expected = [known.get(c, -1) for c in table["colour"].fillna("missing")]
     assert codes.tolist() == expected
     assert codes[10] == -1
+
+
+cells = st.sampled_from([None, None, "u", "v", "missing"])
+numbers_ = st.sampled_from([np.nan, np.nan, -1.0, 0.0, 2.5])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    words=st.lists(st.tuples(cells, cells), min_size=4, max_size=9),
+    draws=st.data(),
+)
+def test_columns_keep_their_place_whatever_is_missing_in_the_training_part(words, draws):
+    """No value, one level, levels in the test fold only: compared with codes made by hand."""
+    n = len(words)
+    frame = pd.DataFrame(
+        {
+            "x": draws.draw(st.lists(numbers_, min_size=n, max_size=n)),
+            "y": np.arange(n, dtype=float),
+            "c": pd.Series([w[0] for w in words], dtype=object),
+            "d": pd.Series([w[1] for w in words], dtype=object),
+        }
+    )
+    train = np.arange(draws.draw(st.integers(1, n - 1)))
+    values, nominal = matrix(frame, ["x", "y"], ["c", "d"], train)
+    assert nominal[-2:].all() and not nominal[:-2].any()
+    assert np.isfinite(values).all()
+    gaps = frame["x"][train].isna().any()
+    assert values.shape == (n, 4 + gaps)
+    for place, column in ((-2, "c"), (-1, "d")):
+        # A missing value stays apart from a level of that name, and comes right behind it.
+        found = ["missing~" if v is None else v for v in frame[column]]
+        levels = sorted({found[i] for i in train})
+        expected = [levels.index(v) if v in levels else -1 for v in found]
+        assert values[:, place].tolist() == expected
+    filled = frame["y"][train]
+    spread = filled.std(ddof=0) or 1.0
+    np.testing.assert_allclose(values[:, 1], (frame["y"] - filled.mean()) / spread)
+
+
+@pytest.mark.parametrize("learner", ["logreg", "tree", "hgb", "mlp"])
+def test_a_nominal_column_without_a_value_misleads_no_learner(learner):
+    """The signal is in the numeric column beside it: a mask that slips makes codes of it."""
+    rng = np.random.default_rng(0)
+    y = np.repeat([0, 1], [150, 50])
+    frame = pd.DataFrame({"a": rng.normal(0, 1, 200), "b": rng.normal(4.0 * y, 1)})
+    frame["kind"] = pd.Series(rng.choice(["u", "v"], 200), dtype=object)
+    frame["remark"] = pd.Series([None] * 200, dtype=object)
+    order = rng.permutation(200)
+    train, test = order[:150], order[150:]
+    frame.loc[test[0], "remark"] = "seen here only"
+    values, nominal = matrix(frame, ["a", "b"], ["kind", "remark"], train)
+    model = learner_class(learner)(categorical=nominal, random_state=0)
+    model.fit(values[train], y[train])
+    assert np.mean(model.predict(values[test]) == y[test]) > 0.9
 
 
 def test_matrix_learns_from_training_rows_alone(table):

@@ -74,6 +74,7 @@ def test_a_csv_is_inserted_and_nothing_else_changes(params, capsys):
         "    modality: tabular",
         "    licence: not stated",
         "    why: added by hand",
+        "    study: false",
     ]
     assert "dvc repro" in capsys.readouterr().out
 

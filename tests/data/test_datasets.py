@@ -79,8 +79,10 @@ def test_an_error_says_which_data_set_it_is_about():
         ({"long_tail": TAIL | {"test": 0}}, "long_tail.test: .*greater than or equal to 1"),
         ({"long_tail": TAIL | {"train": 140}}, "long_tail: .*the last class fewer than 2 rows"),
         (TRAIN_AND_TEST | {"long_tail": TAIL}, "long_tail .* brings its own"),
-        ({"format": "json"}, "format json is one file of role data, and needs columns"),
-        (TRAIN_AND_TEST | {"format": "json", "columns": ["a", "y"]}, "json is one file of role"),
+        (
+            TRAIN_AND_TEST | {"format": "json", "columns": ["a", "y"]},
+            "json with columns is one file",
+        ),
         ({"format": "json", "columns": ["a", "y"], "long_tail": TAIL}, "long_tail .* brings its"),
         ({"splits": 0}, "splits: .*greater than or equal to 1"),
         ({"splits": "2"}, "splits: .*valid integer"),

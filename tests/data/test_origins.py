@@ -69,6 +69,7 @@ def test_an_address(server, params):
             "modality": "tabular",
             "licence": "not stated",
             "why": "added by hand",
+            "study": False,
         },
     )
 
@@ -241,12 +242,12 @@ def test_a_package_of_npm(name, server, params, monkeypatch):
 
 def test_what_stands_for_a_file(server, params, tmp_path):
     pointer, page = b"version https://git-lfs.github.com/spec/v1\noid", b"<!doctype html><p>"
-    for content, words in {pointer: "a Git LFS pointer", page: "an HTML page"}.items():
+    for content, words in {pointer: "a Git LFS pointer", page: "a web page"}.items():
         (tmp_path / "a.csv").write_bytes(content)
         (tmp_path / "a.zip").write_bytes(zipped({"a.csv": content}))
         server.pages["/a.csv"] = content
         for given in ("a.csv", "a.zip", f"{server.address}/a.csv"):
-            refused(params, given, f"{words} instead of the data")
+            refused(params, given, f"{words}, not")
 
 
 COMMIT = "0123456789" * 4

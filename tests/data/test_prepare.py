@@ -3,14 +3,15 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imbbench.bench import protocol
 from imbbench.bench.prepared import load_prepared
 from imbbench.config import Protocol
 from imbbench.data.datasets import parse_dataset
-from imbbench.data.prepare import number, prepare
+from imbbench.data.prepare import CANONICAL, joined_groups, number, plain_number, prepare
+from imbbench.data.readers import canonical
 from imbbench.errors import StudyError
 
 PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
@@ -305,7 +306,7 @@ BAD = {
     "infinite values": (GOOD + b"inf,1,p\n", {}, "column 'a' has infinite values"),
     "minus infinity": (GOOD + b"1,-Infinity,p\n", {}, "column 'b' has infinite values"),
     "overflow to infinity": (GOOD + b"1e999,1,p\n", {}, "column 'a' has infinite values"),
-    "not UTF-8": (GOOD + "ä,1,p\n".encode("latin1"), {}, "not UTF-8.*byte 30.*iconv"),
+    "not UTF-8": (GOOD + "ä,1,p\n".encode("latin1"), {}, "not UTF-8.*byte 30.*--encoding cp1252"),
     "empty file": (b"", {}, "is empty"),
     "duplicate column names": (b"a,b,a,y\n1,2,3,p\n4,5,6,q\n", {}, "duplicate column names 'a'"),
     "column without name": (b",b,y\n1,2,p\n4,5,q\n", {}, "column 1 has no name"),
@@ -381,3 +382,110 @@ def test_any_text_survives(tmp_path_factory, texts):
     )
     run(tmp_path, quoted.encode(), columns=["t", "y"], modality="text", text="t", folds=1)
     assert list(load_prepared(tmp_path / "out").X) == texts
+
+
+def test_one_class_against_the_rest(tmp_path):
+    content = b"x,y\n" + b"".join(b"%d,%s\n" % (i, [b"1", b"2", b"3"][i % 3]) for i in range(9))
+    run(tmp_path, content, positive="b", classes={"1": "a", "2": "b", "3": "c"})
+    assert schema(tmp_path)["classes"] == ["not b", "b"]
+    assert schema(tmp_path)["class_counts"] == [6, 3]
+    with pytest.raises(StudyError, match=r"no class '2' .positive.; there are a, b, c"):
+        run(tmp_path, content, positive="2", classes={"1": "a", "2": "b", "3": "c"})
+
+
+def test_rare_classes_are_left_out_with_their_rows(tmp_path):
+    rows = [b"1,p", b"2,p", b"3,p", b"4,q", b"5,q", b"6,q", b"few,r", b"8,s"]
+    card = run(tmp_path, b"x,y\n" + b"\n".join(rows) + b"\n", min_class=3)
+    assert card["rare_classes_left_out"] == {"r": 1, "s": 1}
+    assert card["rows"] == 6 and card["classes"] == {"p": 3, "q": 3}
+    assert schema(tmp_path)["numeric"] == ["x"]  # the word went with its row
+    assert table(tmp_path).splitlines()[-1] == "6,q,5"
+    with pytest.raises(StudyError, match="every class has fewer than 4 rows"):
+        run(tmp_path, b"x,y\n" + b"\n".join(rows) + b"\n", min_class=4)
+    # A missing label is no rare class.
+    with pytest.raises(StudyError, match="missing labels in 1 rows"):
+        run(tmp_path, b"x,y\n" + b"\n".join([*rows, b"9,"]) + b"\n", min_class=3)
+
+
+def test_groups_hold_rows_together_beside_identical_ones(tmp_path):
+    rows = [("a", 1), ("b", 2), ("a", 3), ("c", 3), ("", 5), ("", 6), ("c", 7), ("d", 8)]
+    content = "who,x,y\n" + "".join(f"{who},{x},{'pq'[i % 2]}\n" for i, (who, x) in enumerate(rows))
+    run(tmp_path, content.encode(), groups="who")
+    assert "who" not in table(tmp_path).splitlines()[0]
+    found = [line.rsplit(",", 1)[1] for line in table(tmp_path).splitlines()[1:]]
+    # a by name, then c because one of its rows equals one of a; blanks are alone.
+    assert found == ["0", "1", "0", "0", "2", "3", "0", "4"]
+    with pytest.raises(StudyError, match=r"there is no column 'whom' .groups."):
+        run(tmp_path, content.encode(), groups="whom")
+    with pytest.raises(StudyError, match="'y' is the target, and in drop or groups"):
+        run(tmp_path, content.encode(), groups="y")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["", "a", "b", "c", "d"]), st.integers(0, 6)), min_size=1)
+)
+def test_groups_are_what_chains_of_equal_rows_and_values_reach(rows):
+    found = joined_groups([x for _, x in rows], [who for who, _ in rows])
+    reached = [{i} for i in range(len(rows))]
+    for _ in rows:
+        for i, (who, x) in enumerate(rows):
+            for j, (other, z) in enumerate(rows):
+                if x == z or (who and who == other):
+                    reached[i] |= reached[j]
+    for i in range(len(rows)):
+        assert {j for j in range(len(rows)) if found[j] == found[i]} == reached[i]
+    assert list(dict.fromkeys(found)) == [*range(len(set(found)))]
+
+
+@pytest.mark.parametrize(
+    ("value", "decimal", "expected"),
+    [
+        ("$44,005.00", ".", "44005.00"),
+        ("€ 1.234,5", ",", "1234,5"),
+        ("12 %", ".", "12"),
+        ("USD 7", ".", "7"),
+        ("1'000", ".", "1000"),
+        ("1,00", ".", None),
+        ("1,0000", ".", None),
+        ("0,123", ".", None),
+        ("-1,234", ".", "-1234"),
+        ("2024-02-30", ".", None),
+        ("1969-12-31", ".", "-1"),
+        ("1970-01-02T00:00:00", ".", "1"),
+        ("1970-01-02 10:00", ".", None),
+        ("seven", ".", None),
+    ],
+)
+def test_plain_numbers(value, decimal, expected):
+    assert plain_number(value, decimal) == expected
+
+
+def test_dates_and_numbers_in_one_column(tmp_path):
+    with pytest.raises(StudyError, match="column 'x' has dates and other numbers"):
+        run(tmp_path, b"x,y\n2024-01-01,p\n5,q\n6,p\n7,q\n", numeric=["x"])
+    with pytest.raises(StudyError, match=r"'x' is to be numbers but has 'low'.*--missing low"):
+        run(tmp_path, b"x,y\nlow,p\n5,q\n6,p\n7,q\n", numeric=["x"])
+    run(tmp_path, b"x,y\n1970-01-03,p\n1970-01-01,q\n,p\n1970-02-01,q\n", numeric=["x"])
+    assert [line.split(",")[0] for line in table(tmp_path).splitlines()] == [
+        "x",
+        "2",
+        "0",
+        "",
+        "31",
+    ]
+
+
+digits = st.from_regex(r"\A-?0?[0-9]{0,16}(\.[0-9]{0,10})?(e-?[0-9])?\Z")
+anything = st.one_of(digits, st.floats().map(repr), st.integers().map(str), st.text("-0.15\n٣"))
+
+
+@settings(max_examples=400)
+@given(anything)
+def test_a_number_that_is_not_parsed_is_spelled_as_if_it_were(value):
+    if CANONICAL.fullmatch(value):
+        assert value == "" or canonical(float(value)) == value
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "12.5", "-0.25", "123456789012", "0.0001", ""])
+def test_plain_spellings_are_not_parsed(value):
+    assert CANONICAL.fullmatch(value)

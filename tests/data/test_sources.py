@@ -9,6 +9,7 @@ import huggingface_hub
 import pytest
 from served import digest, files, zipped
 
+from imbbench.cli import main
 from imbbench.data import sources
 from imbbench.data.datasets import KINDS, parse_dataset
 from imbbench.data.prepare import prepare
@@ -59,7 +60,8 @@ def test_wrong_checksum_keeps_nothing_and_spares_the_earlier_file(tmp_path):
     dataset = entry({"path": "mine.csv"})
     fetch("toy", dataset, "raw")
     (tmp_path / "mine.csv").write_bytes(b"a,y\n9,p\n")
-    fetch("toy", dataset, "raw")  # what is there is still the right one
+    with pytest.raises(StudyError, match=r"toy: the file mine\.csv has changed"):
+        fetch("toy", dataset, "raw")  # what is there is right, but not what the user sees
     changed = entry({"path": "mine.csv"}, {"data": digest(b"something else")})
     with pytest.raises(StudyError, match="toy: wrong checksum of data"):
         fetch("toy", changed, "raw")
@@ -245,10 +247,9 @@ def test_openml_that_has_something_else(server, monkeypatch, tmp_path):
         fetch("toy", entry({"openml": 99}), "raw")
     with pytest.raises(StudyError, match="toy: wrong checksum"):
         fetch("toy", entry({"openml": 61}), "raw")
-    answers = {b"<html>log in</html>": "an HTML page instead of the data"}
-    for answer, words in (answers | dict.fromkeys([b"{}", b"[]"], "describes no data set")).items():
+    for answer in (b"<html>log in</html>", b"{}", b"[]"):
         server.pages["/api/v1/json/data/61"] = answer
-        with pytest.raises(StudyError, match=f"toy: could not .* 61 .*{words}"):
+        with pytest.raises(StudyError, match=r"toy: could not .* 61 .*describes no data set"):
             fetch("toy", entry({"openml": 61}), "raw")
     server.pages["/api/v1/json/data/61"] = 503
     with pytest.raises(StudyError, match="toy: could not be fetched"):
@@ -325,3 +326,31 @@ def test_a_hub_that_never_ends(server, monkeypatch):
     server.pages[f"/datasets/some/toy/resolve/{COMMIT}/a.csv"] = lambda handler: time.sleep(2)
     with pytest.raises(StudyError, match=r"toy: could not .*no answer within 0\.3 s"):
         fetch("toy", entry(source), "raw")
+
+
+def test_a_file_that_has_changed_is_noticed_and_added_again(tmp_path, capsys):
+    rows = "".join(f"{i},{'pq'[i % 2]}\n" for i in range(20))
+    (tmp_path / "own.csv").write_text("x,y\n" + rows)
+    (tmp_path / "params.yaml").write_text(
+        "families: []\nprotocol: {folds: 2}\nlearners: {}\nstrategies: {}\n"
+        "datasets:\n  old:\n    {source: {sklearn: iris}, format: csv, target: target,\n"
+        f"    licence: '-', why: '-', modality: tabular, sha256: {{data: '{'0' * 64}'}}}}\n"
+    )
+    assert main(["add-dataset", "own.csv", "--target", "y"]) == 0
+    assert main(["check"]) == 0
+    assert main(["fetch", "own"]) == 0
+    (tmp_path / "own.csv").write_text("x,y\n" + rows + "99,p\n")
+    capsys.readouterr()
+    for command in (["check"], ["fetch", "own"]):
+        assert main(command) == 1
+        said = capsys.readouterr().err
+        assert "data set own: the file own.csv has changed since it was added" in said
+    assert (tmp_path / "data/raw/own/data.csv").read_text() == "x,y\n" + rows
+    again = said.split("add it again: imbbench ")[1].split()
+    assert main(again) == 0
+    assert main(["check"]) == 0
+    assert main(["fetch", "own"]) == 0
+    assert (tmp_path / "data/raw/own/data.csv").read_text().endswith("99,p\n")
+    (tmp_path / "own.csv").unlink()  # its raw copy is there
+    assert main(["check"]) == 0
+    assert main(["fetch", "own"]) == 0

@@ -98,6 +98,10 @@ def bombs(size):
     parts = {f"part{i}": nothing[: size // 4] for i in range(4)}
     for mode in ("w:gz", "w:bz2", "w:xz"):
         yield "the unpacked archive is larger", tarred(parts | {"a.csv": b""}, mode)
+    name = tarfile.TarInfo("a.csv")
+    name.type, name.size = tarfile.GNUTYPE_LONGNAME, size
+    header = name.tobuf(tarfile.GNU_FORMAT)
+    yield "the unpacked archive is larger", gzip.compress(header + nothing)
     yield "is larger than", zipped({"inner": tarred({"a.csv": nothing})})
 
 
@@ -168,6 +172,13 @@ def test_truncated_archives(kind):
     content = SOUND[kind]
     assert read_member(io.BytesIO(content), "a.csv") == ROWS
     refused(content[: len(ROWS) // 4], "the archive is damaged|is no zip or tar")
+
+
+@pytest.mark.parametrize("kind", sorted({*SOUND} - {"tar"}))
+def test_archives_with_another_middle(kind):
+    content, middle = SOUND[kind], len(SOUND[kind]) // 2
+    spoilt = bytes(255 - byte for byte in content[middle : middle + 100])
+    refused(content[:middle] + spoilt + content[middle + 100 :], "the archive is damaged")
 
 
 @settings(max_examples=40, deadline=None)

@@ -1,0 +1,53 @@
+"""How long a data set is likely to run, by what the committed ones took."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+
+# Of the fit: so few data sets of a kind would bend a line of their own.
+SHRINKAGE = 0.3
+FEWEST = 3
+PREPARED = re.compile(r"path: data/prepared/(\w+)/data\.csv\n(?: +\w+: \w+\n)*? +size: (\d+)")
+
+
+def minutes(folder, study, modality, size):
+    """Minutes that all families of a data set are likely to take.
+
+    A line through the logarithms of the measured times and of the prepared files' sizes, of the
+    data sets of the same modality.
+
+    Parameters
+    ----------
+    folder : path
+        Of the study: the times are in its ``results``, the sizes in its lock files.
+    study : dict
+        Of ``params.yaml``.
+    modality : str
+    size : int
+        Bytes of the prepared file.
+
+    Returns
+    -------
+    float or None
+        None where fewer than three such data sets have been timed.
+    """
+    sizes, seconds = [], []
+    for group, lock, results in (
+        ("datasets", "dvc.lock", "results"),
+        ("web_datasets", "web/dvc.lock", "results/web"),
+    ):
+        lock = Path(folder) / lock
+        known = dict(PREPARED.findall(lock.read_text("utf-8"))) if lock.is_file() else {}
+        for name, entry in (study.get(group) or {}).items():
+            stages = [*(Path(folder) / results / "timings" / name).glob("*.json")]
+            if entry.get("modality") == modality and name in known and stages:
+                sizes.append(int(known[name]))
+                loops = [json.loads(stage.read_text("utf-8")) for stage in stages]
+                seconds.append(sum(loop["stage_seconds"] for loop in loops))
+    if len(sizes) < FEWEST:
+        return None
+    x, y = np.log(sizes), np.log(seconds)
+    slope = (x - x.mean()) @ y / ((x - x.mean()) @ (x - x.mean()) + SHRINKAGE)
+    return float(np.exp(y.mean() + slope * (np.log(size) - x.mean())) / 60)
