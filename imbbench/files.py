@@ -1,13 +1,10 @@
 """Writing files."""
 
 import os
-import tempfile
+import uuid
 from pathlib import Path
 
 from imbbench.paths import root
-
-UMASK = os.umask(0o022)  # it can only be read by being set
-os.umask(UMASK)
 
 
 def write_whole(path, content):
@@ -23,14 +20,14 @@ def write_whole(path, content):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".part-", suffix=path.suffix)
-    os.close(handle)
+    part = str(path.with_name(f".part-{uuid.uuid4().hex}{path.suffix}"))
+    # Not by tempfile, which hides it from others: who may read it is the umask's to say.
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
         if callable(content):
             content(part)
         else:
             Path(part).write_bytes(content.encode() if isinstance(content, str) else content)
-        os.chmod(part, 0o666 & ~UMASK)  # a temporary file is hidden from other users
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)

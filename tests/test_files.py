@@ -1,8 +1,7 @@
 """Files are written whole or not at all."""
 
+import os
 import stat
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -18,6 +17,21 @@ def test_text_bytes_and_writers_are_written(tmp_path):
     assert (tmp_path / "new" / "a").read_bytes() == b"bytes"
     assert (tmp_path / "b").read_bytes() == b"line\n"
     assert (tmp_path / "c.txt").read_text() == ".txt"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there is no umask")
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_the_umask_says_who_may_read(umask, mode, tmp_path):
+    before = os.umask(umask)
+    try:
+        (tmp_path / "c").write_text("earlier")
+        for name, content in {"a": b"1", "b/b": "1", "c": b"2"}.items():
+            files.write_whole(tmp_path / name, content)
+        files.write_whole(tmp_path / "d.csv", pd.DataFrame({"a": [1]}).to_csv)
+    finally:
+        os.umask(before)
+    for name in ("a", "b/b", "c", "d.csv"):
+        assert stat.S_IMODE((tmp_path / name).stat().st_mode) == mode
 
 
 def test_a_failure_leaves_the_old_file_and_no_trace(tmp_path, monkeypatch):
@@ -41,11 +55,3 @@ def test_a_table_has_the_same_bytes_everywhere_and_lies_below_the_studys_folder(
         files.write_table(table, path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results").iterdir()}
     assert found == dict.fromkeys(["a.csv", "b.csv"], 'a,b\n0.1,"x, y"\n,ü\n'.encode())
-
-
-def test_what_the_user_keeps_from_others_stays_so(tmp_path):
-    """The mask is read when the process starts, so it is one of its own."""
-    write = "from imbbench.files import write_whole; write_whole('a', b'x')"
-    for mask, mode in ((0o077, 0o600), (0o022, 0o644)):
-        subprocess.run([sys.executable, "-c", write], cwd=tmp_path, check=True, umask=mask)
-        assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == mode

@@ -8,7 +8,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1]
 SHARED = [
     *("bench", "config.py", "data/archives.py", "data/contents.py", "data/web.py", "errors.py"),
-    *("files.py", "paths.py"),
+    *("data/unpack.py", "files.py", "paths.py"),
 ]
 LIBRARIES = ["numpy", "scikit-learn", "torch", "transformers"]
 

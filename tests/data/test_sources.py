@@ -3,10 +3,11 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import huggingface_hub
 import pytest
-from served import digest, zipped
+from served import digest, files, zipped
 
 from imbbench.cli import main
 from imbbench.data import sources
@@ -71,15 +72,20 @@ def test_wrong_checksum_keeps_nothing_and_spares_the_earlier_file(tmp_path):
     assert not list(tmp_path.glob("new/*"))
 
 
-@pytest.mark.parametrize("kind", ["pypi", "url", "openml"])
+@pytest.mark.parametrize("kind", ["pypi", "npm", "url", "openml"])
 def test_no_network_and_no_mirror(kind, closed, monkeypatch, tmp_path):
     """The message names the source, and what a mirror's file has to be called."""
     monkeypatch.setattr(sources, "OPENML", closed)
     monkeypatch.setenv("PIP_INDEX_URL", f"{closed}/simple/")
+    monkeypatch.setenv("npm_config_registry", closed)
     source, words = {
         "pypi": (
             {"pypi": "toy-data==1.0", "files": {"data": "a"}, "archive_sha256": digest(b"")},
             "the package toy-data==1.0: a ",
+        ),
+        "npm": (
+            {"npm": "toy@1.0.0", "files": {"data": "a"}, "archive_sha256": digest(b"")},
+            "the npm package toy@1.0.0: a ",
         ),
         "url": ({"url": f"{closed}/a.csv"}, f"{closed}/a.csv "),
         "openml": ({"openml": 61}, "OpenML data set 61 "),
@@ -91,7 +97,15 @@ def test_no_network_and_no_mirror(kind, closed, monkeypatch, tmp_path):
     assert start.startswith(f"data set toy: could not be fetched from {words}(")
     assert rest.startswith(f"{closed}/b.csv (")
     assert str(caught.value).endswith(digest(CONTENT))
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert not files(tmp_path)
+    mirror = tmp_path / "mirror"
+    mirror.mkdir()
+    monkeypatch.setenv("IMBBENCH_MIRROR", str(mirror))
+    with pytest.raises(StudyError, match="IMBBENCH_MIRROR has no file with the right content; put"):
+        fetch("toy", dataset, "raw")
+    (mirror / digest(CONTENT)).write_bytes(CONTENT)
+    fetch("toy", dataset, "raw")
+    assert len(files("raw")) == 1
 
 
 @pytest.mark.parametrize("by", ["content", "archive"])
@@ -106,11 +120,15 @@ def test_the_mirror_is_looked_at_first(by, tmp_path, monkeypatch):
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
-def test_a_bad_file_in_the_mirror_is_refused(tmp_path, monkeypatch):
+def test_a_bad_file_in_the_mirror_is_none(server, tmp_path, monkeypatch):
     (tmp_path / digest(CONTENT)).write_bytes(b"not what its name says")
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
-    with pytest.raises(StudyError, match="wrong checksum"):
+    mirror = "127.0.0.1:9/a.csv .*IMBBENCH_MIRROR has no file with the right content"
+    with pytest.raises(StudyError, match=mirror):
         fetch("toy", entry({"url": "http://127.0.0.1:9/a.csv"}), "raw")
+    server.pages["/a.csv"] = CONTENT
+    fetch("toy", entry({"url": f"{server.address}/a.csv"}), "raw")
+    assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
 
 def test_fallbacks_are_asked_in_order(server, tmp_path):
@@ -144,9 +162,13 @@ def test_address_of_an_archive_whose_texts_are_not_quoted(server, tmp_path):
     card = prepare("toy", dataset, "raw", "prepared", folds=1)
     assert card["classes"] == {"ham": 5, "spam": 5}
     assert card["duplicate_rows"] == 8
+    server.asked.clear()
+    fetch("toy", dataset, "raw2")  # the archive is kept
+    assert server.asked == []
+    (tmp_path / "data/archives" / digest(archive)).unlink()
     server.pages["/corpus.zip"] = zipped({"Collection": texts + b"spam\tmore\n"})
     with pytest.raises(StudyError, match="toy: wrong checksum"):
-        fetch("toy", dataset, "raw2")
+        fetch("toy", dataset, "raw3")
 
 
 def test_a_folder_holds_training_and_test_file(server, tmp_path):
@@ -232,7 +254,7 @@ def test_openml_that_has_something_else(server, monkeypatch, tmp_path):
     server.pages["/api/v1/json/data/61"] = 503
     with pytest.raises(StudyError, match="toy: could not be fetched"):
         fetch("toy", entry({"openml": 61}), "raw")
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert not files(tmp_path)
 
 
 COMMIT = "0123456789" * 4
@@ -277,7 +299,7 @@ def test_what_hugging_face_does_not_have(change, header, problem, server, monkey
     server.headers["X-Error-Code"] = header
     with pytest.raises(StudyError, match=f"data set toy: .*{problem}.*correct params.yaml"):
         fetch("toy", entry(source | change), "raw")
-    assert not [p for p in tmp_path.rglob("*") if p.is_file()]
+    assert not files(tmp_path)
 
 
 def test_no_hub(server, closed, monkeypatch, tmp_path):
@@ -294,6 +316,16 @@ def test_no_hub(server, closed, monkeypatch, tmp_path):
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
     fetch("toy", entry(source), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
+
+
+def test_a_hub_that_never_ends(server, monkeypatch):
+    source = {"huggingface": "some/toy", "revision": COMMIT, "files": {"data": "a.csv"}}
+    here = functools.partial(huggingface_hub.hf_hub_download, endpoint=server.address)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", here)
+    monkeypatch.setattr(sources, "HUB_PATIENCE", 0.3)
+    server.pages[f"/datasets/some/toy/resolve/{COMMIT}/a.csv"] = lambda handler: time.sleep(2)
+    with pytest.raises(StudyError, match=r"toy: could not .*no answer within 0\.3 s"):
+        fetch("toy", entry(source), "raw")
 
 
 def test_a_file_that_has_changed_is_noticed_and_added_again(tmp_path, capsys):
