@@ -189,11 +189,16 @@ def _run(started, dataset, family):
 )
 def _execute(notebook, output, parameters):
     """Run a parameterised notebook (a pipeline stage)."""
-    from ruamel.yaml import YAML
+    from ruamel.yaml import YAML, YAMLError
 
     from imbbench import notebooks
 
-    given = {name: YAML(typ="safe").load(value) for name, value in parameters}
+    given = {}
+    for name, value in parameters:
+        try:
+            given[name] = YAML(typ="safe").load(value)
+        except YAMLError:
+            raise StudyError(f"parameter {name}: {value!r} is not valid YAML; quote it") from None
     notebooks.execute(notebook, output, given)
 
 
@@ -300,7 +305,7 @@ def _add(source, target, **options):
 
 
 @_command("remove-dataset", "churn", "churn --yes")
-@click.argument("dataset", help="Its name in params.yaml.", shell_complete=_known("all_datasets"))
+@_dataset
 @click.option("--yes", is_flag=True, help="Do it; otherwise what would go is shown.")
 def _remove(dataset, yes):
     """Take a data set away: its entry, its files, its results and what the lock files hold."""

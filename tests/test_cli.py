@@ -62,6 +62,7 @@ def test_the_summary_has_the_same_counts(study, capsys, monkeypatch):
         (["run", "nope", "weighting"], "params.yaml has no data set 'nope'. Known: binary"),
         (["run", "mixed", "nope"], "params.yaml has no family 'nope'. Known: reference"),
         (["execute", "no.ipynb", "out.ipynb"], "There is no notebook no.ipynb."),
+        (["execute", "no.ipynb", "out.ipynb", "-p", "dataset", "["], "parameter dataset: '['"),
         (["add-dataset", "no.csv", "--target", "y"], "no.csv"),
         (["fetch", "binary"], "data set binary"),
         (["prepare", "binary"], "data set binary"),

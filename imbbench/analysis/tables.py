@@ -42,6 +42,10 @@ def _paths(study, kind, datasets, families, suffix):
     if datasets in (None, "all"):
         web = study.web_datasets if datasets else ()
         datasets = [d for d in (*study.datasets, *web) if d not in study.own_datasets]
+        if not datasets:
+            raise StudyError(
+                "Every data set is one's own, so the study has none; say `study: true` in an entry."
+            )
     for dataset in datasets:
         study.dataset(dataset)
         results = study.results(dataset)

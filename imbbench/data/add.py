@@ -15,7 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from imbbench.config import setting_text
+from imbbench.config import GROUPS, setting_text
 from imbbench.data.archives import sha256
 from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
@@ -41,7 +41,6 @@ BLANKS = " "
 SEPARATORS = {"tab": "\t", "\\t": "\t", "space": BLANKS}
 COMMA = re.compile(r"[+-]?\d*,\d+")
 
-GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 LISTS = ("drop", "categorical", "numeric")
 PLAIN = re.compile(r"[\w ./-]*")
@@ -209,7 +208,9 @@ def _how_long(folder, study, entry, table):
     found = minutes(folder, study, entry["modality"], size)
     if found is None:
         return "how long it takes is not known: nothing like it has been timed"
-    return f"about {max(1, round(found))} minutes on a machine as that of the committed results"
+    rounded = max(1, round(found))
+    unit = "minute" if rounded == 1 else "minutes"
+    return f"about {rounded} {unit} on a machine as that of the committed results"
 
 
 def _name_of(title):

@@ -35,7 +35,7 @@ def understood(dataset, frame, table):
         elif dataset.text:
             what = f"text, {len(found)} different"
         else:
-            what = f"category, {len(found)} levels: {_some(sorted(found), 5)}"
+            what = f"category, {_levels(found)}: {_some(sorted(found), 5)}"
         if missing:
             what += f"; {missing / rows:.1%} missing"
         lines.append(f"  {_shown(dataset.text or column)}: {what}")
@@ -94,7 +94,7 @@ def _number_note(column, raw, rows):
 
 
 def _category_note(dataset, column, raw, rows, nominal, alone):
-    filled, levels = sum(raw.values()), f"counts as a category of {len(raw)} levels"
+    filled, levels = sum(raw.values()), f"counts as a category of {_levels(raw)}"
     drop = _option("--drop", column)
     words = [value for value in raw if number(value, dataset.decimal) is None]
     numbers = filled - sum(raw[word] for word in words)
@@ -216,6 +216,10 @@ def _identifier(column):
         "another value in every row; looks like an identifier or a row number, which also makes "
         f"identical rows different; leave it out with {_option('--drop', column)}"
     )
+
+
+def _levels(found):
+    return f"{len(found)} level{'s' * (len(found) != 1)}"
 
 
 def _share(counts, test):

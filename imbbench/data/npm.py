@@ -1,16 +1,17 @@
 """Packages of npm as a source: the tarball of a release, from where the user's npm gets it."""
 
+import json
 import os
-import re
-from pathlib import Path
-from urllib.parse import quote
+import shutil
+import subprocess
+from pathlib import PurePosixPath
+from urllib.parse import quote, urlsplit
 
 from imbbench.data.archives import kept
 from imbbench.data.web import download, get
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
-REGISTRY = "https://registry.npmjs.org/"
 ACCEPT = "application/vnd.npm.install-v1+json, application/json;q=0.8"
 
 
@@ -49,38 +50,36 @@ def npm_tarball(release, digest=None):
         if getattr(error, "status", None) == 404:
             raise StudyError(f"the npm registry has no package {name}") from None
         raise
-    if address.startswith(REGISTRY):  # as npm does: a mirror sends what it got
-        address = registry + address.removeprefix(REGISTRY)
+    if urlsplit(address).hostname != urlsplit(registry).hostname:
+        # A mirror sends what it got; it has the file itself, where every registry has it.
+        address = f"{registry}{name}/-/{PurePosixPath(urlsplit(address).path).name}"
     return download(address, digest, certificate or True)
 
 
 def npm_settings(name):
     """Registry (``/`` last) and file of certificate authorities, or None, that npm uses for a name.
 
-    From the environment, the study's ``.npmrc`` and the user's, in this order; a scope may have a
-    registry of its own.
+    npm itself is asked; without it the environment has to say the registry. A scope may have one of
+    its own.
+
+    Raises
+    ------
+    OSError
+        If neither says a registry.
     """
-    found = {}
-    environment = {
-        k.lower().removeprefix("npm_config_"): v
-        for k, v in os.environ.items()
-        if k.lower().startswith("npm_config_")
-    }
-    user = Path(environment.get("userconfig") or Path.home() / ".npmrc")
-    for path in (user, root() / ".npmrc"):
-        if path.is_file():
-            found |= _npmrc(path)
-    found |= environment
+    found, npm = {}, shutil.which("npm")
+    if npm:
+        command = [npm, "config", "list", "--json"]
+        listing = subprocess.run(command, cwd=root(), capture_output=True, text=True)
+        found = json.loads(listing.stdout or "{}")
+    else:
+        for key in os.environ:
+            if key.lower().startswith("npm_config_"):
+                found[key.lower().removeprefix("npm_config_")] = os.environ[key]
     scope = name.split("/")[0] if name.startswith("@") else ""
-    registry = found.get(f"{scope}:registry") or found.get("registry") or REGISTRY
+    registry = found.get(f"{scope}:registry") or found.get("registry")
+    if not registry:
+        raise OSError(
+            "there is no npm to name its registry; install it, or set npm_config_registry"
+        )
     return registry.rstrip("/") + "/", found.get("cafile")
-
-
-def _npmrc(path):
-    text = path.read_text(encoding="utf-8", errors="replace")
-    lines = re.findall(r"(?m)^\s*([^=#;\s][^=\s]*)\s*=\s*(.*?)\s*$", text)
-    unquoted = {key: value.strip("\"'") for key, value in lines}
-    return {
-        k: re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), v)
-        for k, v in unquoted.items()
-    }

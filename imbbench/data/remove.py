@@ -6,12 +6,10 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from imbbench.config import nearest
+from imbbench.config import GROUPS, nearest
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
-
-GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 
 
 def remove_dataset(name, params=None, yes=False):
@@ -44,11 +42,11 @@ def remove_dataset(name, params=None, yes=False):
     group = next((g for g in GROUPS if name in (study.get(g) or {})), None)
     if not group:
         known = [each for g in GROUPS for each in study.get(g) or {}]
-        raise StudyError(f"params.yaml has no data set '{name}'. {nearest(name, known)}".rstrip())
+        raise StudyError(f"params.yaml has no data set '{name}'.{nearest(name, known)}")
     entry = study[group][name]
     texts = {params: _without(params.read_text("utf-8"), group, [name])}
     said = [f"the entry {group}.{name} of {params.name}"]
-    for lock in (folder / "dvc.lock", folder / "web/dvc.lock", folder / "wide/dvc.lock"):
+    for lock in (folder / "dvc.lock", folder / "web/dvc.lock"):
         if not lock.is_file():
             continue
         text = lock.read_text("utf-8")

@@ -6,6 +6,7 @@ One reader per kind of source; whatever is downloaded is data.
 import io
 import json
 import os
+import shlex
 import tempfile
 from pathlib import Path, PurePosixPath
 from urllib.parse import urljoin, urlsplit
@@ -83,10 +84,11 @@ def check_unchanged(name, dataset):
             name_of_it = (
                 path.relative_to(root()).as_posix() if path.is_relative_to(root()) else path
             )
-            given = f"{source.path} --target {dataset.target} --name {name}"
+            given = ["imbbench", "add-dataset", source.path, "--target", dataset.target]
+            given += ["--member", source.members["data"]] if source.archive_sha256 else []
             raise StudyError(
                 f"the file {name_of_it} has changed since it was added; add it again: "
-                f"imbbench add-dataset {given}"
+                f"{shlex.join([*given, '--name', name])}"
             )
 
 

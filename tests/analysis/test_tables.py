@@ -28,6 +28,17 @@ def test_load_runs_reads_the_registry_not_what_lies_about(root):
     assert set(runs.loc[runs["status"] != "ok", "rule"]) == {""}
 
 
+def test_own_data_sets_stay_out_unless_they_are_named(root):
+    study = config.load()
+    study.datasets["two"]["study"] = False
+    assert set(tables.load_runs(study)["dataset"]) == {"one", "three"}
+    assert set(tables.load_runs(study, ["two"])["dataset"]) == {"two"}
+    for entry in study.datasets.values():
+        entry["study"] = False
+    with pytest.raises(StudyError, match=r"the study has none; say `study: true`"):
+        tables.load_runs(study)
+
+
 @pytest.mark.parametrize("load", ["load_runs", "load_curves", "load_timings"])
 def test_a_missing_table_is_an_error_that_names_the_stage(root, load):
     (root / "results" / load[5:] / "two" / "weighting.csv").unlink()

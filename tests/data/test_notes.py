@@ -370,3 +370,8 @@ def test_add_dataset_takes_the_options_by_name(tmp_path, monkeypatch):
     (tmp_path / "params.yaml").write_text(PARAMS)
     (tmp_path / "a.csv").write_text(csv("id", lambda i: f"X{i}"))
     assert add_dataset("a.csv", "y", params="params.yaml", drop=["id"], dry_run=True) == "a"
+
+
+def test_one_level_and_one_minute_are_no_plural(say):
+    _, said, _ = say(csv("c", lambda i: "x" if i % 2 else ""))
+    assert "c: category, 1 level: x" in said
