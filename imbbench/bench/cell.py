@@ -3,7 +3,7 @@
 import functools
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import joblib
 import numpy as np
@@ -15,8 +15,10 @@ from imbbench.bench.code import code_hash
 from imbbench.bench.encoder import embed
 from imbbench.bench.features import features, features_of_new
 from imbbench.bench.learners import one_hot
+from imbbench.bench.neural import steps_for
 from imbbench.bench.prepared import content_of, data_of, folder_of
-from imbbench.bench.registry import NotApplicable, learner_class
+from imbbench.bench.registry import NotApplicable, learner_class, resolve
+from imbbench.config import unknown_name
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import cache_file
@@ -35,6 +37,8 @@ class Cell:
     y : ndarray of int, (N,)
         Class indices, 0 the largest class of the data set, C - 1 the smallest.
     X_val, y_val : the same of the validation part, natural class shares
+    groups : ndarray of int, (N,)
+        Equal for rows of the training part that stay on one side of a cut.
     categorical : ndarray of bool, (d,)
         Columns of ``X`` that hold codes of nominal values.
     classes : list of str
@@ -46,6 +50,8 @@ class Cell:
         The same for all strategies: for two that must draw the same sample.
     learner : str
     neural : bool
+    steps : int
+        Optimiser steps of a neural learner, the same for every strategy.
     vectors : bool
         Rows of ``X`` can be added and averaged; token numbers cannot.
     encoder : str
@@ -56,6 +62,7 @@ class Cell:
         self._given = split is not None
         split = split or split_of(study, task.dataset, task.learner, task.split)
         self.X, self.y, self.X_val, self.y_val, self.categorical = split.seen
+        self.groups = np.arange(len(self.y)) if split.groups is None else split.groups
         self.classes = list(split.classes)
         self.class_counts = frozen(np.bincount(self.y, minlength=len(self.classes)))
         if not self.class_counts.all():
@@ -72,6 +79,11 @@ class Cell:
         self._settings = study.learner(task.learner) | (settings or {})
         self.borrowed_seconds = 0.0
         self.rows_seen = 0 if self.neural else float("nan")
+        if self.neural:
+            # The same for every strategy, whatever it does to the rows.
+            learner = learner_class(task.learner)(**self._settings)
+            wanted = learner.epochs, learner.steps, learner.batch_size
+            self.steps = steps_for(len(self.y), *wanted)
 
     @classmethod
     def from_arrays(
@@ -149,6 +161,8 @@ class Cell:
         common["categorical"] = self.categorical if self.categorical.any() else None
         if not self.vectors:
             common["encoder"] = self.encoder
+        if self.neural:
+            common |= {"epochs": 0, "steps": self.steps}
         return cls(**{**self._settings, **common, **settings})
 
     def coded(self, estimator):
@@ -157,7 +171,17 @@ class Cell:
             return estimator
         return make_pipeline(one_hot(self.categorical), estimator)
 
-    def fit(self, X=None, y=None, *, sample_weight=None, class_weight=None, seed=None, **settings):
+    def fit(
+        self,
+        X=None,
+        y=None,
+        *,
+        sample_weight=None,
+        class_weight=None,
+        seed=None,
+        prior=None,
+        **settings,
+    ):
         """Fit the learner.
 
         Parameters
@@ -169,18 +193,20 @@ class Cell:
             Neural learners get the weighted cross-entropy, others a weight per row.
         seed : int, optional
             Default: the cell's.
+        prior : ndarray, (C,), optional
+            Class shares that the probabilities will follow, where a loss or sampler of its own
+            decides that and it is known.
         **settings
             Further parameters of the learner, e.g. ``loss``, ``bias``, ``draw``.
 
         Returns
         -------
         A fitted learner with ``predict_proba``. Its ``prior_`` (C,) are the class shares that its
-        probabilities follow, None where a loss or sampler of its own decides that.
+        probabilities follow, None where that is not known.
         """
         X = self.X if X is None else X
         y = self.y if y is None else y
-        prior = None
-        if not {"loss", "draw", "stepper"} & set(settings):
+        if prior is None and not {"loss", "draw", "stepper"} & set(settings):
             mass = np.bincount(y, sample_weight, minlength=len(self.classes))
             mass = mass if class_weight is None else mass * class_weight
             prior = mass / mass.sum()
@@ -192,12 +218,27 @@ class Cell:
             else:
                 sample_weight = np.asarray(class_weight)[y]
         model = self.make(seed, **settings)
+        model.fit(X, y, sample_weight=sample_weight)
         if self.neural:
-            model.fit(X, y, self.X_val, self.y_val, sample_weight=sample_weight)
             self.rows_seen += model.rows_seen_
-        else:
-            model.fit(X, y, sample_weight=sample_weight)
         model.prior_ = prior
+        return model
+
+    def model_of(self, name):
+        """The model that another strategy, ``family.name``, fits in this cell's place."""
+        self.need(not self._given, "the cell was made from arrays, there is no other strategy")
+        family, _, strategy = name.partition(".")
+        entries = self._study.family(family)
+        if strategy not in entries:
+            raise StudyError(unknown_name("strategy", strategy, entries, f"(family {family})"))
+        call, _ = resolve(family, strategy, entries[strategy])
+        only = entries[strategy].get("learners")
+        self.need(not only or self.learner in only, f"{strategy} is run with {only} only")
+        task = replace(self._task, family=family, strategy=strategy)
+        other = Cell(self._study, task, self._reuse)
+        model = call(other)
+        self.rows_seen += other.rows_seen
+        self.borrowed_seconds += other.borrowed_seconds
         return model
 
     def plain(self):
@@ -241,6 +282,7 @@ class Split:
     X_test: object
     y_test: np.ndarray
     classes: list
+    groups: np.ndarray | None = None
 
 
 def frozen(array):
@@ -263,7 +305,8 @@ def _cached_split(dataset, protocol_, kind, split, stamp):
     X, categorical = features(kind, prepared, train, protocol_.encoder)
     y, classes = prepared.y, prepared.schema["classes"]
     seen = tuple(map(frozen, (X[train], y[train], X[val], y[val], categorical)))
-    return Split(seen, frozen(X[test]), frozen(y[test]), classes)
+    groups = frozen(prepared.groups[train])
+    return Split(seen, frozen(X[test]), frozen(y[test]), classes, groups)
 
 
 def split_of(study, dataset, learner, split):

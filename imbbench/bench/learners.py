@@ -95,6 +95,9 @@ class TfidfLogReg(LogReg):
 class Tree(_Coded):
     """Decision tree, the weak learner of the study and the base of its ensembles.
 
+    Leaves of several rows, so that its scores are shares and a cut-off can be moved: those of a
+    tree that is grown to its end are 0 and 1.
+
     Of texts it sees the principal components of the embeddings: it cuts one coordinate at a time,
     and those of an encoder mean little alone.
 
@@ -109,7 +112,7 @@ class Tree(_Coded):
     features = {"tabular": "matrix", "text": "components", "image": "matrix"}
 
     max_depth: int | None = None
-    min_samples_leaf: int = 1
+    min_samples_leaf: int = 5
     categorical: object = None
     random_state: int | None = None
 
@@ -123,16 +126,21 @@ class Tree(_Coded):
 
 @dataclass(eq=False, repr=False)
 class HistGradientBoosting(Learner):
-    """Histogram gradient boosting, the strong tabular learner.
+    """Histogram gradient boosting, a strong tabular learner.
 
     A fixed number of rounds: stopping early on a loss would treat strategies that move the
-    probabilities differently.
+    probabilities differently. Leaves are penalised: those of a rare class run away otherwise,
+    since the curvature of the loss goes to zero with its probability.
 
     Parameters
     ----------
     max_iter : int
         Rounds.
     learning_rate : float
+    l2_regularization : float
+        Penalty of the leaves' values.
+    min_samples_leaf : int
+        Few enough for a sample of equal classes to be split.
     categorical : ndarray of bool, (d,), optional
     random_state : int, optional
     """
@@ -141,6 +149,8 @@ class HistGradientBoosting(Learner):
 
     max_iter: int = 100
     learning_rate: float = 0.1
+    l2_regularization: float = 1.0
+    min_samples_leaf: int = 5
     categorical: object = None
     random_state: int | None = None
 
@@ -154,6 +164,8 @@ class HistGradientBoosting(Learner):
         self.model_ = HistGradientBoostingClassifier(
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
+            l2_regularization=self.l2_regularization,
+            min_samples_leaf=self.min_samples_leaf,
             early_stopping=False,
             categorical_features=nominal,
             random_state=self.random_state,
@@ -166,3 +178,47 @@ class HistGradientBoosting(Learner):
         """Probabilities, (N, C)."""
         check_is_fitted(self)
         return self.model_.predict_proba(validate_data(self, X, reset=False))
+
+
+@dataclass(eq=False, repr=False)
+class XGBoost(_Coded):
+    """Gradient boosting of XGBoost, the other strong tabular learner; no early stopping.
+
+    Parameters
+    ----------
+    n_estimators : int
+        Rounds.
+    learning_rate : float
+    max_depth : int
+    reg_lambda : float
+        Penalty of the leaves' values.
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    """
+
+    features = {"tabular": "matrix"}
+
+    n_estimators: int = 100
+    learning_rate: float = 0.1
+    max_depth: int = 6
+    reg_lambda: float = 1.0
+    categorical: object = None
+    random_state: int | None = None
+
+    def _model(self):
+        from xgboost import XGBClassifier
+
+        return XGBClassifier(
+            n_estimators=self.n_estimators,
+            learning_rate=self.learning_rate,
+            max_depth=self.max_depth,
+            reg_lambda=self.reg_lambda,
+            random_state=self.random_state,
+            n_jobs=1,
+        )
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        # In single precision their sum is not one to the digits that are looked at.
+        found = super().predict_proba(X).astype(np.float64)
+        return found / found.sum(axis=1, keepdims=True)

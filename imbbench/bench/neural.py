@@ -1,5 +1,6 @@
 """Learners in torch: a perceptron, and what is one but for its trunk."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,14 +17,12 @@ from imbbench.bench.learners import Learner, one_hot
 
 @dataclass(eq=False, repr=False)
 class MLP(Learner):
-    """Multi-layer perceptron in torch, stopped early on the validation part.
+    """Multi-layer perceptron in torch, trained for a fixed number of steps.
 
-    Training stops when the loss that is minimised has not fallen on the validation part for
-    ``patience`` epochs, and the best epoch's weights are kept. For strategies that change the
-    class shares of the training rows, the validation rows are repeated to the same shares: each
-    strategy is stopped by its own objective, as it would be anywhere else. (Average precision,
-    which no re-weighting moves, is at its best long before the probabilities are: a network that
-    is stopped by it seems to ignore the minority at ``argmax``.)
+    The rows of one pass after another fill batches of one size. The learning rate rises over the
+    first tenth of the steps and falls linearly to zero; the last weights are kept. Nothing is
+    stopped early: which epoch a loss is lowest in on the validation part says more about that
+    loss than about a strategy.
 
     Another neural learner that takes the parameters from ``loss`` on and gives the attributes and
     :meth:`embed` below runs with every strategy.
@@ -32,19 +31,21 @@ class MLP(Learner):
     ----------
     hidden : tuple of int
         Widths of the hidden layers.
-    epochs, batch_size : int
-    patience : int or None
-        None runs all epochs and keeps the last weights.
+    epochs, steps : float, int
+        There are as many steps as make ``epochs`` passes over the training rows, at least
+        ``steps``.
+    batch_size : int
     learning_rate, weight_decay : float
-        Of AdamW; biases do not decay.
+        Of AdamW, the rate at its highest; biases do not decay.
     loss : torch.nn.Module, optional
         ``loss(logits, target)``; default cross-entropy. A method ``at(progress)`` is called before
-        each epoch, with ``progress`` in [0, 1) the share of the epochs that is done.
+        each step, with ``progress`` in [0, 1) the share of the steps that is done.
     bias : ndarray, (C,), optional
         Start of the last layer's bias; its weights then start at zero, so that the first loss is
         known exactly. Default: zero bias, weights as torch draws them.
     draw : callable, optional
-        ``draw(y, progress, rng) -> (rows, weights or None)``: the rows of one epoch. Default: every
+        ``draw(y, progress, rng, size) -> (rows, weights or None)``: the rows that are trained on
+        next; when they are used up it is asked again. ``size`` is that of a batch. Default: every
         row once.
     head : callable, optional
         ``head(width, n_classes)``: the last layer, from features to logits; default linear.
@@ -63,23 +64,21 @@ class MLP(Learner):
     Attributes
     ----------
     first_loss_ : float
-        Mean loss of the first epoch's rows before the first step, in nats.
-    n_epochs_ : int
-        Epochs run.
+        Mean loss of the first rows drawn before the first step, in nats.
+    n_steps_ : int
     rows_seen_ : int
-        Rows that were trained on, over all epochs: what the training cost.
-    history_ : list of float
-        Validation score by epoch; empty without early stopping.
+        Rows that were trained on, over all steps: what the training cost.
     trunk_, head_ : torch.nn.Module
     """
 
     features = {"tabular": "matrix"}
     neural = True
     first_rows = None  # rows that the first loss is measured on; None for all
+    warmup = 0.1  # share of the steps
 
     hidden: tuple = (64, 32)
-    epochs: int = 50
-    patience: int | None = 5
+    epochs: float = 50
+    steps: int = 0
     batch_size: int = 256
     learning_rate: float = 0.003
     weight_decay: float = 1e-4
@@ -93,16 +92,13 @@ class MLP(Learner):
     categorical: object = None
     random_state: int | None = None
 
-    def fit(self, X, y, X_val=None, y_val=None, sample_weight=None):
+    def fit(self, X, y, sample_weight=None):
         """Train.
 
         Parameters
         ----------
         X : ndarray, (N, d)
         y : ndarray, (N,)
-        X_val, y_val : ndarray, optional
-            Validation part; without it, as without ``patience``, all epochs are run and the last
-            weights kept.
         sample_weight : ndarray, (N,), optional
             Multiplies each row's cross-entropy; divided by its mean once, so that the
             denominator is the same in every batch.
@@ -122,51 +118,34 @@ class MLP(Learner):
 
         self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
+        loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
+        loss = loss.to(self.device_)
         self.rows_seen_ = 0
         if self.pretrain is not None:
             self.rows_seen_ += self.pretrain(self.trunk_, inputs, generator)
-        stopping = None
-        if X_val is not None and self.patience is not None:
-            held_out = self._tensor(X_val), np.searchsorted(self.classes_, y_val)
-            stopping = _EarlyStopping(*held_out, self.patience)
         optimiser = self._optimiser(network)
-        loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
-        loss = loss.to(self.device_)
         special = None
         if self.stepper is not None:
             special = self.stepper(network, optimiser, inputs, labels, generator)
 
-        self.first_loss_, self.n_epochs_ = None, 0
-        for epoch in range(self.epochs):
-            progress = epoch / self.epochs
+        batches = Batches(
+            self.batch_size, lambda done: self._drawn(inputs, target, done, generator, sample_weight)
+        )
+        self.first_loss_ = self._first_loss(network, loss, inputs, labels, *batches.first())
+        network.train()
+        loss.train()
+        self.n_steps_ = steps_for(len(y), self.epochs, self.steps, self.batch_size)
+        for step in range(self.n_steps_):
+            progress = step / self.n_steps_
+            self._pace(optimiser, (step + 0.5) / self.n_steps_)
             if hasattr(loss, "at"):
                 loss.at(progress)
-            rows, weights = self._epoch(inputs, target, progress, generator, sample_weight)
-            if epoch == 0:
-                self.first_loss_ = self._first_loss(network, loss, inputs, labels, rows, weights)
-            network.train()
-            loss.train()
-            for start in range(0, len(rows), self.batch_size):
-                part = slice(start, start + self.batch_size)
-                self._pace(optimiser, (epoch + start / len(rows)) / self.epochs)
-                if special is None:
-                    batch = inputs[rows[part]], labels[rows[part]], _part(weights, part)
-                    self.rows_seen_ += _step(network, optimiser, loss, *batch)
-                else:
-                    self.rows_seen_ += special(rows[part], progress)
-            network.eval()
-            self.n_epochs_ = epoch + 1
-            if stopping is None:
-                continue
-            loss.eval()
-            stopping.match(target[rows.cpu()], weights)
-            with torch.no_grad():
-                value = float(loss(self._logits(network, stopping.inputs), stopping.labels))
-            if stopping.enough(network, value):
-                break
-        self.history_ = [] if stopping is None else stopping.history
-        if stopping is not None and stopping.best is not None:
-            network.load_state_dict(stopping.best)
+            rows, weights = batches.take(progress)
+            if special is None:
+                batch = inputs[rows], labels[rows], weights
+                self.rows_seen_ += _step(network, optimiser, loss, *batch)
+            else:
+                self.rows_seen_ += special(rows, progress)
         self.network_ = network.eval()
         return self
 
@@ -193,7 +172,8 @@ class MLP(Learner):
         part = slice(self.first_rows)
         with torch.no_grad():
             logits = self._logits(network, inputs[rows[part]])
-            return float(_objective(loss, logits, labels[rows[part]], _part(weights, part)))
+            weights = None if weights is None else weights[part]
+            return float(_objective(loss, logits, labels[rows[part]], weights))
 
     def _build(self, n_features, n_classes):
         """Trunk and head."""
@@ -221,30 +201,31 @@ class MLP(Learner):
             width = size
         return torch.nn.Sequential(*layers), width
 
-    def _epoch(self, inputs, target, progress, generator, sample_weight):
-        """Rows and weights of one epoch, in random order."""
+    def _drawn(self, inputs, target, progress, generator, sample_weight):
+        """The rows that are trained on next, in random order, and their weights."""
         import torch
 
         weights = sample_weight
         if self.draw is None:
             rows = np.arange(len(target))
         else:
-            rows, weights = self.draw(target, progress, generator)
+            rows, weights = self.draw(target, progress, generator, self.batch_size)
             rows = np.asarray(rows)
             weights = None if weights is None else weights / np.mean(weights)
         order = self._order(inputs, rows, generator)
-        rows = rows[order]
-        weights = None if weights is None else weights[order]
         if weights is not None:
-            weights = torch.as_tensor(weights, dtype=torch.float32, device=self.device_)
-        return torch.from_numpy(rows).to(self.device_), weights
+            weights = torch.as_tensor(weights[order], dtype=torch.float32, device=self.device_)
+        return torch.from_numpy(rows[order]).to(self.device_), weights
 
     def _order(self, inputs, rows, generator):
-        """Positions of the rows of an epoch in the order of training."""
+        """Positions of the rows that were drawn in the order of training."""
         return generator.permutation(len(rows))
 
     def _pace(self, optimiser, progress):
-        """Set the learning rate before a step; here it is constant."""
+        """Set the learning rate before a step."""
+        share = min(progress / self.warmup, (1 - progress) / (1 - self.warmup))
+        for group in optimiser.param_groups:
+            group["lr"] = self.learning_rate * share
 
     def _logits(self, network, inputs):
         return network(inputs)
@@ -303,44 +284,35 @@ def _mean_one(sample_weight, y):
     return sample_weight / sample_weight.mean()
 
 
-def _part(weights, part):
-    return None if weights is None else weights[part]
+def steps_for(rows, epochs, steps, batch_size):
+    """Optimiser steps: as many as make ``epochs`` passes over ``rows``, at least ``steps``."""
+    return max(1, steps, math.ceil(epochs * rows / batch_size))
 
 
-class _EarlyStopping:
-    """The best epoch by the loss on the validation part, and when to stop looking for a better."""
+class Batches:
+    """Batches of one size from what ``draw(progress)`` gives, one draw after another."""
 
-    def __init__(self, inputs, target, patience):
-        self.inputs, self.target, self.patience = inputs, target, patience
-        self.labels, self.history, self.best = None, [], None
+    def __init__(self, size, draw):
+        self.size, self.draw = size, draw
+        self.rows, self.weights = draw(0.0)
 
-    def match(self, trained, weights):
-        """Repeat the rows, once, until their class shares are those trained on."""
+    def first(self):
+        """The rows, and weights or None, of the first draw."""
+        return self.rows, self.weights
+
+    def take(self, progress=0.0):
+        """Rows of the next batch, and their weights or None."""
         import torch
 
-        if self.labels is None:
-            rows = torch.from_numpy(_alike(self.target, trained, weights))
-            self.inputs = self.inputs[rows]
-            self.labels = torch.from_numpy(self.target)[rows].to(self.inputs.device)
-
-    def enough(self, network, value):
-        """Whether the loss, now ``value``, has not fallen for ``patience`` epochs."""
-        self.history.append(value)
-        epoch = len(self.history) - 1
-        if self.best is None or value < self.history[self.best_epoch]:
-            self.best = {k: v.detach().clone() for k, v in network.state_dict().items()}
-            self.best_epoch = epoch
-            return False
-        return epoch - self.best_epoch >= self.patience
-
-
-def _alike(held_out, trained, weights):
-    """Rows of the validation part, repeated so that its class shares are those trained on."""
-    weights = None if weights is None else weights.cpu().numpy()
-    shares = np.bincount(trained, weights, minlength=held_out.max() + 1)
-    ratio = shares / np.maximum(np.bincount(held_out, minlength=len(shares)), 1)
-    copies = np.round(ratio / ratio[ratio > 0].min()).astype(int)
-    return np.repeat(np.arange(len(held_out)), copies[held_out])
+        while len(self.rows) < self.size:
+            rows, weights = self.draw(progress)
+            self.rows = torch.cat([self.rows, rows])
+            if weights is not None:
+                self.weights = torch.cat([self.weights, weights])
+        batch = self.rows[: self.size], None if self.weights is None else self.weights[: self.size]
+        self.rows = self.rows[self.size :]
+        self.weights = None if self.weights is None else self.weights[self.size :]
+        return batch
 
 
 def _step(network, optimiser, loss, inputs, labels, weights):
@@ -379,7 +351,7 @@ class CNN(MLP):
         Of the convolutions.
     hidden : tuple of int
         Widths of the layers after them.
-    epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
+    epochs, steps, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
 pretrain, device, categorical, random_state
         As for :class:`MLP`.
 
@@ -419,8 +391,7 @@ class MiniLMFinetune(MLP):
     """A pretrained transformer encoder, all kept layers trained; else as :class:`MLP`.
 
     Takes token numbers (N, length), -1 beyond the end of a text. The sentence's vector is the mean
-    over its tokens. The learning rate rises over the first tenth of the steps and falls linearly
-    to zero after it. Batches hold texts of about equal length, in random order.
+    over its tokens. Batches hold texts of about equal length, in random order.
 
     Parameters
     ----------
@@ -434,22 +405,20 @@ class MiniLMFinetune(MLP):
         Of the encoder's products. ``auto``: bfloat16 where the processor multiplies it.
     freeze_embeddings : bool
         Keep the token embeddings as they are: most of the weights, none of the depth.
-    epochs, patience, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
+    epochs, steps, batch_size, learning_rate, weight_decay, loss, bias, draw, head, stepper, \
 pretrain, device, categorical, random_state
         As for :class:`MLP`.
     """
 
     features = {"text": "tokens"}
     first_rows = 256
-    warmup = 0.1
 
     encoder: str | None = None
     layers: int = 3
     max_length: int = 64
     precision: str = "auto"
     freeze_embeddings: bool = True
-    epochs: int = 2
-    patience: int | None = None
+    epochs: float = 2
     batch_size: int = 32
     learning_rate: float = 2e-4
     weight_decay: float = 0.01
@@ -489,11 +458,6 @@ pretrain, device, categorical, random_state
         # The last batch may be smaller and stays last, so that the others are whole.
         mixed = generator.permutation(len(batches) - 1)
         return np.concatenate([*(batches[i] for i in mixed), batches[-1]])
-
-    def _pace(self, optimiser, progress):
-        share = min(progress / self.warmup, (1 - progress) / (1 - self.warmup))
-        for group in optimiser.param_groups:
-            group["lr"] = self.learning_rate * share
 
     def _logits(self, network, inputs):
         import torch

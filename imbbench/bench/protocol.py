@@ -31,7 +31,7 @@ def seed_for(*parts):
     return int.from_bytes(digest[:4], "big")
 
 
-def _stratified_group_folds(y, groups, n_splits, seed):
+def stratified_group_folds(y, groups, n_splits, seed):
     """Fold number of every row, (N,), with whole groups and stratified labels.
 
     The groups, not the rows, are what is dealt out; a group counts for the rarest class it
@@ -56,7 +56,7 @@ def _stratified_group_folds(y, groups, n_splits, seed):
 
 def _validation_mask(y, groups, fraction, seed):
     """Mark the validation rows of a training fold: stratified, whole groups, all classes."""
-    folds = _stratified_group_folds(y, groups, max(2, round(1 / fraction)), seed)
+    folds = stratified_group_folds(y, groups, max(2, round(1 / fraction)), seed)
     n_classes = len(np.unique(y))
     for k in range(folds.max() + 1):
         mask = folds == k
@@ -121,7 +121,7 @@ def splits(y, groups, part, dataset, protocol, long_tail=None):
     for repeat in range(protocol.repeats):
         if part is None:
             seed = seed_for(protocol.seed, dataset, "outer", repeat)
-            folds = _stratified_group_folds(y, groups, protocol.folds, seed)
+            folds = stratified_group_folds(y, groups, protocol.folds, seed)
             cuts += [(rows[folds != k], rows[folds == k]) for k in range(protocol.folds)]
         else:
             cuts += [(rows[part == "train"], rows[part == "test"])] * protocol.folds
@@ -165,6 +165,20 @@ def macro_f1(hits, predicted, support):
     return f1[..., support > 0].mean(axis=-1)
 
 
+def balanced_accuracy(hits, predicted, support):
+    """Mean recall over the classes that occur, from counts (..., C)."""
+    return (hits[..., support > 0] / support[support > 0]).mean(axis=-1)
+
+
+# Decision rule -> what its offsets are chosen for on the validation part.
+TUNED = {"tuned_macro_f1": macro_f1, "tuned_balanced_accuracy": balanced_accuracy}
+
+
+def threshold_of(offsets):
+    """The threshold on the second of two classes' probability that offsets (2,) stand for."""
+    return 1 / (1 + np.exp(offsets[1] - offsets[0]))
+
+
 def _along_offset(scores, y, c, objective):
     """Value of the objective as the score of class ``c`` is raised past row after row.
 
@@ -201,7 +215,7 @@ def _along_offset(scores, y, c, objective):
 
 
 def tune_offsets(probabilities, y, objective=macro_f1, max_passes=10):
-    """Choose the offsets that maximise an objective; macro-F1 is the decision rule ``tuned``.
+    """Choose the offsets that maximise an objective.
 
     Parameters
     ----------

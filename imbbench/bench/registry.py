@@ -17,7 +17,7 @@ import importlib
 import inspect
 from dataclasses import dataclass
 
-from imbbench.bench.learners import HistGradientBoosting, LogReg, TfidfLogReg, Tree
+from imbbench.bench.learners import HistGradientBoosting, LogReg, TfidfLogReg, Tree, XGBoost
 from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, MiniLMHead
 from imbbench.config import nearest
 from imbbench.errors import StudyError
@@ -26,6 +26,7 @@ LEARNERS = {
     "logreg": LogReg,
     "tree": Tree,
     "hgb": HistGradientBoosting,
+    "xgboost": XGBoost,
     "mlp": MLP,
     "tfidf_logreg": TfidfLogReg,
     "minilm_head": MiniLMHead,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from imbbench.bench import metrics
+from imbbench.bench.protocol import threshold_of
 from imbbench.files import write_table, write_whole
 from imbbench.paths import root
 
@@ -30,9 +31,16 @@ def names_of(key):
 
 
 def flat(found):
-    """Metrics in the order of the table, per-class arrays spread over numbered columns."""
+    """Metrics in the order of the table, per-class arrays spread over numbered columns.
+
+    Of two classes the offsets of a rule are a threshold on the second one's probability.
+    """
     per_class = {f"{name}_{c}": v for name in PER_CLASS for c, v in enumerate(found[name])}
-    return {name: found[name] for name in metrics.SCORES} | per_class
+    offsets = found["offset"]
+    chosen = {} if offsets is None else {f"offset_{c}": v for c, v in enumerate(offsets)}
+    if len(chosen) == 2:
+        chosen = {"threshold": threshold_of(offsets)}
+    return {name: found[name] for name in metrics.SCORES} | per_class | chosen
 
 
 def without_score(key, status, reason, seconds=np.nan, cpu_seconds=0.0, memory=np.nan):
@@ -43,6 +51,7 @@ def without_score(key, status, reason, seconds=np.nan, cpu_seconds=0.0, memory=n
         "fit_seconds": seconds,
         "predict_seconds": np.nan,
         "epochs": np.nan,
+        "members": np.nan,
         "status": status,
         "cpu_seconds": cpu_seconds,
         "peak_memory_mib": memory,
@@ -60,7 +69,7 @@ class Outcome:
         One row per cell and decision rule.
     timings : DataFrame
         One row per cell: seconds, ``epochs`` (passes over the training part, of neural learners),
-        CPU seconds, peak memory.
+        ``members`` (learners of an ensemble that were fitted), CPU seconds, peak memory.
     curves : DataFrame
         One row per learner and strategy: precision by recall (mean over splits) and reliability
         sums (added over splits).
@@ -78,11 +87,12 @@ def run_table(results, prepared):
     """The tidy table: rounded, sorted, columns in a fixed order."""
     n_classes = len(prepared.schema["classes"])
     per_class = [f"{name}_{c}" for name in PER_CLASS for c in range(n_classes)]
-    columns = [*KEY, "status", "reason", *metrics.SCORES, *per_class]
+    chosen = ["threshold"] if n_classes == 2 else [f"offset_{c}" for c in range(n_classes)]
+    columns = [*KEY, "status", "reason", *metrics.SCORES, *per_class, *chosen]
     table = pd.DataFrame([row for _, rows, _, _ in results for row in rows]).reindex(
         columns=columns
     )
-    values = [*metrics.SCORES, *per_class]
+    values = [*metrics.SCORES, *per_class, *chosen]
     # Adding zero turns -0.0 into 0.0, which would print differently.
     table[values] = table[values].astype(float).round(DIGITS) + 0.0
     return table.sort_values(

@@ -3,6 +3,7 @@
 import time
 
 import numpy as np
+from sklearn.pipeline import Pipeline
 
 from imbbench.bench import metrics, protocol
 from imbbench.bench.cell import Cell, split_of
@@ -46,8 +47,9 @@ def run_cell(study, task, reuse=True):
         seconds |= {"status": "ok", "cpu_seconds": time.process_time() - cpu}
         scores = metrics.score_metrics(data.y_test, probabilities)
         rows = []
-        for rule, predicted in labels.items():
+        for rule, (predicted, offsets) in labels.items():
             found = scores | metrics.label_metrics(data.y_test, predicted, len(data.classes))
+            found |= {"offset": offsets}
             rows.append({**key, "rule": rule, "status": "ok", "reason": "", **flat(found)})
         curve = {
             "precision": metrics.precision_at_recall(data.y_test, probabilities),
@@ -65,7 +67,7 @@ def run_cell(study, task, reuse=True):
 
 
 def _fit_predict(study, task, entry, data, reuse):
-    """Probabilities and labels of the test fold, and the seconds they took."""
+    """Probabilities of the test fold, labels and offsets by rule, and the seconds they took."""
     call, own_rule = resolve(task.family, task.strategy, entry)
     n_classes = len(data.classes)
     with time_limit(seconds_allowed(study, entry)):
@@ -76,20 +78,26 @@ def _fit_predict(study, task, entry, data, reuse):
         probabilities = _checked(model.predict_proba(data.X_test), n_classes)
         predicted = time.perf_counter()
         if own_rule:
-            labels = {"own": np.asarray(model.predict(data.X_test))}
+            labels = {"own": (np.asarray(model.predict(data.X_test)), getattr(model, "offsets", None))}
         else:
             held_out = _checked(model.predict_proba(cell.X_val), n_classes)
-            offsets = protocol.tune_offsets(held_out, cell.y_val)
-            labels = {
-                "argmax": protocol.decide(probabilities),
-                "tuned": protocol.decide(probabilities, offsets),
-            }
+            labels = {"argmax": (protocol.decide(probabilities), None)}
+            for rule, objective in protocol.TUNED.items():
+                offsets = protocol.tune_offsets(held_out, cell.y_val, objective)
+                labels[rule] = protocol.decide(probabilities, offsets), offsets
     seconds = {
         "fit_seconds": fitted - started + cell.borrowed_seconds,
         "predict_seconds": predicted - fitted,
         "epochs": cell.rows_seen / len(cell.y),
+        "members": _members(model) or np.nan,
     }
     return probabilities, labels, seconds
+
+
+def _members(model):
+    """Learners of an ensemble, of an ensemble of ensembles those of all; 0 for other models."""
+    model = model[-1] if isinstance(model, Pipeline) else model
+    return sum(_members(learner) or 1 for learner in getattr(model, "estimators_", ()))
 
 
 def _checked(probabilities, n_classes):
@@ -100,4 +108,7 @@ def _checked(probabilities, n_classes):
         )
     if not np.isfinite(probabilities).all():
         raise ValueError("the predicted probabilities are not finite")
+    total = probabilities.sum(axis=1)
+    if (probabilities < 0).any() or np.abs(total - 1).max(initial=0) > 1e-6:
+        raise ValueError(f"the predicted probabilities do not sum to one, but to {total.max():.6g}")
     return probabilities

@@ -5,11 +5,11 @@ on the way to its 20. The classes follow scikit-learn and take any learner; imba
 used where it has the method as published.
 """
 
+import numpy as np
 from imblearn.ensemble import (
     BalancedBaggingClassifier,
     BalancedRandomForestClassifier,
     EasyEnsembleClassifier,
-    RUSBoostClassifier,
 )
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.ensemble import AdaBoostClassifier
@@ -20,9 +20,17 @@ from imbbench.bench.values import check_sizes
 from imbbench.strategies.ensemble.ada_cost import AdaCost
 from imbbench.strategies.ensemble.balance_cascade import BalanceCascade
 from imbbench.strategies.ensemble.mesa import MESA
+from imbbench.strategies.ensemble.rus_boost import RUSBoost
 from imbbench.strategies.ensemble.self_paced import SelfPacedEnsemble
 from imbbench.strategies.ensemble.smote_bagging import SMOTEBagging
 from imbbench.strategies.ensemble.smote_boost import SMOTEBoost
+
+
+def _of_equal_classes(cell, model):
+    """Fit a model that sees classes of equal size: so does what its probabilities follow."""
+    model.fit(cell.X, cell.y)
+    model.prior_ = np.full(len(cell.classes), 1 / len(cell.classes))
+    return model
 
 
 @strategy(check=check_sizes)
@@ -42,7 +50,7 @@ def under_bagging(cell, n_estimators=20):
         sampling_strategy="all",
         random_state=cell.seed,
     )
-    return model.fit(cell.X, cell.y)
+    return _of_equal_classes(cell, model)
 
 
 @strategy(check=check_sizes)
@@ -57,7 +65,7 @@ def over_bagging(cell, n_estimators=20):
     Wang, Yao 2009.
     """
     model = SMOTEBagging(cell.make(), n_estimators, shares=(1.0,), random_state=cell.seed)
-    return model.fit(cell.X, cell.y)
+    return _of_equal_classes(cell, model)
 
 
 @strategy(check=check_sizes)
@@ -71,7 +79,7 @@ def smote_bagging(cell, n_estimators=20, k_neighbors=5):
         categorical=cell.categorical,
         random_state=cell.seed,
     )
-    return model.fit(cell.X, cell.y)
+    return _of_equal_classes(cell, model)
 
 
 @strategy(check=check_sizes)
@@ -89,7 +97,7 @@ def balanced_random_forest(cell, n_estimators=20):
         bootstrap=False,  # the sampler's draw is the bootstrap
         random_state=cell.seed,
     )
-    return cell.coded(model).fit(cell.X, cell.y)
+    return _of_equal_classes(cell, cell.coded(model))
 
 
 @strategy(check=check_sizes)
@@ -103,22 +111,13 @@ def easy_ensemble(cell, bags=4, rounds=5, max_depth=3):
     """
     boosted = AdaBoostClassifier(cell.make(max_depth=max_depth), n_estimators=rounds)
     model = EasyEnsembleClassifier(bags, boosted, random_state=cell.seed)
-    return model.fit(cell.X, cell.y)
+    return _of_equal_classes(cell, model)
 
 
 @strategy(check=check_sizes)
 def rus_boost(cell, n_estimators=20, max_depth=3):
-    """AdaBoost with random under-sampling to equal classes in each round.
-
-    It fails where the first learner, fitted on few rows, is worse than chance on all of them.
-
-    References
-    ----------
-    Seiffert et al., RUSBoost: A hybrid approach to alleviating class imbalance, IEEE SMC-A 40,
-    2010. imbalanced-learn boosts with SAMME in place of AdaBoost.M2.
-    """
-    base = cell.make(max_depth=max_depth)
-    model = RUSBoostClassifier(base, n_estimators=n_estimators, random_state=cell.seed)
+    """AdaBoost with random under-sampling to equal classes in each round; see :class:`RUSBoost`."""
+    model = RUSBoost(cell.make(max_depth=max_depth), n_estimators, random_state=cell.seed)
     return model.fit(cell.X, cell.y)
 
 
@@ -138,9 +137,13 @@ def smote_boost(cell, n_estimators=20, max_depth=3, k_neighbors=5):
 
 @strategy(check=check_sizes)
 def ada_cost(cell, n_estimators=20, max_depth=3):
-    """AdaBoost with inverse frequencies as costs; see :class:`AdaCost`."""
+    """AdaBoost with costs from the class ratio, its square root; see :class:`AdaCost`.
+
+    At the ratio itself the majority's weights hardly move and its rows are given up.
+    """
     cell.need(len(cell.classes) == 2, "AdaCost is defined for two classes")
-    model = AdaCost(cell.make(max_depth=max_depth), n_estimators, random_state=cell.seed)
+    cost = cell.class_counts**-0.5
+    model = AdaCost(cell.make(max_depth=max_depth), n_estimators, cost, random_state=cell.seed)
     return model.fit(cell.X, cell.y)
 
 

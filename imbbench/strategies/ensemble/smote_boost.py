@@ -1,21 +1,17 @@
 """SMOTEBoost."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_is_fitted, validate_data
 
-from imbbench.strategies.ensemble.base import Ensemble, need_learners
+from imbbench.strategies.ensemble.boost_m2 import BoostM2
 from imbbench.strategies.ensemble.smote_rows import smote_rows
-
-SMALLEST_ERROR = 1e-10  # keeps the vote of a perfect learner finite
 
 
 @dataclass(eq=False, repr=False)
-class SMOTEBoost(Ensemble):
+class SMOTEBoost(BoostM2):
     """AdaBoost.M2 whose learners are fitted with new SMOTE rows in every round.
 
     The SMOTE rows bring every class to the size of the largest. Each weighs as much as a row
@@ -68,40 +64,8 @@ class SMOTEBoost(Ensemble):
     categorical: ArrayLike | None = None
     random_state: int | np.random.RandomState | None = None
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
-        """Fit on X (N, d) and y (N,)."""
-        X, y, rng = self._start(X, y, weighted=True)
+    def _rows_of_round(self, rng, X, y, weights):
         counts = np.bincount(y)
-        wrong = np.arange(len(counts)) != y[:, None]
-        weights = wrong / wrong.sum()  # of a row and a label it does not have
-        votes = []
-        for _ in range(self.n_estimators):
-            X_new, y_new = smote_rows(self, rng, X, y, counts.max() - counts)
-            learner = self._grow(
-                rng,
-                np.concatenate([X, X_new]),
-                np.concatenate([y, y_new]),
-                np.concatenate([weights.sum(axis=1) * len(y), np.ones(len(y_new))]),
-            )
-            found = learner.predict_proba(X)
-            margin = found[~wrong][:, None] - found
-            error = (weights * (1 - margin)).sum() / 2
-            if error >= 0.5:
-                self.estimators_.pop()
-                break
-            error = max(error, SMALLEST_ERROR)
-            votes.append(np.log((1 - error) / error))
-            if error == SMALLEST_ERROR:
-                break
-            weights = weights * (error / (1 - error)) ** ((1 + margin) / 2)
-            weights /= weights.sum()
-        need_learners(self)
-        self.estimator_weights_ = np.array(votes)
-        return self
-
-    def predict_proba(self, X: ArrayLike) -> NDArray[np.float64]:
-        """Mean of the learners' probabilities by their weights, (N, C)."""
-        check_is_fitted(self)
-        X = validate_data(self, X, reset=False)
-        found = [learner.predict_proba(X) for learner in self.estimators_]
-        return np.average(found, axis=0, weights=self.estimator_weights_)
+        X_new, y_new = smote_rows(self, rng, X, y, counts.max() - counts)
+        X, y = np.concatenate([X, X_new]), np.concatenate([y, y_new])
+        return X, y, np.concatenate([weights, np.ones(len(y_new))])

@@ -7,6 +7,7 @@ import numpy as np
 
 from imbbench.bench.objectives import DeferredReweighting, start_bias
 from imbbench.bench.registry import strategy
+from imbbench.bench.values import check_whole
 from imbbench.strategies.loss.class_balanced import ClassBalancedLoss
 from imbbench.strategies.loss.focal import FocalLoss, SigmoidFocalLoss
 from imbbench.strategies.loss.ghm import GHMCLoss
@@ -24,7 +25,23 @@ def _make(cls, class_counts, deferred, parameters):
     return DeferredReweighting(cls(weight=np.ones(len(class_counts)), **parameters), class_counts)
 
 
-def _check(cls, bias_init=False, deferred=False, **parameters):
+def _grid(choose, parameters):
+    """Parameters with each combination of the values to choose from."""
+    return [
+        {**parameters, **dict(zip(choose, values, strict=True))}
+        for values in itertools.product(*choose.values())
+    ]
+
+
+def _check(cls, bias_init=False, deferred=False, choose=None, **parameters):
+    for name, values in (choose or {}).items():
+        if not isinstance(values, list) or not values or name in parameters:
+            raise ValueError(f"choose gives a list of values of {name}, which is not given twice")
+    for each in _grid(choose or {}, parameters):
+        _check_one(cls, bias_init, deferred, each)
+
+
+def _check_one(cls, bias_init, deferred, parameters):
     if cls is LDAMLoss and bias_init:
         raise ValueError("bias_init does not go with LDAMLoss: its normalised head has no bias")
     if deferred and "weight" not in inspect.signature(cls).parameters:
@@ -51,13 +68,13 @@ def _need_neural(cell):
         SigmoidFocalLoss,
     ],
 )
-def loss(cell, cls, bias_init=False, deferred=False, **parameters):
+def loss(cell, cls, bias_init=False, deferred=False, choose=None, **parameters):
     """Train with a loss of :mod:`imbbench.losses`; papers and definitions are given there.
 
     Balanced softmax (Ren et al. 2020) *is* the logit-adjusted loss (Menon et al. 2021) with tau 1:
     the study runs it once, under the name ``logit_adjusted``. Both are predicted with the raw
-    logits. The optimiser, its constant learning rate and early stopping are the learner's, not
-    those of the papers.
+    logits. The optimiser, its learning rate and the number of steps are the learner's, not those of
+    the papers.
 
     Parameters
     ----------
@@ -65,19 +82,26 @@ def loss(cell, cls, bias_init=False, deferred=False, **parameters):
         Start the bias at the class shares the loss sees (:func:`imbbench.losses.start_bias`), as
         the focal loss's authors do with a share of 0.01.
     deferred : bool
-        Deferred re-weighting (Cao et al. 2019): class weights are ones for 80 % of the epochs, then
-        effective numbers. All epochs are run and the last weights kept, so the control is
-        ``fixed_epochs``.
+        Deferred re-weighting (Cao et al. 2019): class weights are ones for 80 % of the steps, then
+        effective numbers.
+    choose : dict, optional
+        Parameter of the loss -> list of values; the best combination on the validation part is
+        kept, as by ``focal_tuned``. Its control is the best of as many fits.
     **parameters
-        Of the loss. LDAM gets its cosine classifier, without bias.
+        Of the loss. LDAM gets its cosine classifier, without bias; without a margin it is the
+        cosine classifier alone.
     """
     _need_neural(cell)
+    each = _grid(choose or {}, parameters)
+    models = (_fit(cell, cls, bias_init, deferred, one) for one in each)
+    return best_fit(cell, models) if choose else next(models)
+
+
+def _fit(cell, cls, bias_init, deferred, parameters, seed=None):
     objective = _make(cls, cell.class_counts, deferred, parameters)
     settings = {"loss": objective}
     if cls is LDAMLoss:
         settings["head"] = NormedLinear
-    if deferred:
-        settings["patience"] = None
     if bias_init:
         settings["bias"] = start_bias(
             cell.class_counts,
@@ -85,7 +109,18 @@ def loss(cell, cls, bias_init=False, deferred=False, **parameters):
             balanced=cls is LogitAdjustedLoss,
             probabilities=objective.probabilities,
         )
-    return cell.fit(**settings)
+    return cell.fit(**settings, seed=seed, prior=_prior(cell, objective))
+
+
+def _prior(cell, objective):
+    """Class shares that the scores follow, where that is known."""
+    if isinstance(objective, LogitAdjustedLoss):
+        mass = cell.class_counts * np.exp(-objective.adjustment.cpu().numpy())
+    elif isinstance(objective, ClassBalancedLoss) and objective.base == "softmax":
+        mass = cell.class_counts * objective.weight.cpu().numpy()
+    else:
+        return None
+    return mass / mass.sum()
 
 
 def _check_grid(gamma, alpha):
@@ -118,8 +153,20 @@ def focal_tuned(cell, gamma, alpha):
     return best_fit(cell, (cell.fit(loss=loss) for loss in losses))
 
 
-@strategy(by_key=True)
-def fits(cell, n):
-    """The best of ``n`` plain fits, chosen as ``focal_tuned`` chooses: its equal-cost control."""
+@strategy(by_key=True, check=lambda n, cosine=False: check_whole("fits", n))
+def fits(cell, n, cosine=False):
+    """The best of ``n`` plain fits, chosen as ``focal_tuned`` chooses: its equal-cost control.
+
+    Parameters
+    ----------
+    n : int
+    cosine : bool
+        With the cosine classifier of LDAM, without a margin.
+    """
     _need_neural(cell)
-    return best_fit(cell, (cell.fit(seed=cell.seed + k) for k in range(n)))
+    seeds = (cell.seed + k for k in range(n))
+    if cosine:
+        return best_fit(
+            cell, (_fit(cell, LDAMLoss, False, False, {"max_margin": 0.0}, seed) for seed in seeds)
+        )
+    return best_fit(cell, (cell.fit(seed=seed) for seed in seeds))

@@ -4,7 +4,6 @@ from functools import partial
 
 import numpy as np
 
-from imbbench.bench.counts import draw_rows
 from imbbench.bench.registry import strategy
 from imbbench.bench.tuning import best_tau
 from imbbench.bench.values import check_between, check_finite
@@ -14,9 +13,10 @@ from imbbench.strategies.posthoc.corrected import Corrected, adjusted, trained_p
 from imbbench.strategies.posthoc.decisions import (
     Cheapest,
     Cut,
-    balanced_accuracy,
     check_costs,
+    check_cross_fit,
     cost_matrix,
+    cross_fitted_offsets,
     minority_f1,
     tuned,
 )
@@ -33,15 +33,31 @@ def threshold(cell, value):
 def tuned_f1(cell):
     """The threshold with the best minority F1 on the validation part."""
     cell.need(
-        len(cell.classes) == 2, "F1 of one class; the rule 'tuned' maximises the mean over classes"
+        len(cell.classes) == 2, "F1 of one class; the rule 'tuned_macro_f1' maximises the mean over classes"
     )
     return tuned(cell, minority_f1)
 
 
-@strategy(own_rule=True)
-def tuned_balanced_accuracy(cell):
-    """The threshold (or offsets) with the best balanced accuracy on the validation part."""
-    return tuned(cell, balanced_accuracy)
+@strategy(
+    by_key=True, own_rule=True, check=lambda metric, folds=5: check_cross_fit(metric, folds)
+)
+def cross_fitted(cell, metric, folds=5):
+    """The threshold (or offsets) chosen on out-of-fold predictions of the training part.
+
+    These are more rows than the validation part has, each scored by a model that has not seen it;
+    the cut-off moves the plain model.
+
+    Parameters
+    ----------
+    metric : {"macro_f1", "balanced_accuracy"}
+    folds : int
+        Models that are fitted for it; a class needs as many rows that differ.
+
+    References
+    ----------
+    scikit-learn's ``TunedThresholdClassifierCV``, for two classes.
+    """
+    return Cut(cell.plain(), cross_fitted_offsets(cell, metric, folds))
 
 
 @strategy(by_key=True, own_rule=True, check=check_costs)
@@ -101,30 +117,30 @@ def logit_adjustment_tuned(cell):
     return adjusted(model, tau)
 
 
-@strategy
-def undersampled(cell):
-    """Random under-sampling to equal class sizes, uncorrected: control of the next."""
-    size = cell.class_counts.min()
-    cell.need((cell.class_counts > size).any(), "the classes are equally large")
-    # The corrected and the uncorrected model are one model: what differs is the correction.
-    rng = np.random.default_rng(cell.common_seed)
-    rows = draw_rows(cell.y, np.full(len(cell.classes), size), rng)
-    return cell.fit(cell.X[rows], cell.y[rows], seed=cell.common_seed)
+@strategy(by_key=True)
+def corrected(cell, strategy):
+    """Another strategy's model, its probabilities put back to the training part's class shares.
 
+    p_c proportional to p_s,c pi_c / pi_s,c, for the shares pi_s that weights, sampler or loss have
+    made it follow; after random under-sampling of two classes the same as
+    :func:`imbbench.posthoc.correct_undersampling` with beta the share of the majority kept. The
+    model is the very one of that strategy, so what differs is the correction.
 
-@strategy
-def undersampled_corrected(cell):
-    """The same model with its probabilities put back to the training part's class shares.
-
-    p_c proportional to p_s,c pi_c / pi_s,c; with two classes the same as
-    :func:`imbbench.posthoc.correct_undersampling` with beta the share of the majority kept.
+    Parameters
+    ----------
+    strategy : str
+        ``family.name`` of an entry of ``params.yaml``.
 
     References
     ----------
-    Dal Pozzolo et al., Calibrating probability with undersampling for unbalanced classification,
-    SSCI 2015 (two classes).
+    Elkan, The foundations of cost-sensitive learning, IJCAI 2001. Dal Pozzolo et al., Calibrating
+    probability with undersampling for unbalanced classification, SSCI 2015 (two classes).
     """
-    model = undersampled(cell)
+    model = cell.model_of(strategy)
+    cell.need(
+        getattr(model, "prior_", None) is not None,
+        f"which class shares the scores of {strategy} follow is not known",
+    )
     ratio = cell.class_counts / cell.class_counts.sum() / trained_prior(model)
 
     def correct(p):

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from imbbench.bench.protocol import decide, tune_offsets
+from imbbench.bench.protocol import TUNED, decide, stratified_group_folds, tune_offsets
+from imbbench.bench.values import check_choice, check_whole
 
 
 class Cut:
@@ -40,15 +41,30 @@ def tuned(cell, objective):
     return Cut(model, tune_offsets(model.predict_proba(cell.X_val), cell.y_val, objective))
 
 
+def check_cross_fit(metric, folds=5):
+    check_choice("cross_fitted", metric, [name.removeprefix("tuned_") for name in TUNED])
+    check_whole("folds", folds)
+    if folds < 2:
+        raise ValueError(f"folds must be 2 or more, got {folds}")
+
+
+def cross_fitted_offsets(cell, metric, folds):
+    """Offsets that are best for a metric on out-of-fold predictions of the training part."""
+    rows = stratified_group_folds(cell.y, cell.groups, folds, cell.seed)
+    held_out = np.empty((len(cell.y), len(cell.classes)))
+    for k in range(folds):
+        inside, outside = np.flatnonzero(rows != k), np.flatnonzero(rows == k)
+        lost = np.bincount(cell.y[inside], minlength=len(cell.classes)) == 0
+        cell.need(not lost.any(), f"a class has too few different rows for {folds} folds")
+        model = cell.fit(cell.X[inside], cell.y[inside])
+        held_out[outside] = model.predict_proba(cell.X[outside])
+    return tune_offsets(held_out, cell.y, TUNED[f"tuned_{metric}"])
+
+
 def minority_f1(hits, predicted, support):
     """F1 of the last class."""
     total = predicted[..., -1] + support[-1]
     return 2 * hits[..., -1] / np.maximum(total, 1)
-
-
-def balanced_accuracy(hits, predicted, support):
-    """Mean recall over the classes that occur."""
-    return (hits[..., support > 0] / support[support > 0]).mean(axis=-1)
 
 
 def check_costs(costs):

@@ -18,13 +18,6 @@ def plain(cell):
 
 
 @strategy
-def fixed_epochs(cell):
-    """Plain cross-entropy for all epochs, last weights kept: the control of what is deferred."""
-    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
-    return cell.fit(patience=None)
-
-
-@strategy
 def dummy(cell):
     """Always the majority class, with the training part's class shares as probabilities."""
     return DummyClassifier(strategy="prior").fit(cell.X, cell.y)

@@ -1,9 +1,7 @@
 """Family schedule: what is trained on changes while training goes on. Neural learners only.
 
-The share of training that is done must be known, so nothing here stops early: the last weights are
-kept, and the control is ``fixed_epochs``, not ``plain``. Every entry costs as many passes over the
-training part as the learner has epochs; what needs two networks' work per batch gets half the
-epochs. The learning rate is the learner's, constant but for ``bbn``.
+Every entry makes the learner's steps, on batches of its size and at its learning rate; what takes
+two batches a step makes as many steps and passes more rows.
 """
 
 from functools import partial
@@ -11,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from imbbench.bench.counts import draw_rows, sampling_probabilities
+from imbbench.bench.metrics import label_metrics
 from imbbench.bench.neural import zero_head
 from imbbench.bench.objectives import DeferredReweighting, WeightedCrossEntropy
 from imbbench.bench.registry import strategy
@@ -22,8 +21,7 @@ from imbbench.strategies.schedule.meta_weights import meta_stepper
 from imbbench.strategies.schedule.stages import (
     SWITCH,
     OnFeatures,
-    epochs_of_parts,
-    fit_all_epochs,
+    fit_in_steps,
     second_stage,
 )
 from imbbench.strategies.schedule.tau_normalisation import TauNormalised
@@ -42,12 +40,14 @@ def sampling(cell, power):
     Rows are drawn with replacement; their sampler takes four of a class at a time.
     """
     shares = sampling_probabilities(cell.class_counts, power)
-    return fit_all_epochs(cell, draw=lambda y, progress, rng: sampled(y, shares, rng))
+    return fit_in_steps(
+        cell, prior=shares, draw=lambda y, progress, rng, size: sampled(y, shares, rng, size)
+    )
 
 
 @strategy
 def progressive_sampling(cell):
-    """From instance-balanced to class-balanced sampling, in proportion to the epochs done.
+    """From instance-balanced to class-balanced sampling, in proportion to the steps done.
 
     References
     ----------
@@ -55,15 +55,15 @@ def progressive_sampling(cell):
     """
     natural, balanced = (sampling_probabilities(cell.class_counts, power) for power in (1, 0))
 
-    def draw(y, progress, rng):
-        return sampled(y, (1 - progress) * natural + progress * balanced, rng)
+    def draw(y, progress, rng, size):
+        return sampled(y, (1 - progress) * natural + progress * balanced, rng, size)
 
-    return fit_all_epochs(cell, draw=draw)
+    return fit_in_steps(cell, draw=draw)
 
 
 @strategy
 def deferred_reweighting(cell):
-    """Plain cross-entropy for 80 % of the epochs, then weighted by effective numbers (CE-DRW).
+    """Plain cross-entropy for 80 % of the steps, then weighted by effective numbers (CE-DRW).
 
     References
     ----------
@@ -71,25 +71,23 @@ def deferred_reweighting(cell):
     2019; see :func:`imbbench.schedules.drw_weights`. LDAM-DRW is in family ``loss``.
     """
     loss = WeightedCrossEntropy(np.ones(len(cell.classes)))
-    return fit_all_epochs(cell, loss=DeferredReweighting(loss, cell.class_counts))
+    return fit_in_steps(cell, loss=DeferredReweighting(loss, cell.class_counts))
 
 
 @strategy
 def deferred_resampling(cell):
-    """Every row once per epoch for 80 % of the epochs, then class-balanced batches (DRS).
+    """Plain batches for 80 % of the steps, then class-balanced ones (DRS).
 
     References
     ----------
     Cao et al. 2019, its second baseline.
     """
-    balanced = sampling_probabilities(cell.class_counts, 0)
+    natural, balanced = (sampling_probabilities(cell.class_counts, power) for power in (1, 0))
 
-    def draw(y, progress, rng):
-        if progress < SWITCH:
-            return np.arange(len(y)), None
-        return sampled(y, balanced, rng)
+    def draw(y, progress, rng, size):
+        return sampled(y, natural if progress < SWITCH else balanced, rng, size)
 
-    return fit_all_epochs(cell, draw=draw)
+    return fit_in_steps(cell, draw=draw)
 
 
 @strategy
@@ -97,7 +95,7 @@ def crt(cell, learning_rate=0.01):
     """Classifier re-training: a new last layer, class-balanced batches, the rest frozen.
 
     The frozen part is in evaluation mode in the second stage; in the authors' code its running
-    statistics go on drifting. Stages of 80 and 20 % of the epochs, there 90 and 10 epochs.
+    statistics go on drifting. Stages of 80 and 20 % of the steps, there 90 and 10 epochs.
 
     References
     ----------
@@ -135,7 +133,7 @@ def tau_normalisation(cell):
     Kang et al. 2020. It rests on norms that grow with n_c, as after SGD; not so sure after Adam
     (Menon et al. 2021), which is used here.
     """
-    network = fit_all_epochs(cell)
+    network = fit_in_steps(cell)
     weight = network.head_.weight.detach().cpu().numpy().astype(np.float64)
     features = network.embed(cell.X_val)
     tau = best_tau(cell, lambda tau: TauNormalised(weight, tau).predict_proba(features))
@@ -144,39 +142,48 @@ def tau_normalisation(cell):
 
 @strategy
 def nearest_class_mean(cell):
-    """The nearest class mean of the trained network's features, centred and normalised.
+    """The nearest class mean of the trained network's features.
+
+    Features as they are, normalised, or centred and normalised: what has the best balanced
+    accuracy on the validation part, as in the authors' code, the first of equals. Its scores are
+    no probabilities, so there are no metrics of calibration.
 
     References
     ----------
     Kang et al. 2020; see :class:`imbbench.schedules.NearestClassMean`.
     """
-    network = fit_all_epochs(cell)
-    return OnFeatures(network, NearestClassMean().fit(network.embed(cell.X), cell.y))
+    network = fit_in_steps(cell)
+    features, held_out = network.embed(cell.X), network.embed(cell.X_val)
+
+    def score(means):
+        labels = means.predict(held_out)
+        return label_metrics(cell.y_val, labels, len(cell.classes))["balanced_accuracy"]
+
+    means = (NearestClassMean(kind).fit(features, cell.y) for kind in ("un", "l2n", "cl2n"))
+    return OnFeatures(network, max(means, key=score))
 
 
 @strategy
 def two_branches(cell):
     """Plain cross-entropy on the network of ``bbn``: its control, as large and as long."""
-    return fit_all_epochs(cell, head=TwoBranches)
+    return fit_in_steps(cell, head=TwoBranches)
 
 
 @strategy
 def bbn(cell):
     """Bilateral-branch network: plain and reversed sampling, mixed from the first to the second.
 
-    Half the learner's epochs, since each step takes a batch of either sampler.
+    Each step takes a batch of either sampler.
 
     References
     ----------
     Zhou et al., BBN: bilateral-branch network with cumulative learning for long-tailed visual
     recognition, CVPR 2020. The branches are one layer each on top of the learner's trunk, there
-    the last block of a ResNet. The learning rate falls to a hundredth after 60 % and again after
-    80 % of the epochs, as there: at a constant rate the last epochs, nearly all on the reversed
-    sample, undo what was learnt before.
+    the last block of a ResNet. The learning rate is the learner's; there it falls to a hundredth
+    after 60 % and again after 80 % of the epochs.
     """
     stepper = bbn_stepper(cell, sampling_probabilities(cell.class_counts, -1))
-    first, _ = epochs_of_parts(cell, 0.5)
-    return fit_all_epochs(cell, epochs=first, head=TwoBranches, stepper=stepper)
+    return fit_in_steps(cell, head=TwoBranches, stepper=stepper)
 
 
 @strategy
@@ -184,8 +191,8 @@ def meta_weight_net(cell, meta_rows=10, learning_rate=0.001):
     """Meta-Weight-Net: a small network that turns a row's loss into its weight is learnt as well.
 
     It is learnt on a class-balanced meta set, ``meta_rows`` of each class (at most half of a
-    class) taken from the training part; the control trains on those rows instead. Half the
-    learner's epochs, since every row is passed twice, virtually and really.
+    class) taken from the training part; the control trains on those rows instead. Every row is
+    passed twice, virtually and really.
 
     Parameters
     ----------
@@ -200,14 +207,12 @@ def meta_weight_net(cell, meta_rows=10, learning_rate=0.001):
     their sum over the batch as in the authors' code for class imbalance, which keeps them from all
     shrinking. The real step is the learner's AdamW, the virtual one plain SGD of the same rate.
     """
-    first, _ = epochs_of_parts(cell, 0.5)
     cell.need(cell.class_counts.min() > 1, "a class has one training row, the meta set needs one")
     size = np.minimum(meta_rows, cell.class_counts // 2)
     meta = draw_rows(cell.y, size, np.random.default_rng(cell.seed))
     rest = np.setdiff1d(np.arange(len(cell.y)), meta)
-    return fit_all_epochs(
+    return fit_in_steps(
         cell,
-        epochs=first,
-        draw=lambda y, progress, rng: (rest, None),
+        draw=lambda y, progress, rng, size: (rest, None),
         stepper=meta_stepper(meta, learning_rate),
     )

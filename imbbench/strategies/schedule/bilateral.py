@@ -90,11 +90,7 @@ def bbn_stepper(cell, shares):
     def stepper(network, optimiser, inputs, labels, rng):
         trunk, head = network
         p = row_probabilities(cell.y, shares)
-        rates = [group["lr"] for group in optimiser.param_groups]
-
         def step(rows, progress):
-            for group, rate in zip(optimiser.param_groups, rates, strict=True):
-                group["lr"] = rate * (1 if progress < 0.6 else 0.01 if progress < 0.8 else 0.0001)
             other = torch.from_numpy(rng.choice(len(p), size=len(rows), p=p)).to(rows.device)
             first = head.conventional(trunk(inputs[rows]))
             second = head.rebalancing(trunk(inputs[other]))

@@ -16,6 +16,8 @@ from imbbench.bench.values import check_choice
 class NearestClassMean(ClassifierMixin, BaseEstimator):
     """Nearest class mean on the features of a trained network.
 
+    Its scores are no probabilities: they rank the classes of a row.
+
     Parameters
     ----------
     feat_type : {"cl2n", "l2n", "un"}, default "cl2n"
@@ -42,6 +44,8 @@ class NearestClassMean(ClassifierMixin, BaseEstimator):
     >>> NearestClassMean().fit(X, [0, 0, 1]).predict([[0.8, 0.3]]).tolist()
     [1]
     """
+
+    scores_only = True
 
     def __init__(self, feat_type: str = "cl2n", dist_type: str = "l2") -> None:
         self.feat_type = feat_type

@@ -1,4 +1,4 @@
-"""Rows of an epoch, drawn so that the classes have given shares."""
+"""Rows drawn so that the classes have given shares."""
 
 import numpy as np
 
@@ -9,6 +9,6 @@ def row_probabilities(y, shares):
     return p / p.sum()
 
 
-def sampled(y, shares, rng):
-    """As many rows as there are, with replacement; all weigh the same."""
-    return rng.choice(len(y), size=len(y), p=row_probabilities(y, shares)), None
+def sampled(y, shares, rng, size):
+    """``size`` rows, with replacement; all weigh the same."""
+    return rng.choice(len(y), size=size, p=row_probabilities(y, shares)), None

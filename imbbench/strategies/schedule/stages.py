@@ -1,4 +1,4 @@
-"""Training for all epochs, and in two stages."""
+"""Training in steps, and in two stages."""
 
 from imbbench.bench.counts import sampling_probabilities
 from imbbench.bench.neural import MLP
@@ -7,19 +7,10 @@ from imbbench.strategies.schedule.draws import sampled
 SWITCH = 0.8  # share of training after which deferred and second stages begin
 
 
-def fit_all_epochs(cell, **settings):
-    """The learner without early stopping."""
+def fit_in_steps(cell, **settings):
+    """The learner, where it is trained step by step."""
     cell.need(cell.neural, f"{cell.learner} is not trained in batches")
-    return cell.fit(patience=None, **settings)
-
-
-def epochs_of_parts(cell, share):
-    """Epochs of a first part of training and of the rest."""
-    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
-    epochs = cell.make().epochs
-    cell.need(epochs > 1, "the learner has one epoch, two are needed")
-    first = min(max(1, round(share * epochs)), epochs - 1)
-    return first, epochs - first
+    return cell.fit(**settings)
 
 
 class OnFeatures:
@@ -28,6 +19,7 @@ class OnFeatures:
     def __init__(self, network, classifier):
         self.network = network
         self.classifier = classifier
+        self.scores_only = getattr(classifier, "scores_only", False)
 
     def predict_proba(self, X):
         """Probabilities, (N, C)."""
@@ -36,18 +28,22 @@ class OnFeatures:
 
 def second_stage(cell, head, learning_rate):
     """Train a head with class-balanced batches on the frozen features of a plain first stage."""
-    first, rest = epochs_of_parts(cell, SWITCH)
-    network = fit_all_epochs(cell, epochs=first)
+    cell.need(cell.neural, f"{cell.learner} is not trained in batches")
+    cell.need(cell.steps > 1, "the learner makes one step, two stages need two")
+    first = min(max(1, round(SWITCH * cell.steps)), cell.steps - 1)
+    network = cell.fit(steps=first)
     balanced = sampling_probabilities(cell.class_counts, 0)
     classifier = MLP(
         hidden=(),
-        epochs=rest,
-        patience=None,
+        epochs=0,
+        steps=cell.steps - first,
         batch_size=network.batch_size,
         learning_rate=learning_rate,
-        draw=lambda y, progress, rng: sampled(y, balanced, rng),
+        draw=lambda y, progress, rng, size: sampled(y, balanced, rng, size),
         head=head(network),
         random_state=cell.seed,
     ).fit(network.embed(cell.X), cell.y)
     cell.rows_seen += classifier.rows_seen_
-    return OnFeatures(network, classifier)
+    model = OnFeatures(network, classifier)
+    model.prior_ = balanced
+    return model

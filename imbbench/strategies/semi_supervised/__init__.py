@@ -5,12 +5,11 @@ of the others are hidden, and some of the hidden rows form the pool. Its entries
 part and the order in which hidden rows join the pool in common, and the seed of the model, so
 that the first model of ``pseudo_labels`` *is* ``labelled_only``. The validation part is the same
 as for every other strategy: it has more labels than the labelled part, and all entries use them
-alike, for early stopping and tuned decision rules. A neural learner may pass as many rows in a
-fit as it may in ``plain``, however few there are: epochs and patience are longer by the factor
-by which the rows are fewer.
+alike, for tuned decision rules. A neural learner makes as many steps in a fit as in ``plain``,
+however few rows there are.
 
 Self-supervised pre-training uses no other rows than ``plain``, but looks at them before their
-labels. Its control spends the same passes on more epochs.
+labels. Its control spends the same passes on more steps.
 """
 
 import numpy as np
@@ -31,11 +30,6 @@ from imbbench.strategies.semi_supervised.pretraining import pretraining_for
 def _fit(cell, rows, y, weighted=False):
     """Fit on rows of the training part with the labels ``y``, with the steps that plain has."""
     settings = {}
-    if cell.neural:
-        learner, factor = cell.make(), len(cell.y) / len(y)
-        settings["epochs"] = round(learner.epochs * factor)
-        if learner.patience is not None:
-            settings["patience"] = round(learner.patience * factor)
     if weighted:
         counts = np.bincount(y, minlength=len(cell.classes))
         settings["class_weight"] = inverse_frequency_weights(counts)
@@ -103,7 +97,7 @@ def pseudo_labels(cell, pool, labelled=LABELLED, prior="matched", weighted=False
 
 
 def _check_share(share, weighted=False):
-    check_between("the share of the learner's epochs", share)
+    check_between("the share of the learner's steps", share)
 
 
 def _weights(cell, weighted):
@@ -111,17 +105,11 @@ def _weights(cell, weighted):
 
 
 @strategy(by_key=True, check=_check_share)
-def extra_epochs(cell, share, weighted=False):
-    """As many more epochs as ``self_supervised`` passes rows before: its equal-cost control.
-
-    Patience is longer by as many epochs, so that they are spent, and the best epoch on the
-    validation part is kept as ever.
-    """
-    passes = pretraining_for(cell, share).passes
-    learner = cell.make()
-    patience = None if learner.patience is None else learner.patience + passes
-    weights = _weights(cell, weighted)
-    return cell.fit(epochs=learner.epochs + passes, patience=patience, class_weight=weights)
+def extra_steps(cell, share, weighted=False):
+    """As many more steps as ``self_supervised`` passes batches before: its equal-cost control."""
+    task = pretraining_for(cell, share)
+    extra = task.task.views * task.steps
+    return cell.fit(steps=cell.steps + extra, class_weight=_weights(cell, weighted))
 
 
 @strategy(by_key=True, check=_check_share)
@@ -133,8 +121,8 @@ def self_supervised(cell, share, weighted=False):
     Parameters
     ----------
     share : float
-        Rows that pre-training may pass, as a share of those of the learner's epochs. Each of its
-        epochs passes every row twice, or four times; there is one at least.
+        Batches that pre-training passes, as a share of the learner's steps. Each of its steps
+        passes a batch twice, or four times.
     weighted : bool
         Inverse-frequency weights after it.
 

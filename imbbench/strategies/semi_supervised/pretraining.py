@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from imbbench.bench.neural import Batches
 from imbbench.bench.registry import NotApplicable, learner_class
 
 
@@ -74,7 +75,7 @@ class Scarf:
     ----------
     Bahri et al., SCARF: self-supervised contrastive learning using random feature corruption, ICLR
     2022: 60 % of the features, a projection of two layers, temperature 1. Optimiser, batch size
-    and widths are the learner's, and the number of epochs is fixed; there pre-training is stopped
+    and widths are the learner's, and the number of steps is fixed; there pre-training is stopped
     by its own loss on held-out rows.
     """
 
@@ -156,26 +157,21 @@ class Pretraining:
     Parameters
     ----------
     task : Scarf, SimCSE or Rotation
-    epochs : int
+    steps : int
     learner : estimator
         Gives batch size, weight decay and, unless the task has its own, learning rate.
 
     Attributes
     ----------
     history : list of float
-        Mean loss of each epoch.
+        Loss of each step.
     """
 
-    def __init__(self, task, epochs, learner):
+    def __init__(self, task, steps, learner):
         self.task = task
-        self.epochs = epochs
+        self.steps = steps
         self.learner = learner
         self.history = []
-
-    @property
-    def passes(self):
-        """Passes over the training rows that it costs."""
-        return self.task.views * self.epochs
 
     def __call__(self, trunk, inputs, rng):
         """Train ``trunk`` in place; returns the rows that went through it."""
@@ -191,22 +187,23 @@ class Pretraining:
             fused=True,
         )
         trunk.train()
-        for _ in range(self.epochs):
-            total = 0.0
-            order = torch.from_numpy(rng.permutation(len(inputs))).to(inputs.device)
-            for rows in order.split(learner.batch_size):
-                value = task.loss(trunk, head, inputs, rows, rng)
-                optimiser.zero_grad(set_to_none=True)
-                value.backward()
-                optimiser.step()
-                total += float(value.detach()) * len(rows)
-            self.history.append(total / len(inputs))
-        return self.passes * len(inputs)
+        batches = Batches(
+            learner.batch_size,
+            lambda _: (torch.from_numpy(rng.permutation(len(inputs))).to(inputs.device), None),
+        )
+        for _ in range(self.steps):
+            rows, _ = batches.take()
+            value = task.loss(trunk, head, inputs, rows, rng)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()
+            optimiser.step()
+            self.history.append(float(value.detach()))
+        return task.views * self.steps * learner.batch_size
 
 
 def pretraining_for(cell, share):
-    """Pre-training that passes ``share`` of the rows of the epochs of a cell's learner."""
+    """Pre-training that passes ``share`` of the batches of a cell's learner."""
     cell.need(cell.neural, f"{cell.learner} has no hidden layers to pre-train")
     (kind,) = learner_class(cell.learner).features.values()
-    task, learner = TASKS[kind](cell), cell.make()
-    return Pretraining(task, max(1, round(share * learner.epochs / task.views)), learner)
+    task = TASKS[kind](cell)
+    return Pretraining(task, max(1, round(share * cell.steps / task.views)), cell.make())

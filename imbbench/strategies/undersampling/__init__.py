@@ -70,7 +70,8 @@ def downsample_upweight(cell, factor):
     """Keep one in ``factor`` rows of the large classes and weight the kept ones by ``factor``.
 
     The weighted class shares stay what they were. No class falls below the smallest one, so its
-    factor is at most n_c / n_min. Neural learners draw anew in every epoch; others draw once.
+    factor is at most n_c / n_min. Neural learners draw anew when the rows are used up, and make as
+    many steps as ever; others draw once.
 
     References
     ----------
@@ -80,11 +81,11 @@ def downsample_upweight(cell, factor):
     kept = np.round(np.maximum(counts / factor, counts.min())).astype(int)
     weight = counts / kept
 
-    def draw(y, progress, rng):
+    def draw(y, progress, rng, size):
         rows = draw_rows(y, kept, rng)
         return rows, weight[y[rows]]
 
     if cell.neural:
         return cell.fit(draw=draw)
-    rows, weights = draw(cell.y, 0.0, np.random.default_rng(cell.seed))
+    rows, weights = draw(cell.y, 0.0, np.random.default_rng(cell.seed), None)
     return cell.fit(cell.X[rows], cell.y[rows], sample_weight=weights)

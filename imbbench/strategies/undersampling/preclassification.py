@@ -127,10 +127,7 @@ class IterativePreClassification(BaseUnderSampler):
 
 
 def mined_rows(cell, **parameters):
-    """Rows that the mining keeps; the same for every strategy that asks with the same values.
-
-    Neural learners are trained for all their epochs, without the validation part.
-    """
+    """Rows that the mining keeps; the same for every strategy that asks with the same values."""
     sizes_down(cell, parameters["ratio"])
     seed = cell.common_seed
     miner = IterativePreClassification(estimator=cell.make(seed), random_state=seed, **parameters)
