@@ -101,7 +101,17 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
 
 
 def hardware():
-    """One line that tells platforms apart whose last digits may differ."""
+    """One line that tells platforms apart whose last digits may differ.
+
+    The processor, the kernels that the linear algebra of numpy and scipy and torch chose for it,
+    and the versions of all that computes.
+    """
+    import numpy  # noqa: F401 (its linear algebra is asked for below)
+    import scipy.linalg  # noqa: F401
+    import torch
+    import xgboost
+    from threadpoolctl import threadpool_info
+
     model = platform.processor()
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -110,8 +120,16 @@ def hardware():
         model = " ".join([found.get("model name", model), *flags])
     except OSError:
         pass
-    libraries = ["numpy", "scikit-learn", "torch"]
+    kernels = {
+        f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}".rstrip()
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    }
+    libraries = ["numpy", "scipy", "scikit-learn", "imbalanced-learn", "torch"]
     return "; ".join(
-        [platform.system(), platform.machine(), model, f"python {platform.python_version()}"]
+        [platform.system(), platform.machine(), model, *sorted(kernels)]
+        + [f"torch kernel {torch.backends.cpu.get_cpu_capability()}"]
+        + [f"python {platform.python_version()}"]
         + [f"{name} {version(name)}" for name in libraries]
+        + [f"xgboost {xgboost.__version__}"]
     )

@@ -153,9 +153,17 @@ def decide(probabilities, offsets=None):
     """
     if offsets is None:
         return probabilities.argmax(axis=1)
-    scores = np.log(np.maximum(probabilities, TINY)) + offsets
-    # Ties go to the later (rarer) class: "positive if p >= threshold".
-    return scores.shape[1] - 1 - scores[:, ::-1].argmax(axis=1)
+    return _highest(np.log(np.maximum(probabilities, TINY)) + offsets)
+
+
+def _highest(scores):
+    """Column of the highest score, (N,); a tie goes to the later (rarer) class.
+
+    That makes it "positive if p >= threshold". Logarithms round: what is nearer than ``TINY`` is
+    a tie.
+    """
+    ties = scores >= scores.max(axis=1, keepdims=True) - TINY
+    return scores.shape[1] - 1 - ties[:, ::-1].argmax(axis=1)
 
 
 def macro_f1(hits, predicted, support):
@@ -187,7 +195,7 @@ def _along_offset(scores, y, c, objective):
     n, n_classes = scores.shape
     others = scores.copy()
     others[:, c] = -np.inf
-    rival = n_classes - 1 - others[:, ::-1].argmax(axis=1)
+    rival = _highest(others)
     shift = others[np.arange(n), rival] - scores[:, c]
     order = np.argsort(shift, kind="stable")
     shift, rival, label = shift[order], rival[order], y[order]

@@ -101,23 +101,30 @@ def run_table(results, prepared):
 
 
 def curve_table(results):
-    """Precision-recall and reliability of each learner and strategy over its splits."""
+    """Precision-recall and reliability of each learner and strategy over its splits.
+
+    The precision is the mean over the splits that have one. With two classes the columns
+    ``minority_…`` are the reliability of the minority's probability.
+    """
     found = {}
     for task, _, _, curve in results:
         if curve is not None:
             found.setdefault((task.learner, task.strategy), []).append(curve)
     rows = []
     for (learner, strategy), curves in sorted(found.items()):
-        precision = np.mean([c["precision"] for c in curves], axis=0).round(4)
-        counts, confidence, correct = np.sum([c["reliability"] for c in curves], axis=0)
+        defined = [c["precision"] for c in curves if np.isfinite(c["precision"]).all()]
+        precision = np.mean(defined or [curves[0]["precision"]], axis=0).round(4)
         row = {"learner": learner, "strategy": strategy}
         row |= {f"precision_at_{r:.2f}": v for r, v in zip(metrics.RECALLS, precision, strict=True)}
-        for b in range(metrics.BINS):
-            row |= {
-                f"rows_{b}": int(counts[b]),
-                f"confidence_{b}": round(confidence[b] / counts[b], 4) if counts[b] else np.nan,
-                f"correct_{b}": round(correct[b] / counts[b], 4) if counts[b] else np.nan,
-            }
+        for name, before in ("reliability", ""), ("reliability_of_minority", "minority_"):
+            if name not in curves[0]:
+                continue
+            counts, confidence, correct = np.sum([c[name] for c in curves], axis=0)
+            for b in range(metrics.BINS):
+                mean = [round(v[b] / counts[b], 4) if counts[b] else np.nan
+                        for v in (confidence, correct)]  # fmt: skip
+                row[f"{before}rows_{b}"] = int(counts[b])
+                row[f"{before}confidence_{b}"], row[f"{before}correct_{b}"] = mean
         rows.append(row)
     return pd.DataFrame(rows)
 

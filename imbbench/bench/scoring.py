@@ -43,18 +43,15 @@ def run_cell(study, task, reuse=True):
 
     try:
         data = split_of(study, task.dataset, task.learner, task.split)
-        probabilities, labels, seconds = _fit_predict(study, task, entry, data, reuse)
+        probabilities, labels, calibrated, seconds = _fit_predict(study, task, entry, data, reuse)
         seconds |= {"status": "ok", "cpu_seconds": time.process_time() - cpu}
-        scores = metrics.score_metrics(data.y_test, probabilities)
+        scores = metrics.score_metrics(data.y_test, probabilities, calibrated)
         rows = []
         for rule, (predicted, offsets) in labels.items():
             found = scores | metrics.label_metrics(data.y_test, predicted, len(data.classes))
             found |= {"offset": offsets}
             rows.append({**key, "rule": rule, "status": "ok", "reason": "", **flat(found)})
-        curve = {
-            "precision": metrics.precision_at_recall(data.y_test, probabilities),
-            "reliability": np.array(metrics.reliability(data.y_test, probabilities)),
-        }
+        curve = metrics.curves(data.y_test, probabilities, calibrated)
     except NotApplicable as error:
         return no_score("not applicable", str(error))
     except TimeLimit:
@@ -67,7 +64,7 @@ def run_cell(study, task, reuse=True):
 
 
 def _fit_predict(study, task, entry, data, reuse):
-    """Probabilities of the test fold, labels and offsets by rule, and the seconds they took."""
+    """Probabilities of the test fold, labels and offsets by rule, calibrated or not, seconds."""
     call, own_rule = resolve(task.family, task.strategy, entry)
     n_classes = len(data.classes)
     with time_limit(seconds_allowed(study, entry)):
@@ -91,7 +88,7 @@ def _fit_predict(study, task, entry, data, reuse):
         "epochs": cell.rows_seen / len(cell.y),
         "members": _members(model) or np.nan,
     }
-    return probabilities, labels, seconds
+    return probabilities, labels, not getattr(model, "scores_only", False), seconds
 
 
 def _members(model):

@@ -338,9 +338,8 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=-1, progress=print):
             counts = np.append(np.bincount(data.y[train]), np.bincount(y))
             key = {"dataset": dataset, "split": split, "arm": arm, "seed": seed}
             rows.append(key | dict(zip(COUNTS, counts, strict=True)) | _scores(y, found))
-        curve = {"precision": metrics.precision_at_recall(y, p),
-                 "reliability": np.array(metrics.reliability(y, p))}  # fmt: skip
-        results.append((Task(dataset, "article", split, arm, seed), None, None, curve))
+        task = Task(dataset, "article", split, arm, seed)
+        results.append((task, None, None, metrics.curves(y, p)))
     runs = pd.DataFrame(rows)
     # Adding zero turns -0.0 into 0.0, which would print differently.
     runs[SCORES] = runs[SCORES].round(DIGITS) + 0.0

@@ -6,17 +6,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imblearn.metrics import geometric_mean_score
 from sklearn import metrics as sk
+from sklearn.linear_model import LogisticRegression
 
 from imbbench.analysis.statistics import LOWER
 from imbbench.bench.metrics import (
     BINS,
     RECALLS,
     SCORES,
+    calibration_line,
+    curves,
     label_metrics,
     precision_at_recall,
     reliability,
+    reliability_of_minority,
     score_metrics,
 )
+
+OF_TWO = ["ece_minority", "calibration_slope", "calibration_intercept"]
 
 
 @st.composite
@@ -101,18 +107,17 @@ def test_scores_of_two_classes_are_of_the_minority(drawn):
         assert found[name] == pytest.approx(expected), name
 
 
-def naive_ece(y, p):
+def naive_ece(confidence, right):
     total = 0.0
     for b in range(BINS):
         inside = [
             i
-            for i in range(len(y))
-            if b / BINS <= max(p[i]) < (b + 1) / BINS or (b == BINS - 1 and max(p[i]) == 1)
+            for i, p in enumerate(confidence)
+            if b / BINS <= p < (b + 1) / BINS or (b == BINS - 1 and p == 1)
         ]
         if inside:
-            confidence = np.mean([max(p[i]) for i in inside])
-            right = np.mean([np.argmax(p[i]) == y[i] for i in inside])
-            total += len(inside) / len(y) * abs(confidence - right)
+            gap = np.mean([confidence[i] for i in inside]) - np.mean([right[i] for i in inside])
+            total += len(inside) / len(confidence) * abs(gap)
     return total
 
 
@@ -120,7 +125,14 @@ def naive_ece(y, p):
 @given(scored())
 def test_ece_equals_a_naive_loop(drawn):
     y, p, _ = drawn
-    assert score_metrics(y, p)["ece"] == pytest.approx(naive_ece(y, p), abs=1e-12)
+    found = score_metrics(y, p)
+    expected = naive_ece(p.max(axis=1), p.argmax(axis=1) == y)
+    assert found["ece"] == pytest.approx(expected, abs=1e-12)
+    if p.shape[1] == 2:
+        expected = naive_ece(p[:, 1], y == 1)
+        assert found["ece_minority"] == pytest.approx(expected, abs=1e-12)
+    else:
+        assert np.isnan([found[name] for name in OF_TWO]).all()
 
 
 def test_ece_of_certain_answers():
@@ -144,21 +156,133 @@ def test_reliability_sums_add_up_over_parts(drawn):
     np.testing.assert_allclose(whole, parts, atol=1e-12)
     assert whole[0].sum() == len(y)
     assert whole[2].sum() == np.sum(p.argmax(axis=1) == y)
+    counts, confidence, minority = reliability_of_minority(y, p)
+    assert counts.sum() == len(y) and minority.sum() == np.sum(y == 1)
+    assert confidence.sum() == pytest.approx(p[:, 1].sum())
 
 
 @settings(max_examples=60)
 @given(scored())
-def test_precision_at_recall_is_the_best_from_there_on(drawn):
+def test_precision_at_recall_is_the_best_of_the_thresholds_that_reach_it(drawn):
     y, p, _ = drawn
     n_classes = p.shape[1]
-    curves = []
+    found = []
     for c in [1] if n_classes == 2 else range(n_classes):
-        precision, recall, _ = sk.precision_recall_curve(y == c, p[:, c])
-        # scikit-learn adds the point (recall 0, precision 1), which no threshold reaches
-        curves.append(
-            [max(q for q, r in zip(precision, recall, strict=True) if r >= at) for at in RECALLS]
-        )
-    np.testing.assert_allclose(precision_at_recall(y, p), np.mean(curves, axis=0), atol=1e-12)
+        reached = []
+        for threshold in set(p[:, c]):
+            chosen = p[:, c] >= threshold
+            reached.append((np.sum(y[chosen] == c), np.mean(y[chosen] == c)))
+        positives = np.sum(y == c)
+        found.append([max(q for h, q in reached if h * 20 >= k * positives) for k in range(21)])
+    np.testing.assert_allclose(precision_at_recall(y, p), np.mean(found, axis=0), atol=1e-12)
+
+
+def test_no_precision_is_made_up():
+    """A model that knows nothing has the share of the class as its precision at every recall."""
+    y = np.repeat([1, 0], [4, 96])
+    p = np.full(100, 0.04)
+    assert precision_at_recall(y, np.column_stack([1 - p, p])).tolist() == [0.04] * 21
+
+
+def test_recalls_are_whole_numbers():
+    """Three of twenty reach a recall of 0.15, which is less than 0.15000000000000002."""
+    y = np.repeat([1, 0, 1], [3, 5, 17])
+    p = np.linspace(0.9, 0.1, 25)
+    found = precision_at_recall(y, np.column_stack([1 - p, p]))
+    assert found[:4].tolist() == [1.0] * 4
+    assert found[4] == 0.8
+
+
+@pytest.mark.parametrize("y", [[0, 0, 0, 0], [1, 1, 1, 1]])
+def test_a_ranking_of_one_class_is_undefined(y):
+    y, p = np.array(y), np.array([0.1, 0.4, 0.6, 0.7])
+    for columns in ([1 - p, p], [0.9 - p, p, np.full(4, 0.1)]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = score_metrics(y, np.column_stack(columns))
+            curve = precision_at_recall(y, np.column_stack(columns))
+        # Of three classes, too, none has both members and others.
+        assert np.isnan([found["roc_auc"], found["average_precision"], *curve]).all()
+        assert np.isfinite([found["log_loss"], found["brier"], found["ece"]]).all()
+
+
+@settings(max_examples=60)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.2, 1.0, 30.0]), st.floats(-4, 2))
+def test_the_calibration_line_is_the_unpenalised_logistic_regression(seed, scale, shift):
+    rng = np.random.default_rng(seed)
+    x = scale * rng.normal(size=300).round(2)
+    y = (rng.random(300) < 1 / (1 + np.exp(-0.7 * x / scale - shift))).astype(int)
+    found = calibration_line(y, 1 / (1 + np.exp(-x)))
+    x = np.clip(x, -np.log(1e15), np.log(1e15))
+    if y.min() == y.max() or x[y == 1].min() >= x[y == 0].max():
+        assert np.isnan(found).all()
+        return
+    model = LogisticRegression(C=np.inf, solver="newton-cholesky", tol=1e-10, max_iter=1000)
+    model.fit(x[:, None] / scale, y)
+    expected = model.intercept_[0], model.coef_[0, 0] / scale
+    # 1 - 1e-15 has few digits left.
+    np.testing.assert_allclose(found, expected, rtol=1e-2 if scale > 1 else 1e-6, atol=1e-6)
+
+
+def test_a_calibrated_model_has_the_line_0_1():
+    """Shares of 1/4 and 2/3 forecast as such; halved log-odds need a slope of 2."""
+    y = np.repeat([1, 0, 1, 0], [3, 9, 8, 4])
+    p = np.repeat([1 / 4, 2 / 3], 12)
+    np.testing.assert_allclose(calibration_line(y, p), [0, 1], atol=1e-9)
+    odds = np.sqrt(p / (1 - p))
+    np.testing.assert_allclose(calibration_line(y, odds / (1 + odds)), [0, 2], atol=1e-9)
+    odds = p / (1 - p) * np.e
+    found = score_metrics(y, np.column_stack([1 / (1 + odds), odds / (1 + odds)]))
+    assert found["calibration_slope"] == pytest.approx(1)
+    assert found["calibration_intercept"] == pytest.approx(-1)
+
+
+@pytest.mark.parametrize(
+    "p",
+    [
+        pytest.param([0.3, 0.3, 0.3, 0.3], id="constant"),
+        pytest.param([0.1, 0.2, 0.8, 0.9], id="separates"),
+        pytest.param([0.9, 0.8, 0.2, 0.1], id="separates the other way"),
+        pytest.param([0.1, 0.4, 0.4, 0.9], id="separates but for a tie"),
+        pytest.param([0.0, 0.0, 1.0, 1.0], id="certain and right"),
+    ],
+)
+def test_a_calibration_line_that_does_not_exist(p):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(calibration_line(np.array([0, 0, 1, 1]), np.array(p))).all()
+
+
+def test_a_calibration_line_of_certain_answers_that_err():
+    """One in four certain answers wrong: logit(3/4) over logit(1 - 1e-15)."""
+    y = np.tile([0, 0, 0, 1, 1, 1, 1, 0], 5)
+    found = calibration_line(y, np.tile([0.0] * 4 + [1.0] * 4, 5))
+    assert found[1] == pytest.approx(np.log(3) / np.log(1e15), rel=1e-3)
+
+
+def test_a_calibration_line_that_whole_steps_of_newton_miss():
+    """At the optimum the residuals add up to zero, and so do those times the log-odds."""
+    x = np.repeat([0.011, -34.0, -0.149], [3, 20, 501])
+    y = np.r_[0, 1, 1, np.ones(20), 0, np.ones(500)].astype(int)
+    intercept, slope = calibration_line(y, 1 / (1 + np.exp(-x)))
+    residual = y - 1 / (1 + np.exp(-intercept - slope * x))
+    np.testing.assert_allclose([residual.sum(), (residual * x).sum()], 0, atol=1e-6)
+    assert slope < -30
+
+
+def test_scores_that_are_no_probabilities_are_ranked_only():
+    y, p = np.array([0, 1, 0, 1]), np.array([0.1, 0.4, 0.6, 0.7])
+    p = np.column_stack([1 - p, p])
+    found, whole = score_metrics(y, p, calibrated=False), score_metrics(y, p)
+    assert list(found) == list(whole) == SCORES[5:]
+    ranking = ["roc_auc", "average_precision"]
+    assert [found[k] for k in ranking] == [whole[k] for k in ranking]
+    assert np.isnan([v for k, v in found.items() if k not in ranking]).all()
+    curve = curves(y, p, calibrated=False)
+    np.testing.assert_array_equal(curve["precision"], curves(y, p)["precision"])
+    for name in ("reliability", "reliability_of_minority"):
+        assert not curve[name].any()
+        assert curves(y, p)[name].sum()
 
 
 @settings(max_examples=40)
@@ -186,6 +310,8 @@ def test_a_perfect_forecast_is_better_in_every_score_and_the_direction_is_known(
     bad = 0.97 * np.eye(3)[(y + 1) % 3] + 0.01
     found = [{**score_metrics(y, p), **label_metrics(y, p.argmax(axis=1), 3)} for p in (good, bad)]
     for name in SCORES:
+        if name in OF_TWO:
+            continue
         better, worse = (table[name] for table in found)
         assert (better < worse) == (name in LOWER), name
         assert better != worse, name

@@ -289,6 +289,16 @@ def test_ties():
     assert decide(tie, np.zeros(2)).tolist() == [1, 1]
 
 
+@pytest.mark.parametrize("percent", range(1, 100))
+def test_a_probability_equal_to_the_threshold_is_positive(percent):
+    """Whatever the logarithms round to."""
+    p = percent / 100
+    offsets = np.array([0.0, np.log((1 - p) / p)])
+    assert decide(np.array([[1 - p, p]]), offsets).tolist() == [1]
+    below = np.nextafter(p, 0) - 1e-9
+    assert decide(np.array([[1 - below, below]]), offsets).tolist() == [0]
+
+
 def test_macro_f1_is_the_mean_over_classes_that_occur():
     from sklearn.metrics import f1_score
 

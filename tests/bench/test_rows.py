@@ -13,6 +13,7 @@ PREPARED = Prepared(None, None, None, None, {"classes": ["many", "few"]})
 COLUMNS = (
     "dataset,modality,learner,family,strategy,control,split,rule,status,reason,"
     "accuracy,balanced_accuracy,macro_f1,g_mean,mcc,roc_auc,average_precision,log_loss,brier,ece,"
+    "ece_minority,calibration_slope,calibration_intercept,"
     "precision_0,precision_1,recall_0,recall_1,f1_0,f1_1"
 )
 
@@ -97,6 +98,23 @@ def test_curves_are_means_of_precision_and_sums_of_rows_over_splits():
     assert np.isnan(tree["confidence_0"]) and np.isnan(tree["correct_0"])
 
 
+def test_curves_of_two_classes_have_the_minoritys_reliability_beside():
+    minority = {"reliability_of_minority": np.tile([[10], [3], [4]], metrics.BINS)}
+    table = curve_table([result(split=k, curve=curve(0.5, 10, 9.5, 8) | minority) for k in (0, 1)])
+    assert list(table)[-3:] == ["minority_rows_14", "minority_confidence_14", "minority_correct_14"]
+    row = table.iloc[0]
+    assert row[["minority_rows_0", "minority_confidence_0", "minority_correct_0"]].tolist() == [
+        *(20, 0.3, 0.4)
+    ]
+
+
+def test_a_split_without_the_class_stays_out_of_the_mean_precision():
+    splits = [curve(np.nan, 1, 1, 1), curve(0.5, 1, 1, 1), curve(0.7, 1, 1, 1)]
+    table = curve_table([result(split=k, curve=c) for k, c in enumerate(splits)])
+    assert table["precision_at_0.05"].tolist() == [0.6]
+    assert np.isnan(curve_table([result(curve=splits[0])])["precision_at_0.05"]).all()
+
+
 def test_a_family_has_four_files(tmp_path, monkeypatch):
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
     runs = run_table([result(recall_1=0.25)], PREPARED)
@@ -115,7 +133,7 @@ def test_a_family_has_four_files(tmp_path, monkeypatch):
         ]
     lines = (tmp_path / "results/runs/d/reference.csv").read_bytes().split(b"\n")
     assert lines[0].decode() == COLUMNS
-    assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,0.5,,,,0.25,,"
+    assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,0.5,,,,,,,0.25,,"
     seconds = (tmp_path / "results/timings/d/reference.csv").read_text().splitlines()
     assert seconds == ["strategy,fit_seconds", "plain,0.123457"]
     written = json.loads((tmp_path / "results/timings/d/reference.json").read_text())
