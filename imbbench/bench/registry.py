@@ -54,7 +54,9 @@ def parameters(cls):
     return [name for name in inspect.signature(cls).parameters if name not in INTERNAL]
 
 
-RESERVED = {"control", "learners", "splits", "time_limit"}
+RESERVED = {"control", "learners", "primary", "role", "splits", "time_limit"}
+# What is none of these is a remedy: it is counted as one that helps or harms.
+ROLES = ("control", "ablation", "calibrator", "placebo")
 FILLED_IN = {"class_counts", "random_state"}  # by the strategy, from the cell
 
 
