@@ -26,7 +26,11 @@ def pythons():
 
 def lock():
     lines = (ROOT / "requirements.lock").read_text().splitlines()
-    pairs = [re.fullmatch(r"([A-Za-z0-9._-]+)==([^\s;]+)(; sys_platform [!=]= 'darwin')?", x) for x in lines if x and x[0] != "#"]
+    pairs = [
+        re.fullmatch(r"([A-Za-z0-9._-]+)==([^\s;]+)(; sys_platform [!=]= 'darwin')?", x)
+        for x in lines
+        if x and x[0] != "#"
+    ]
     assert all(pairs), "every line of the lock pins one version"
     return {m[1].lower().replace("_", "-"): m[2] for m in pairs}
 

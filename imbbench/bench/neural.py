@@ -129,7 +129,8 @@ class MLP(Learner):
             special = self.stepper(network, optimiser, inputs, labels, generator)
 
         batches = Batches(
-            self.batch_size, lambda done: self._drawn(inputs, target, done, generator, sample_weight)
+            self.batch_size,
+            lambda done: self._drawn(inputs, target, done, generator, sample_weight),
         )
         self.first_loss_ = self._first_loss(network, loss, inputs, labels, *batches.first())
         network.train()

@@ -75,7 +75,9 @@ def _fit_predict(study, task, entry, data, reuse):
         probabilities = _checked(model.predict_proba(data.X_test), n_classes)
         predicted = time.perf_counter()
         if own_rule:
-            labels = {"own": (np.asarray(model.predict(data.X_test)), getattr(model, "offsets", None))}
+            labels = {
+                "own": (np.asarray(model.predict(data.X_test)), getattr(model, "offsets", None))
+            }
         else:
             held_out = _checked(model.predict_proba(cell.X_val), n_classes)
             labels = {"argmax": (protocol.decide(probabilities), None)}

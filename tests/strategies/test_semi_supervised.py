@@ -15,7 +15,7 @@ from imbbench.errors import StudyError
 from imbbench.strategies import semi_supervised
 from imbbench.strategies.semi_supervised import (
     all_labels,
-    extra_epochs,
+    extra_steps,
     labelled_only,
     pseudo_labels,
     self_supervised,
@@ -205,16 +205,11 @@ def test_weights_count_pseudo_labels(make, fits):
     )
 
 
-def test_few_rows_may_be_passed_as_often_as_all(make, fits):
-    cell = make(learner="mlp", epochs=4, patience=2)
-    (only,), model = fits(labelled_only, cell, 0.2)
-    factor = len(cell.y) / len(only["y"])
-    assert only["epochs"] == round(4 * factor)
-    assert only["patience"] == round(2 * factor)
-    assert cell.rows_seen == model.rows_seen_ <= 4 * len(cell.y) * 1.1
-    forever = make(learner="mlp", patience=None)
-    (only,), _ = fits(labelled_only, forever, 0.2)
-    assert "patience" not in only
+def test_few_rows_are_trained_on_for_as_many_steps_as_all(make):
+    cell = make(learner="mlp", epochs=4)
+    model = labelled_only(cell, 0.2)
+    assert model.n_steps_ == cell.steps == cell.plain().n_steps_
+    assert model.rows_seen_ == cell.steps * model.batch_size
 
 
 def test_sparse_texts(make, fits):
@@ -245,8 +240,8 @@ def test_sparse_texts(make, fits):
         ),
         ({"all_labels": 0}, "above 0"),
         ({"all_labels": 1, "prior": "inverted"}, "prior must be one of"),
-        ({"self_supervised": 0}, "share of the learner's epochs"),
-        ({"extra_epochs": -0.5}, "share of the learner's epochs"),
+        ({"self_supervised": 0}, "share of the learner's steps"),
+        ({"extra_steps": -0.5}, "share of the learner's steps"),
         ({"self_supervised": 1, "temperature": 1}, "unknown key 'temperature'"),
     ],
 )
@@ -314,7 +309,7 @@ def test_groups_follow_the_columns_that_the_network_sees(make, dataset):
         seen["inputs"] = inputs.numpy()
         return 0
 
-    cell.fit(pretrain=look, epochs=1)
+    cell.fit(pretrain=look, steps=1)
     groups = column_groups(cell).numpy()
     assert len(groups) == seen["inputs"].shape[1]
     for group in range(cell.categorical.sum()):
@@ -324,9 +319,9 @@ def test_groups_follow_the_columns_that_the_network_sees(make, dataset):
 
 @pytest.fixture
 def trained(make, encoder, study):
-    """``trained(kind, epochs)``: a pre-trained trunk, its hook and what it was before."""
+    """``trained(kind, steps)``: a pre-trained trunk, its hook and what it was before."""
 
-    def call(kind, epochs, seed=0):
+    def call(kind, steps, seed=0):
         torch.manual_seed(seed)
         rng = np.random.default_rng(seed)
         if kind == "Scarf":
@@ -360,7 +355,7 @@ def trained(make, encoder, study):
             task = SimCSE(None)
             task.rate = 3e-3
         before = {name: value.clone() for name, value in trunk.state_dict().items()}
-        hook = Pretraining(task, epochs, learner)
+        hook = Pretraining(task, steps, learner)
         rows = hook(trunk, inputs, rng)
         return trunk, hook, before, rows, inputs
 
@@ -372,7 +367,7 @@ def test_pretraining_learns_its_task_and_counts_its_rows(trained, kind, views):
     trunk, hook, before, rows, inputs = trained(kind, 15)
     assert len(hook.history) == 15
     assert hook.history[-1] < hook.history[0] - 0.05
-    assert rows == 15 * views * len(inputs)
+    assert rows == 15 * views * hook.learner.batch_size
     moved = [
         name for name, value in trunk.state_dict().items() if not torch.equal(value, before[name])
     ]
@@ -384,7 +379,7 @@ def test_pretraining_learns_its_task_and_counts_its_rows(trained, kind, views):
 
 
 def test_turned_images_are_told_apart(trained):
-    assert trained("Rotation", 15)[1].history[-1] < 0.2  # guessing costs log 4
+    assert trained("Rotation", 100)[1].history[-1] < 0.2  # guessing costs log 4
 
 
 def test_an_encoder_without_dropout_does_not_apply():
@@ -396,37 +391,32 @@ def test_an_encoder_without_dropout_does_not_apply():
 # --------------------------------------------------------------------------- pre-training cells
 
 
-def test_plan_spends_the_share_of_passes(make):
-    for epochs, share, expected in ((50, 0.8, 20), (50, 0.1, 2), (2, 0.1, 1)):
-        plan = pretraining_for(make(learner="mlp", epochs=epochs), share)
-        assert (plan.epochs, plan.passes) == (expected, 2 * expected)
+def test_plan_spends_the_share_of_steps(make):
+    for steps, share, expected in ((50, 0.8, 20), (50, 0.1, 2), (2, 0.1, 1)):
+        plan = pretraining_for(make(learner="mlp", epochs=0, steps=steps), share)
+        assert (plan.steps, plan.task.views) == (expected, 2)
 
 
 def test_self_supervised_and_its_control_pass_as_many_rows(make):
-    settings = {"learner": "mlp", "epochs": 6, "patience": None}
+    settings = {"learner": "mlp", "epochs": 0, "steps": 20}
     before, more = make(**settings), make(**settings)
     model = self_supervised(before, 0.8)
-    control = extra_epochs(more, 0.8)
-    assert before.rows_seen == more.rows_seen == 10 * len(before.y)
-    assert (model.n_epochs_, control.n_epochs_) == (6, 10)
-    assert len(model.pretrain.history) == 2
-
-
-def test_the_control_spends_its_epochs(make, fits):
-    cell = make(learner="mlp", epochs=10, patience=3)
-    (found,), _ = fits(extra_epochs, cell, 0.4)
-    assert (found["epochs"], found["patience"]) == (14, 7)
+    control = extra_steps(more, 0.8)
+    assert before.rows_seen == more.rows_seen == 36 * model.batch_size
+    assert (model.n_steps_, control.n_steps_) == (20, 36)
+    assert len(model.pretrain.history) == 8
 
 
 def test_training_starts_from_the_pretrained_trunk(make):
     cell = make("four", "mlp")
-    plain = cell.fit(epochs=1)
+    plain = cell.plain()
     model = self_supervised(cell, 0.8)
-    assert model.rows_seen_ == (model.n_epochs_ + model.pretrain.passes) * len(cell.y)
+    passed = 2 * len(model.pretrain.history) * model.batch_size
+    assert model.rows_seen_ == cell.steps * model.batch_size + passed
     assert model.first_loss_ != plain.first_loss_
 
 
-@pytest.mark.parametrize("strategy", [self_supervised, extra_epochs])
+@pytest.mark.parametrize("strategy", [self_supervised, extra_steps])
 def test_weighted(make, fits, strategy):
     cell = make("four", "mlp")
     (found,), _ = fits(strategy, cell, 0.8, weighted=True)
@@ -437,7 +427,7 @@ def test_weighted(make, fits, strategy):
     assert found["class_weight"] is None
 
 
-@pytest.mark.parametrize("strategy", [self_supervised, extra_epochs])
+@pytest.mark.parametrize("strategy", [self_supervised, extra_steps])
 @pytest.mark.parametrize("learner", ["logreg", "tree", "hgb", "mlp"])
 def test_what_has_no_hidden_layer_does_not_apply(make, strategy, learner):
     cell = make(learner=learner, **({"hidden": []} if learner == "mlp" else {}))
@@ -460,7 +450,7 @@ def test_entries_share_the_labelled_part():
     shares = {
         entry.get("labelled_only", entry.get("labelled", LABELLED))
         for entry in entries.values()
-        if not {"self_supervised", "extra_epochs"} & set(entry)
+        if not {"self_supervised", "extra_steps"} & set(entry)
     }
     assert shares == {LABELLED}
 
@@ -476,7 +466,7 @@ def test_finetuning_after_simcse(encoder):
         return learner(**settings, pretrain=hook).fit(X, y)
 
     model = fit()
-    assert model.rows_seen_ == (2 + 1) * len(y)
+    assert model.rows_seen_ == (2 * 1 + 3) * 16
     np.testing.assert_array_equal(model.predict_proba(X), fit().predict_proba(X))
     plain = learner(**settings).fit(X, y).predict_proba(X)
     assert np.abs(model.predict_proba(X) - plain).max() > 0

@@ -33,14 +33,13 @@ def threshold(cell, value):
 def tuned_f1(cell):
     """The threshold with the best minority F1 on the validation part."""
     cell.need(
-        len(cell.classes) == 2, "F1 of one class; the rule 'tuned_macro_f1' maximises the mean over classes"
+        len(cell.classes) == 2,
+        "F1 of one class; the rule 'tuned_macro_f1' maximises the mean over classes",
     )
     return tuned(cell, minority_f1)
 
 
-@strategy(
-    by_key=True, own_rule=True, check=lambda metric, folds=5: check_cross_fit(metric, folds)
-)
+@strategy(by_key=True, own_rule=True, check=lambda metric, folds=5: check_cross_fit(metric, folds))
 def cross_fitted(cell, metric, folds=5):
     """The threshold (or offsets) chosen on out-of-fold predictions of the training part.
 

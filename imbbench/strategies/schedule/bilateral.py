@@ -90,6 +90,7 @@ def bbn_stepper(cell, shares):
     def stepper(network, optimiser, inputs, labels, rng):
         trunk, head = network
         p = row_probabilities(cell.y, shares)
+
         def step(rows, progress):
             other = torch.from_numpy(rng.choice(len(p), size=len(rows), p=p)).to(rows.device)
             first = head.conventional(trunk(inputs[rows]))
