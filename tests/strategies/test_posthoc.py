@@ -40,7 +40,6 @@ from imbbench.strategies.posthoc import (
 from imbbench.strategies.posthoc.adjustment import correct_undersampling
 from imbbench.strategies.posthoc.corrected import adjusted
 
-
 ALL = config.load(Path(__file__).parents[2] / "params.yaml")
 
 
@@ -256,9 +255,9 @@ def test_prior_correction_undoes_what_the_strategy_did_to_the_shares(study, data
 
 def test_what_follows_unknown_shares_is_not_corrected(study):
     cell = Cell(study, Task("binary", "posthoc", "mlp", "tried", 0))
-    with pytest.raises(NotApplicable, match="scores of loss.focal_gamma_2 follow is not known"):
+    with pytest.raises(NotApplicable, match=r"scores of loss.focal_gamma_2 follow is not known"):
         corrected(cell, "loss.focal_gamma_2")
-    with pytest.raises(StudyError, match="no strategy 'smot'.*family oversampling"):
+    with pytest.raises(StudyError, match=r"no strategy 'smot'.*family oversampling"):
         corrected(cell, "oversampling.smot")
 
 

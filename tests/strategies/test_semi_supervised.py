@@ -364,7 +364,7 @@ def trained(make, encoder, study):
 
 @pytest.mark.parametrize(("kind", "views"), [("Scarf", 2), ("SimCSE", 2), ("Rotation", 4)])
 def test_pretraining_learns_its_task_and_counts_its_rows(trained, kind, views):
-    trunk, hook, before, rows, inputs = trained(kind, 15)
+    trunk, hook, before, rows, _ = trained(kind, 15)
     assert len(hook.history) == 15
     assert hook.history[-1] < hook.history[0] - 0.05
     assert rows == 15 * views * hook.learner.batch_size
