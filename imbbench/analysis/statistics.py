@@ -33,12 +33,14 @@ def tuned_for_each(runs):
         under the one for macro-F1.
     """
     scored = runs[runs["status"] == "ok"]
-    tuned = scored[scored["rule"] == TUNED[MAIN]].assign(rule="tuned")
-    cells = pd.MultiIndex.from_frame(tuned[CELL])
-    for metric, rule in TUNED.items():
+    others = {metric: rule for metric, rule in TUNED.items() if metric != MAIN}
+    rows = scored[~scored["rule"].isin(others.values())].reset_index(drop=True)
+    tuned = rows["rule"] == TUNED[MAIN]
+    cells = pd.MultiIndex.from_frame(rows.loc[tuned, CELL])
+    for metric, rule in others.items():
         found = scored[scored["rule"] == rule].set_index(CELL)[metric]
-        tuned[metric] = found.reindex(cells).to_numpy()
-    return pd.concat([scored[~scored["rule"].isin(TUNED.values())], tuned], ignore_index=True)
+        rows.loc[tuned, metric] = found.reindex(cells).to_numpy()
+    return rows.assign(rule=rows["rule"].mask(tuned, "tuned"))
 
 
 def both_rules(runs):
