@@ -14,7 +14,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 
 def one_hot(categorical):
@@ -204,6 +205,19 @@ class XGBoost(_Coded):
     reg_lambda: float = 1.0
     categorical: object = None
     random_state: int | None = None
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        y = np.asarray(y)
+        check_classification_targets(y)
+        classes, numbers = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError("y has one class only")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        super().fit(X, numbers.reshape(y.shape), sample_weight)
+        self.classes_ = classes
+        return self
 
     def _model(self):
         from xgboost import XGBClassifier

@@ -81,10 +81,10 @@ def test_settings_and_seed_reach_the_learner(make):
 
 def test_other_rows_can_be_fitted_and_rows_are_counted(make):
     cell = make("four", "mlp")
-    model = cell.fit(cell.X[:40], cell.y[:40], epochs=2, patience=None)
-    assert model.rows_seen_ == cell.rows_seen == 80
-    cell.fit(epochs=1, patience=None)
-    assert cell.rows_seen == 80 + len(cell.y)
+    model = cell.fit(cell.X[:40], cell.y[:40])
+    # As many steps on few rows as on all, on batches of one size.
+    assert model.n_steps_ == cell.steps == cell.fit().n_steps_
+    assert cell.rows_seen == 2 * cell.steps * 32
     assert np.isnan(make("four").rows_seen)
 
 

@@ -16,7 +16,13 @@ ARRAYS = {
 }
 QUICK = {"max_iter": 10, "hidden": (16,), "epochs": 20, "batch_size": 16}
 MINI_BATCHES = "mini-batches: weighting a row twice is not the same as showing it twice"
+LEAVES = "a leaf holds at least so many rows, whatever they weigh"
+SKETCH = "quantiles of weighted rows are found to a tolerance"
 EXPECTED = {
+    "HistGradientBoosting": {"check_sample_weight_equivalence_on_dense_data": LEAVES},
+    "XGBoost": {
+        f"check_sample_weight_equivalence_on_{kind}_data": SKETCH for kind in ("dense", "sparse")
+    },
     "MLP": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
     "CNN": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
     "MiniLMHead": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},

@@ -43,7 +43,7 @@ def test_unknown_learner():
 def test_parameters_are_those_a_user_may_set():
     assert parameters(learner_class("logreg")) == ["C"]
     assert parameters(learner_class("tree")) == ["max_depth", "min_samples_leaf"]
-    mlp = ["hidden", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "device"]
+    mlp = ["hidden", "epochs", "steps", "batch_size", "learning_rate", "weight_decay", "device"]
     assert parameters(learner_class("mlp")) == mlp
 
 
@@ -121,7 +121,8 @@ def test_an_entry_is_called_by_its_name_or_by_a_key(name, entry, own_rule, expec
         (
             "plainly",
             {"k": 5},
-            "has the unknown key 'k'. Known: depth, control, learners, splits, time_limit.",
+            "has the unknown key 'k'. Known: depth, control, learners, primary, role, splits, "
+            "time_limit.",
         ),
         ("x", {"by": 1, "value": 2}, "has the unknown key 'value'. Known: bins, control"),
         ("x", {"by": 1, "depth": 2}, "has the unknown key 'depth'. Known: bins, control"),
