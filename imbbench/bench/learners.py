@@ -208,14 +208,14 @@ class XGBoost(_Coded):
 
     def fit(self, X, y, sample_weight=None):
         """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
-        y = np.asarray(y)
+        X, y = validate_data(self, X, y, accept_sparse="csr")
         check_classification_targets(y)
         classes, numbers = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError("y has one class only")
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X)
-        super().fit(X, numbers.reshape(y.shape), sample_weight)
+        super().fit(X, numbers, sample_weight)
         self.classes_ = classes
         return self
 
