@@ -132,9 +132,9 @@ def verify(cells=100, seed=0, seconds=1.0, progress=print):
             pool.append(_tried(asked, tables["timings"]))
     if former:
         name, why = next(iter(former.items()))
-        wrong.append(
-            f"The results of {len(former)} data sets are of a former protocol and cannot be "
-            f"verified ({name}: {why}): `dvc repro` makes them anew."
+        progress(
+            f"The results of {len(former)} data sets are of a former protocol and are compared "
+            f"with the lock only ({name}: {why})."
         )
     if absent:
         progress(f"Not prepared here, so compared with the lock only: {', '.join(absent)}.")

@@ -18,11 +18,16 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 
-def one_hot(categorical):
-    """Transformer that spreads coded columns out and passes the others on."""
+def one_hot(categorical, sparse_below=0.0):
+    """Transformer that spreads coded columns out and passes the others on.
+
+    The result is a sparse matrix where a smaller share than ``sparse_below`` is not zero.
+    """
+    coder = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse_below > 0)
     return ColumnTransformer(
-        [("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical)],
+        [("codes", coder, categorical)],
         remainder="passthrough",
+        sparse_threshold=sparse_below,
     )
 
 
@@ -40,6 +45,8 @@ class Learner(ClassifierMixin, BaseEstimator):
 class _Coded(Learner):
     """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
 
+    sparse_below = 0.0
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -49,7 +56,8 @@ class _Coded(Learner):
         """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
         X, y = validate_data(self, X, y, accept_sparse="csr")
         mask = self.categorical
-        self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
+        coded = mask is not None and np.any(mask)
+        self.coder_ = one_hot(mask, self.sparse_below).fit(X) if coded else None
         self.model_ = self._model().fit(self._code(X), y, sample_weight=sample_weight)
         self.classes_ = self.model_.classes_
         return self
@@ -77,6 +85,7 @@ class LogReg(_Coded):
     """
 
     features = {"tabular": "matrix", "image": "matrix"}
+    sparse_below = 0.3  # many levels would take their number times the rows
 
     C: float = 1.0
     categorical: object = None

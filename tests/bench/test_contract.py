@@ -39,7 +39,9 @@ MODALITY = {
 # Settings of learners and strategies that are cut down wherever they occur.
 SMALL = {"max_iter": 5, "n_estimators": 3, "epochs": 3, "batch_size": 32, "layers": 1}
 SMALL |= {"steps": 3, "minimum": 5}  # of the GAN
+SMALL |= {"fits": 2}
 SMALL |= {"random_steps": 6, "update_steps": 6}  # of MESA
+GRIDS = {"gamma", "alpha", "bins", "max_margin"}
 # (strategy, data set, learner) that fail, with the reason; everything else is ok or not applicable.
 FAILS = {("adasyn", "texts", "tfidf_logreg"): "Not any neigbours belong to the majority class"}
 ENTRIES = [(family, name) for family in STUDY.families for name in STUDY.family(family)]
@@ -59,6 +61,10 @@ def small(settings, by=SMALL):
     settings = {key: by.get(key, value) for key, value in (settings or {}).items()}
     if settings.get("hidden"):
         settings["hidden"] = [8]
+    # Two values of what is chosen show as much as all.
+    for grid in settings, settings.get("choose", {}):
+        cut = {k: v[:2] for k, v in grid.items() if k in GRIDS and isinstance(v, list)}
+        grid.update(cut)
     return settings
 
 

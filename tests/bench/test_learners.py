@@ -2,6 +2,7 @@ import inspect
 
 import numpy as np
 import pytest
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -83,6 +84,16 @@ def test_wide_categories_count_as_numbers():
     y = (codes[:, 0] > 300).astype(int)
     model = LEARNERS["hgb"](categorical=np.array([True])).fit(codes, y)
     assert np.mean(model.predict(codes) == y) > 0.99
+
+
+def test_many_levels_are_kept_sparse_by_the_linear_model():
+    n = 3000
+    X, y = np.arange(n, dtype=float)[:, None], (np.arange(n) % 9 == 0).astype(int)
+    model = LogReg(categorical=np.array([True])).fit(X, y)
+    assert issparse(model.coder_.transform(X))
+    few = X % 3
+    model = LogReg(categorical=np.array([True])).fit(few, y)
+    assert not issparse(model.coder_.transform(few))
 
 
 def test_one_hot_spreads_the_codes_first_and_passes_the_others_on():
