@@ -14,7 +14,7 @@ from imbbench.bench import protocol
 from imbbench.bench.code import code_hash
 from imbbench.bench.encoder import embed
 from imbbench.bench.features import features, features_of_new
-from imbbench.bench.learners import one_hot
+from imbbench.bench.learners import library_version, one_hot
 from imbbench.bench.neural import steps_for
 from imbbench.bench.prepared import content_of, data_of, folder_of
 from imbbench.bench.registry import NotApplicable, learner_class, resolve
@@ -49,6 +49,7 @@ class Cell:
     common_seed : int
         The same for all strategies: for two that must draw the same sample.
     learner : str
+    learner_class : type
     neural : bool
     steps : int
         Optimiser steps of a neural learner, the same for every strategy.
@@ -69,8 +70,9 @@ class Cell:
             lost = self.classes[int(np.argmin(self.class_counts))]
             raise StudyError(f"class '{lost}' has no row in the training part of this split")
         self.learner = task.learner
-        self.neural = learner_class(task.learner).neural
-        self.vectors = "tokens" not in learner_class(task.learner).features.values()
+        self.learner_class = learner_class(study, task.learner)
+        self.neural = self.learner_class.neural
+        self.vectors = "tokens" not in self.learner_class.features.values()
         self.encoder = study.protocol.encoder
         names = study.protocol.seed, task.dataset, task.split
         self.seed = protocol.seed_for(*names, task.strategy) if seed is None else seed
@@ -81,7 +83,7 @@ class Cell:
         self.rows_seen = 0 if self.neural else float("nan")
         if self.neural:
             # The same for every strategy, whatever it does to the rows.
-            learner = learner_class(task.learner)(**self._settings)
+            learner = self.learner_class(**self._settings)
             wanted = learner.epochs, learner.steps, learner.batch_size
             self.steps = steps_for(len(self.y), *wanted)
 
@@ -145,7 +147,7 @@ class Cell:
     def vectorize(self, texts):
         """Features of new texts, (len(texts), d), made as those of ``X`` were."""
         prepared, train = self._source()
-        kind = learner_class(self.learner).features["text"]
+        kind = self.learner_class.features["text"]
         return features_of_new(kind, prepared.X, texts, train, self.encoder)
 
     def _source(self):
@@ -156,14 +158,13 @@ class Cell:
 
     def make(self, seed=None, **settings):
         """An unfitted learner with the study's settings for it."""
-        cls = learner_class(self.learner)
         common = {"random_state": self.seed if seed is None else seed}
         common["categorical"] = self.categorical if self.categorical.any() else None
         if not self.vectors:
             common["encoder"] = self.encoder
         if self.neural:
             common |= {"epochs": 0, "steps": self.steps}
-        return cls(**{**self._settings, **common, **settings})
+        return self.learner_class(**{**self._settings, **common, **settings})
 
     def coded(self, estimator):
         """``estimator`` behind a one-hot coding of the nominal columns, where there are any."""
@@ -218,6 +219,9 @@ class Cell:
             else:
                 sample_weight = np.asarray(class_weight)[y]
         model = self.make(seed, **settings)
+        self.need(
+            sample_weight is None or model.weighted, f"{self.learner} takes no weights of rows"
+        )
         model.fit(X, y, sample_weight=sample_weight)
         if self.neural:
             self.rows_seen += model.rows_seen_
@@ -247,6 +251,8 @@ class Cell:
         if self._given:
             return self.fit()
         settings = [study.protocol.model_dump(), self._settings, code_hash()]
+        if "class" in self._settings:
+            settings.append(library_version(self._settings["class"]))
         key = json.dumps([content_of(task.dataset), task.learner, task.split, settings])
         path = cache_file("plain", key, ".joblib")
         if task.strategy == "plain" or not self._reuse or not path.is_file():
@@ -312,6 +318,6 @@ def _cached_split(dataset, protocol_, kind, split, stamp):
 def split_of(study, dataset, learner, split):
     """The arrays of one split as a learner sees them, a :class:`Split`."""
     prepared, _ = data_of(dataset, study.protocol)
-    kind = learner_class(learner).features[prepared.schema["modality"]]
+    kind = learner_class(study, learner).features[prepared.schema["modality"]]
     stamp = (folder_of(dataset) / "data.csv").stat().st_mtime_ns
     return _cached_split(dataset, study.protocol, kind, split, stamp)

@@ -22,7 +22,7 @@ def _warm(study, names):
     for task in names:
         resolve(task.family, task.strategy, study.family(task.family)[task.strategy])
         split_of(study, task.dataset, task.learner, task.split)
-    if any(learner_class(task.learner).neural for task in names):
+    if any(learner_class(study, task.learner).neural for task in names):
         import torch
 
         torch.set_num_threads(1)
@@ -64,7 +64,7 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
     texts = {
         (task.dataset, kind)
         for task in todo
-        for kind in learner_class(task.learner).features.values()
+        for kind in learner_class(study, task.learner).features.values()
         if KINDS[kind].encode
         and data_of(task.dataset, study.protocol)[0].schema["modality"] == "text"
     }

@@ -17,7 +17,15 @@ import importlib
 import inspect
 from dataclasses import dataclass
 
-from imbbench.bench.learners import HistGradientBoosting, LogReg, TfidfLogReg, Tree, XGBoost
+from imbbench.bench.learners import (
+    HistGradientBoosting,
+    Imported,
+    Learner,
+    LogReg,
+    TfidfLogReg,
+    Tree,
+    XGBoost,
+)
 from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, MiniLMHead
 from imbbench.config import nearest
 from imbbench.errors import StudyError
@@ -40,18 +48,24 @@ INTERNAL = {
 }
 
 
-def learner_class(name):
+def learner_class(study, name):
     """Class of a learner by the name ``params.yaml`` uses."""
-    if name not in LEARNERS:
-        raise StudyError(
-            f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}.{nearest(name, LEARNERS)}"
-        )
-    return LEARNERS[name]
+    if name in LEARNERS:
+        return LEARNERS[name]
+    if "class" in (study.learners.get(name) or {}):
+        return Imported
+    raise StudyError(
+        f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}. Give it a class in params.yaml, "
+        f"as {name}: {{class: sklearn.neighbors.KNeighborsClassifier}}, or define it in "
+        f"imbbench/bench/registry.py.{nearest(name, LEARNERS)}"
+    )
 
 
 def parameters(cls):
-    """Names of the parameters ``params.yaml`` may set."""
-    return [name for name in inspect.signature(cls).parameters if name not in INTERNAL]
+    """Names of the parameters ``params.yaml`` may set, of a learner or of a ``class:``."""
+    internal = INTERNAL if issubclass(cls, Learner) else {"random_state", "n_jobs"}
+    found = inspect.signature(cls).parameters.values()
+    return [p.name for p in found if p.name not in internal and p.kind is not p.VAR_KEYWORD]
 
 
 RESERVED = {"control", "learners", "primary", "role", "splits", "time_limit"}

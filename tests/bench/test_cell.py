@@ -67,6 +67,16 @@ def test_class_weights_become_a_loss_or_row_weights(make):
     assert np.abs(by_class - cell.fit().predict_proba(cell.X)).max() > 0.05
 
 
+def test_weights_do_not_apply_to_a_learner_that_takes_none(study, make):
+    study.learners["knn"] = {"class": "sklearn.neighbors.KNeighborsClassifier", "n_neighbors": 3}
+    cell = make("mixed", "knn")
+    cell.fit()
+    with pytest.raises(NotApplicable, match="knn takes no weights of rows"):
+        cell.fit(class_weight=np.array([1.0, 5.0]))
+    with pytest.raises(NotApplicable, match="knn takes no weights of rows"):
+        cell.fit(sample_weight=np.ones(len(cell.y)))
+
+
 def test_settings_and_seed_reach_the_learner(make):
     cell = make("mixed", "mlp")
     model = cell.make(epochs=7)
