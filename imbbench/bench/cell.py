@@ -1,5 +1,6 @@
 """The cell: what a strategy gets."""
 
+import copy
 import functools
 import json
 import time
@@ -62,8 +63,8 @@ class Cell:
     def __init__(self, study, task, reuse=True, *, split=None, seed=None, settings=None):
         self._given = split is not None
         split = split or split_of(study, task.dataset, task.learner, task.split)
-        self.X, self.y, self.X_val, self.y_val, self.categorical = split.seen
-        self.groups = np.arange(len(self.y)) if split.groups is None else split.groups
+        self.X, self.y, self.X_val, self.y_val, self.categorical = map(view_of, split.seen)
+        self.groups = np.arange(len(self.y)) if split.groups is None else view_of(split.groups)
         self.classes = list(split.classes)
         self.class_counts = frozen(np.bincount(self.y, minlength=len(self.classes)))
         if not self.class_counts.all():
@@ -78,7 +79,7 @@ class Cell:
         self.seed = protocol.seed_for(*names, task.strategy) if seed is None else seed
         self.common_seed = protocol.seed_for(*names) if seed is None else seed
         self._study, self._task, self._reuse = study, task, reuse
-        self._settings = study.learner(task.learner) | (settings or {})
+        self._settings = copy.deepcopy(study.learner(task.learner)) | (settings or {})
         self.borrowed_seconds = 0.0
         self.rows_seen = 0 if self.neural else float("nan")
         if self.neural:
@@ -204,8 +205,16 @@ class Cell:
         -------
         A fitted learner with ``predict_proba``. Its ``prior_`` (C,) are the class shares that its
         probabilities follow, None where that is not known.
+
+        Raises
+        ------
+        ValueError
+            If a nominal column holds a code that names no category of the training part.
         """
-        X = self.X if X is None else X
+        if X is None:
+            X = self.X
+        elif self.categorical.any():
+            self._check_codes(X)
         y = self.y if y is None else y
         if prior is None and not {"loss", "draw", "stepper"} & set(settings):
             mass = np.bincount(y, sample_weight, minlength=len(self.classes))
@@ -227,6 +236,19 @@ class Cell:
             self.rows_seen += model.rows_seen_
         model.prior_ = prior
         return model
+
+    def _check_codes(self, X):
+        """Refuse codes that name no category, such as the mean of two."""
+        known, given = self.X[:, self.categorical], np.asarray(X)[:, self.categorical]
+        low, high = known.min(axis=0), known.max(axis=0)
+        wrong = np.argwhere((given != np.floor(given)) | (given < low) | (given > high))
+        if len(wrong):
+            row, place = wrong[0]
+            raise ValueError(
+                f"column {np.flatnonzero(self.categorical)[place]} of the rows to fit holds "
+                f"{given[row, place]:g}, which names no category (they are the whole numbers from "
+                f"{low[place]:g} to {high[place]:g}): codes are copied from rows, never averaged"
+            )
 
     def model_of(self, name):
         """The model that another strategy, ``family.name``, fits in this cell's place."""
@@ -292,16 +314,33 @@ class Split:
 
 
 def frozen(array):
-    """A view, of a sparse matrix a copy, that refuses changes in place; None stays None."""
+    """A copy that refuses changes in place; None stays None.
+
+    Its memory is that of ``bytes``, so that it cannot be made writeable again.
+    """
+    if array is None:
+        return None
     if sparse.issparse(array):
-        array = array.copy()
-        parts = array.data, array.indices, array.indptr
-    else:
-        array = None if array is None else array.view()
-        parts = () if array is None else (array,)
-    for part in parts:
-        part.flags.writeable = False
-    return array
+        parts = map(frozen, (array.data, array.indices, array.indptr))
+        return type(array)(tuple(parts), shape=array.shape)
+    order = "F" if array.flags.f_contiguous and array.ndim > 1 else "C"
+    return np.ndarray(array.shape, array.dtype, array.tobytes(order), order=order)
+
+
+def view_of(array):
+    """The memory of a :func:`frozen` array as another object; None stays None.
+
+    Attributes of it can be set, such as its shape, and it does not lead to the frozen one.
+    """
+    if array is None:
+        return None
+    if sparse.issparse(array):
+        parts = map(view_of, (array.data, array.indices, array.indptr))
+        return type(array)(tuple(parts), shape=array.shape)
+    memory = array
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    return np.ndarray(array.shape, array.dtype, memory, strides=array.strides)
 
 
 @functools.lru_cache(maxsize=32)

@@ -13,6 +13,7 @@ of its family with 10, ``tomek_links: {sampler: TomekLinks}`` the function ``sam
 class.
 """
 
+import copy
 import importlib
 import inspect
 from dataclasses import dataclass
@@ -187,6 +188,11 @@ def resolve(family, name, entry):
             raise StudyError(f"params.yaml: {where}: {error}") from None
 
     def call(cell):
-        return definition.function(cell, *chosen, **parameters)
+        # A strategy may change what it is given; the study's own lists stay as they are.
+        given, settings = copy.deepcopy((chosen, parameters))
+        model = definition.function(cell, *given, **settings)
+        if model is None:
+            raise TypeError(f"{where} returns nothing: return the fitted model")
+        return model
 
     return call, definition.own_rule

@@ -119,6 +119,13 @@ def test_an_entry_is_called_by_its_name_or_by_a_key(name, entry, own_rule, expec
     assert call("cell") == expected
 
 
+def test_a_strategy_that_returns_nothing_says_so(monkeypatch):
+    monkeypatch.setattr(reference, "idle", strategy(lambda cell: None), raising=False)
+    call, _ = resolve("reference", "idle", {})
+    with pytest.raises(TypeError, match=r"strategy 'idle' .* returns nothing: return the fi"):
+        call("cell")
+
+
 @pytest.mark.parametrize(
     ("name", "entry", "message"),
     [
