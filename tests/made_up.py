@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 
+from imbbench.analysis.statistics import TUNED
 from imbbench.bench.metrics import BINS, RECALLS, SCORES
 from imbbench.bench.rows import PER_CLASS, Outcome, save
 
@@ -17,17 +18,18 @@ LEARNERS = ["logreg", "tree"]
 
 
 def row(dataset, learner, family, strategy, split=0, rule="argmax", control="plain", **values):
-    """One row of a run table; metrics that are not given are 0.5."""
+    """One row of a run table as it is read; metrics that are not given are 0.5."""
     key = {"dataset": dataset, "modality": "tabular", "learner": learner, "family": family}
     key |= {"strategy": strategy, "control": control, "split": split, "rule": rule}
     status = {"status": values.pop("status", "ok"), "reason": values.pop("reason", "")}
     scores = dict.fromkeys(SCORES, 0.5 if status["status"] == "ok" else np.nan)
     per_class = {f"{k}_{c}": 0.5 for k in PER_CLASS for c in (0, 1)}
-    return {**key, **status, **scores, **per_class, **values, "label": strategy}
+    read = {"label": strategy, "role": "control" if family == "reference" else "remedy"}
+    return {**key, **status, **scores, **per_class, **read, **values}
 
 
 def draw_runs(dataset, seed=0, splits=3):
-    """A run table of :data:`STRATEGIES` with ``label``."""
+    """A run table of :data:`STRATEGIES` as it is read."""
     rng = np.random.default_rng(seed)
     rows = []
     for family, entries in STRATEGIES.items():
@@ -42,7 +44,7 @@ def draw_runs(dataset, seed=0, splits=3):
                         continue
                     scores = {m: rng.uniform(0.1, 0.9) for m in SCORES}
                     own = family == "posthoc"
-                    for rule in ["own"] if own else ["argmax", "tuned"]:
+                    for rule in ["own"] if own else ["argmax", *TUNED.values()]:
                         labels = {m: rng.uniform(0.1, 0.9) for m in ("macro_f1", "recall_1")}
                         rows.append(row(*place, rule=rule, control=control, **scores | labels))
     return pd.DataFrame(rows)
@@ -107,7 +109,7 @@ def write_results(root, datasets, results="results"):
             part = runs[runs["family"] == family]
             loop = {"cells": len(part), "cores": 2, "loop_seconds": 10.0, "cpu_seconds": 18.0}
             outcome = Outcome(
-                part.drop(columns="label"), draw_timings(part), draw_curves(part), loop
+                part.drop(columns=["label", "role"]), draw_timings(part), draw_curves(part), loop
             )
             save(outcome, results, dataset, family)
             path = root / results / "timings" / dataset / f"{family}.json"

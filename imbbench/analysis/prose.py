@@ -17,9 +17,11 @@ from imbbench.analysis.statistics import (
     both_rules,
     on_one_dataset,
     paired_differences,
+    remedies,
+    tuned_for_each,
     widths,
 )
-from imbbench.analysis.tables import WORDS, widely_run
+from imbbench.analysis.tables import WORDS, role_of, widely_run
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
@@ -69,7 +71,12 @@ def _signed(value):
 
 
 def _with_spread(mean, spread, signed=True):
-    """`mean±spread`, short and without a place to break the line; adding 0 makes -0.0 a 0.0."""
+    """`mean±spread`, short and without a place to break the line; nothing where there is no mean.
+
+    Adding 0 makes -0.0 a 0.0.
+    """
+    if np.isnan(mean):
+        return ""
     text = f"{round(mean, 3) + 0.0:{'+' if signed else ''}.3f}"
     return text if np.isnan(spread) else f"{text}±{spread:.3f}"
 
@@ -195,7 +202,7 @@ def score_table(runs, metrics=("macro_f1", "balanced_accuracy", "average_precisi
     -------
     DataFrame of str
     """
-    scored = runs[runs["status"] == "ok"]
+    scored = tuned_for_each(runs)
     rules = [rule for rule in ("argmax", "tuned", "own") if (scored["rule"] == rule).any()]
     columns = {}
     for metric in metrics:
@@ -230,7 +237,7 @@ def _best_in_bold(mean, sd, lower=False, signed=False):
 
 def family_conclusion(runs):
     """Sentences on one family and data set: who leads, and what the decision rule changes."""
-    scored = runs[runs["status"] == "ok"]
+    scored = tuned_for_each(runs)
     if scored.empty:
         return "No cell of this family was scored on this data set; the table above says why."
     lines = []
@@ -258,7 +265,7 @@ def family_conclusion(runs):
 
 
 def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "brier")):
-    """Per learner what ``plain`` reaches, then the best strategies' differences to their controls.
+    """Per learner what ``plain`` reaches, then the best remedies' differences to their controls.
 
     Parameters
     ----------
@@ -274,8 +281,7 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
     DataFrame of str
         Mean ± standard deviation over splits; the best improvement of each learner in bold.
     """
-    found = paired_differences(runs, list(metrics))
-    found = found[found["family"] != "reference"]
+    found = remedies(paired_differences(runs, list(metrics)))
     rows = both_rules(runs)
     controls = best_tuned(runs, found, count)
     kept = controls.index
@@ -343,8 +349,9 @@ def study_conclusion(numbers, by_learner):
         f"{statuses.get('not applicable', 0)} do not apply or were left out for their cost, and "
         f"{statuses.get('failed', 0) + statuses.get('timed out', 0)} failed or timed out, each "
         "with its reason. "
-        f"Of {numbers['strategies']} strategies {numbers['strategies_on_three_data_sets']} were "
-        "scored on three or more data sets; the sentences are about those.\n",
+        f"Of {numbers['strategies']} strategies, not counting controls, ablations, calibrators "
+        f"and placebos, {numbers['strategies_on_three_data_sets']} were scored on three or more "
+        "data sets; the sentences are about those.\n",
         f"- **At the default decision**, macro-F1 is improved over the control by "
         f"{argmax['improve_clearly']} of {argmax['strategies']} strategies with an interval above "
         f"zero and harmed by {argmax['harm_clearly']}; the mean difference is "
@@ -357,7 +364,7 @@ def study_conclusion(numbers, by_learner):
         f"(`{tuned['best']}`).",
         f"- **Tuning the decision of the untreated learner** alone changes macro-F1 by "
         f"{_signed(tuning['mean'])}{interval}.",
-        f"- **Calibration:** {worse['worse']} of {argmax['strategies']} strategies raise the Brier "
+        f"- **Calibration:** {worse['worse']} of {worse['strategies']} strategies raise the Brier "
         f"score, {worse['worse_clearly']} of them with an interval above zero; most of all "
         f"`{worse['worst']}` ({_signed(worse['worst_brier_difference'])}).",
     ]
@@ -451,6 +458,8 @@ def summary():
             raise StudyError(f"{path.relative_to(root())} is missing: run `dvc repro study` first.")
     numbers = json.loads(paths[0].read_text(encoding="utf-8"))
     board = pd.read_csv(paths[1])
+    if "role" not in board:  # one of the former protocol
+        board["role"] = [role_of(family) for family in board["family"]]
     rows = widely_run(board).head(10)
     width = rows["label"].str.len().max()
     argmax, tuned, running = numbers["argmax"], numbers["tuned"], numbers["running"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from imbbench.bench.rows import KEY
+from imbbench.bench.rows import CELL, KEY
 
 HIGHER = ["macro_f1", "balanced_accuracy", "average_precision"]
 LOWER = ["log_loss", "brier", "ece"]
@@ -12,8 +12,33 @@ COMPARED = [*HIGHER, *LOWER]
 SMALLEST = 0.0005  # smaller differences print as zero
 TAIL = 0.025  # of an interval, on either side
 MAIN = "macro_f1"
+TUNED = {"macro_f1": "tuned_macro_f1", "balanced_accuracy": "tuned_balanced_accuracy"}
 NAMES = ["family", "strategy", "label"]
 PLACE = ["dataset", "learner", "split"]
+
+
+def tuned_for_each(runs):
+    """Scored rows with one rule ``tuned`` in place of one per metric that it is tuned for.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`load_runs`.
+
+    Returns
+    -------
+    DataFrame
+        Rows with ``status`` ok and ``rule`` argmax, tuned or own. Those of ``tuned`` have each
+        metric of labels under the rule that is tuned for it (NaN where there is none), all else
+        under the one for macro-F1.
+    """
+    scored = runs[runs["status"] == "ok"]
+    tuned = scored[scored["rule"] == TUNED[MAIN]].assign(rule="tuned")
+    cells = pd.MultiIndex.from_frame(tuned[CELL])
+    for metric, rule in TUNED.items():
+        found = scored[scored["rule"] == rule].set_index(CELL)[metric]
+        tuned[metric] = found.reindex(cells).to_numpy()
+    return pd.concat([scored[~scored["rule"].isin(TUNED.values())], tuned], ignore_index=True)
 
 
 def both_rules(runs):
@@ -30,9 +55,10 @@ def both_rules(runs):
     Returns
     -------
     DataFrame
-        Rows with ``status`` ok and ``rule`` argmax or tuned; the column ``own`` marks the others.
+        Rows of :func:`tuned_for_each` with ``rule`` argmax or tuned; the column ``own`` marks the
+        others.
     """
-    scored = runs[runs["status"] == "ok"]
+    scored = tuned_for_each(runs)
     own = scored["rule"] == "own"
     parts = [scored[~own].assign(own=False)]
     parts += [scored[own].assign(own=True, rule=rule) for rule in ("argmax", "tuned")]
@@ -80,8 +106,8 @@ def paired_differences(runs, metrics=COMPARED):
     Returns
     -------
     DataFrame
-        The columns :data:`imbbench.bench.rows.KEY`, ``label``, ``own`` and the differences under
-        the metrics' names.
+        The columns :data:`imbbench.bench.rows.KEY`, ``label``, ``role``, ``own`` and the
+        differences under the metrics' names.
     """
     rows = both_rules(runs)
     pairs = rows.merge(control_families(runs), on=["family", "strategy", "control"])
@@ -92,7 +118,12 @@ def paired_differences(runs, metrics=COMPARED):
     both = pairs.merge(base, on=[*key, "control_family", "control"], suffixes=("", "_of_control"))
     for name in metrics:
         both[name] = both[name] - both[f"{name}_of_control"]
-    return both[[*KEY, "label", "own", *metrics]]
+    return both[[*KEY, "label", "role", "own", *metrics]]
+
+
+def remedies(table):
+    """Rows of what is meant to help; controls, ablations, calibrators and placebos are not."""
+    return table[table["role"] == "remedy"]
 
 
 def against_plain(runs):
@@ -161,7 +192,7 @@ def effects(differences, metric, by=NAMES):
 def learner_effects(runs):
     """Mean difference of the strategies to their controls per learner, weakest learner first.
 
-    Of strategies that were scored with every learner of a data set, so that all learners are
+    Of remedies that were scored with every learner of a data set, so that all learners are
     compared on the same strategies.
 
     Returns
@@ -170,8 +201,7 @@ def learner_effects(runs):
         Of :func:`effects` with ``modality`` and ``learner`` in place of the strategy's name, in
         the order of :func:`learner_strength`.
     """
-    found = paired_differences(runs, [MAIN])
-    found = found[found["family"] != "reference"]
+    found = remedies(paired_differences(runs, [MAIN]))
     used = found.groupby(["dataset", "label"])["learner"].transform("nunique")
     there = found.groupby("dataset")["learner"].transform("nunique")
     found = effects(found[used == there], MAIN, by=["modality", "learner"])
@@ -257,7 +287,7 @@ def widths(means):
 
 
 def best_tuned(runs, differences, count):
-    """The strategies of each learner with the largest macro-F1 at the tuned rule.
+    """The remedies of each learner with the largest macro-F1 at the tuned rule.
 
     Parameters
     ----------
@@ -273,8 +303,8 @@ def best_tuned(runs, differences, count):
     Series
         The control, by learner and label.
     """
-    rows = both_rules(runs)
-    order = rows[(rows["rule"] == "tuned") & (rows["family"] != "reference")]
+    rows = remedies(both_rules(runs))
+    order = rows[rows["rule"] == "tuned"]
     order = order.groupby(["learner", "label"])[MAIN].mean().rename("order")
     controls = differences.groupby(["learner", "label"])["control"].first()
     order = order[order.index.isin(controls.index)].reset_index()
@@ -284,7 +314,7 @@ def best_tuned(runs, differences, count):
 
 
 def on_one_dataset(runs):
-    """What strategies do on one data set, against their controls and at either rule.
+    """What remedies do on one data set, against their controls and at either rule.
 
     Returns
     -------
@@ -295,8 +325,7 @@ def on_one_dataset(runs):
         ``largest`` (mean over learners), and of the Brier score ``strategies``, ``worse``,
         ``worst``, ``brier``. None where there is nothing to compare.
     """
-    rows, found = both_rules(runs), paired_differences(runs)
-    found = found[found["family"] != "reference"]
+    rows, found = both_rules(runs), remedies(paired_differences(runs))
     plain = rows[rows["strategy"] == "plain"]
     if plain.empty or found.empty:
         return None
@@ -305,7 +334,7 @@ def on_one_dataset(runs):
     groups = found.groupby(["rule", "learner", "label"], sort=False)[MAIN]
     mean, sd = groups.mean(), groups.std().fillna(np.inf)
     over = mean.groupby(["rule", "label"], sort=False).mean()
-    brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean()
+    brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean().dropna()
     rules = ("argmax", "tuned")
     return {
         "learner": learner,

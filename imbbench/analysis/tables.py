@@ -22,6 +22,7 @@ from imbbench.analysis.statistics import (
     effects,
     paired_differences,
     relative_ranks,
+    remedies,
     t_interval,
 )
 from imbbench.bench.rows import CELL
@@ -75,15 +76,26 @@ def labels(study):
     return {(f, name): name if uses[name] == 1 else f"{name} ({f})" for f, name in pairs}
 
 
+def roles_of(study):
+    """``(family, strategy)`` to its mark in ``params.yaml``, None where it has none."""
+    return {(f, n): e.get("role") for f in study.families for n, e in study.family(f).items()}
+
+
+def role_of(family, mark=None):
+    """What a strategy is counted as; one without a mark is a remedy, in ``reference`` a control."""
+    return mark or ("control" if family == "reference" else "remedy")
+
+
 def _read(study, kind, datasets, families):
-    named = labels(study)
+    named, roles = labels(study), roles_of(study)
     found = []
     for dataset, family, path in _paths(study, kind, datasets, families, ".csv"):
         try:
             table = pd.read_csv(path, keep_default_na=False, na_values=[""])
         except pd.errors.EmptyDataError:  # no cell of the family applies, so there is no curve
             continue
-        found.append(label(table.assign(dataset=dataset, family=family), named))
+        role = [role_of(family, roles.get((family, name))) for name in table["strategy"]]
+        found.append(label(table.assign(dataset=dataset, family=family), named).assign(role=role))
     # The copy joins what pandas keeps apart, and warns of, where data sets differ in classes.
     return pd.concat(found, ignore_index=True).copy() if found else pd.DataFrame()
 
@@ -94,8 +106,9 @@ def label(table, named=None):
     table = table.copy()
     if named is None:
         return table.assign(label=table.get("strategy"))
+    # A committed table may hold what params.yaml names no longer.
     pairs = zip(table["family"], table["strategy"], strict=True)
-    return table.assign(label=[named[pair] for pair in pairs])
+    return table.assign(label=[named.get(pair, f"{pair[1]} ({pair[0]})") for pair in pairs])
 
 
 def load_runs(study, datasets=None, families=None):
@@ -114,7 +127,7 @@ def load_runs(study, datasets=None, families=None):
     -------
     DataFrame
         One row per cell and decision rule, as written by :func:`imbbench.bench.rows.save`, with
-        ``label``.
+        ``label`` and ``role``.
 
     Raises
     ------
@@ -123,7 +136,9 @@ def load_runs(study, datasets=None, families=None):
     """
     runs = _read(study, "runs", datasets, families)
     text = ["control", "rule", "reason"]
-    return runs.assign(**runs[text].fillna(""))
+    runs = runs.assign(**runs[text].fillna(""))
+    # Results of the former protocol have one tuned rule.
+    return runs.assign(rule=runs["rule"].replace("tuned", "tuned_macro_f1"))
 
 
 def load_curves(study, datasets=None, families=None):
@@ -178,8 +193,9 @@ def leaderboard(runs):
     Returns
     -------
     DataFrame
-        Best mean rank first. ``family``, ``strategy``, ``label``, ``control``, ``datasets``,
-        ``cells`` (scored), ``unscored``, ``rank`` (mean over :data:`HIGHER`, both rules),
+        Best mean rank first. ``family``, ``strategy``, ``label``, ``control``, ``role``,
+        ``datasets``, ``cells`` (scored), ``unscored``, ``rank`` (mean over :data:`HIGHER`, both
+        rules; the tuned one is tuned for the metric),
         ``rank_<metric>_<rule>`` and ``<metric>_<rule>``, ``…_low``, ``…_high``, ``…_wins``;
         metrics of probabilities have no rule.
     """
@@ -189,6 +205,7 @@ def leaderboard(runs):
     board = pd.DataFrame({"datasets": scored["dataset"].nunique(), "cells": scored.size()})
     board["unscored"] = lost.size().reindex(board.index, fill_value=0)
     board.insert(0, "control", scored["control"].first())
+    board.insert(1, "role", scored["role"].first())
     ranks = relative_ranks(runs)
     differences = paired_differences(runs)
     wanted = [(m, rule) for m in HIGHER + LOWER for rule in ("argmax", "tuned")]
@@ -202,24 +219,24 @@ def leaderboard(runs):
         board[name] = found["mean"]
         board[[f"{name}_low", f"{name}_high", f"{name}_wins"]] = found[["low", "high", "wins"]]
     higher = [f"rank_{m}_{r}" if m in OF_LABELS else f"rank_{m}" for m, r in wanted if m in HIGHER]
-    board.insert(4, "rank", board[higher].mean(axis=1))
+    board.insert(5, "rank", board[higher].mean(axis=1))
     return board.sort_values("rank", kind="stable").reset_index()
 
 
 def widely_run(board):
-    """Rows of strategies outside ``reference`` on three data sets or more, or all if none is."""
-    treated = board[board["family"] != "reference"]
+    """Rows of remedies on three data sets or more, or of all remedies if none is."""
+    treated = remedies(board)
     wide = treated[treated["datasets"] >= 3]
     return treated if wide.empty else wide
 
 
 def best_of_families(board, each=1):
-    """The strategies of each family with the best mean ranks, best first.
+    """The remedies of each family with the best mean ranks, best first.
 
     Parameters
     ----------
     board : DataFrame
-        Of :func:`leaderboard`. The family ``reference`` holds controls and is left out.
+        Of :func:`leaderboard`.
     each : int
         Strategies per family.
 
@@ -228,8 +245,7 @@ def best_of_families(board, each=1):
     list of str
         Labels.
     """
-    treated = board[board["family"] != "reference"]
-    return list(treated.groupby("family", sort=False).head(each)["label"])
+    return list(remedies(board).groupby("family", sort=False).head(each)["label"])
 
 
 def leading(runs, count):
@@ -317,7 +333,7 @@ def headline(runs, loops):
         What ``results/study.json`` holds.
     """
     board = leaderboard(runs)
-    treated = board[(board["family"] != "reference") & board["brier"].notna()].set_index("label")
+    treated = remedies(board[board[f"{MAIN}_argmax"].notna()]).set_index("label")
     if treated.empty:
         raise StudyError("No strategy has a score and a control: there is nothing to compare.")
     wide = widely_run(treated)
@@ -347,6 +363,7 @@ def headline(runs, loops):
             "best_difference": mean.max(),
         }
     found["calibration"] = {
+        "strategies": int(wide["brier"].notna().sum()),
         "worse": int((wide["brier"] > SMALLEST).sum()),
         "worse_clearly": int((wide["brier_low"] > 0).sum()),
         "worst": wide["brier"].idxmax(),

@@ -526,8 +526,8 @@ def _train(losses, class_counts, seeds, epochs, learning_rate, test_rows):
             noting = GradientShare(loss)
             # LDAM's margins are margins of cosines.
             head = NormedLinear if isinstance(loss, LDAMLoss) else None
-            model = MLP(hidden=(32, 16), epochs=epochs, batch_size=250, loss=noting, head=head,
-                        learning_rate=learning_rate, random_state=seed)  # fmt: skip
+            model = MLP(hidden=(32, 16), epochs=epochs, batch_size=min(250, len(y)), loss=noting,
+                        head=head, learning_rate=learning_rate, random_state=seed)  # fmt: skip
             model.fit(X, y)
             models.setdefault(name, model)
             p = model.predict_proba(X_test)[:, 1]
@@ -535,7 +535,7 @@ def _train(losses, class_counts, seeds, epochs, learning_rate, test_rows):
             if name == "cross-entropy":
                 scores.append((MOVED, seed, *_scores(y_test, p > prior)))
             sums = np.array(noting.steps)
-            by_epoch = sums.reshape(epochs, -1, 2).sum(axis=1)
+            by_epoch = [part.sum(axis=0) for part in np.array_split(sums, epochs)]
             both = np.concatenate([sums[:1], by_epoch])
             table = {"epoch": range(epochs + 1), "share": both[:, 1] / both.sum(axis=1)}
             shares.append(pd.DataFrame(table).assign(name=name, seed=seed))

@@ -45,7 +45,7 @@ WEIGHTS = (0.576, 3.784)  # the article's inverse frequencies
 # Not the article's: a last layer of zeros, to tell the bias from the zero weights beneath it.
 ZERO = "zero start"
 ARMS = {
-    "baseline": ("reference", "fixed_epochs", {}),
+    "baseline": ("reference", "plain", {}),
     "bias initialisation": ("prior", "bias_init", {}),
     ZERO: ("prior", "zero_init", {}),
     "down-sampling + up-weighting": ("undersampling", "by 2", {"downsample_upweight": 2}),
@@ -217,11 +217,12 @@ def fit_arm(study, X, y, arm, seed):
     -------
     MiniLMFinetune
     """
-    # All epochs are run: there is no validation part to stop by.
-    given = {"classes": CLASSES, "seed": seed, "settings": {"patience": None}}
+    given = {"classes": CLASSES, "seed": seed}
     cell = ArmCell.from_arrays(study, LEARNER, X, y, **given)
     if arm in BALANCED:
         sampler = RandomUnderSampler(sampling_strategy=sizes_down(cell, 1), random_state=seed)
+        # As many steps as the arm that it is compared with makes on these rows.
+        given["settings"] = {"epochs": 0, "steps": cell.steps}
         cell = ArmCell.from_arrays(study, LEARNER, *sampler.fit_resample(X, y), **given)
     call, _ = resolve(*ARMS[arm])
     return call(cell)

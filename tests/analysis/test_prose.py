@@ -49,16 +49,16 @@ def test_differences_mark_improvements_only():
     runs = pd.DataFrame(
         [
             row("d", "tree", "reference", "plain", rule=rule, control="", macro_f1=0.5, brier=0.2)
-            for rule in ("argmax", "tuned")
+            for rule in ("argmax", "tuned_macro_f1")
         ]
         + [
             row("d", "tree", "loss", name, rule=rule, macro_f1=f1, brier=0.3)
             for name, f1 in (("a", 0.4), ("b", 0.6))
-            for rule in ("argmax", "tuned")
+            for rule in ("argmax", "tuned_macro_f1")
         ]
         + [
             row("d", "tree", "loss", "without_control", rule=rule, control="", macro_f1=0.9)
-            for rule in ("argmax", "tuned")
+            for rule in ("argmax", "tuned_macro_f1")
         ]
     )
     table = prose.difference_table(runs, metrics=["macro_f1", "brier"])
@@ -75,7 +75,7 @@ def test_zero_has_no_minus():
             (("reference", "plain"), "", 0.5, 0.2),
             (("loss", "a"), "plain", 0.4999, 0.1999),
         )
-        for rule in ("argmax", "tuned")
+        for rule in ("argmax", "tuned_macro_f1")
     )
     table = prose.difference_table(runs, metrics=["macro_f1", "brier"]).set_index("strategy")
     assert table.loc["`a`", "macro-F1, argmax"] == "+0.000"
@@ -124,9 +124,9 @@ def test_unscored_cells_are_grouped_by_reason():
 @pytest.mark.parametrize(("tuned", "verb"), [(0.55, "narrows"), (0.95, "does not narrow")])
 def test_family_conclusion_follows_the_numbers(tuned, verb):
     runs = pd.DataFrame(
-        [row("d", "tree", "loss", "a", rule=r, macro_f1=0.5) for r in ("argmax", "tuned")]
+        [row("d", "tree", "loss", "a", rule=r, macro_f1=0.5) for r in ("argmax", "tuned_macro_f1")]
         + [row("d", "tree", "loss", "b", rule="argmax", macro_f1=0.7)]
-        + [row("d", "tree", "loss", "b", rule="tuned", macro_f1=tuned)]
+        + [row("d", "tree", "loss", "b", rule="tuned_macro_f1", macro_f1=tuned)]
         + [row("d", "tree", "loss", "c", rule="", status="failed", reason="no")]
     )
     text = prose.family_conclusion(runs)
@@ -145,12 +145,12 @@ def test_dataset_conclusion_follows_the_numbers():
     plain = [
         row("d", "tree", "reference", "plain", s, rule, control="", macro_f1=f1, brier=0.2)
         for s in (0, 1)
-        for rule, f1 in (("argmax", 0.5), ("tuned", 0.6))
+        for rule, f1 in (("argmax", 0.5), ("tuned_macro_f1", 0.6))
     ]
     focal = [
         row("d", "tree", "loss", "focal", s, rule, macro_f1=0.6 + s / 100, brier=0.3)
         for s in (0, 1)
-        for rule in ("argmax", "tuned")
+        for rule in ("argmax", "tuned_macro_f1")
     ]
     text = prose.dataset_conclusion(pd.DataFrame(plain + focal))
     assert "macro-F1 0.500 at argmax, 0.600 at the tuned rule" in text
@@ -199,7 +199,7 @@ def test_the_answer_counts_what_has_no_score():
     rows = [
         row(name, "mlp", family, strategy, split, rule, control)
         for name in "def"
-        for rule in ("argmax", "tuned")
+        for rule in ("argmax", "tuned_macro_f1")
         for family, strategy, control in (("reference", "plain", ""), ("loss", "focal", "plain"))
         for split in (0, 1)
     ]
@@ -231,3 +231,33 @@ def test_the_leaderboard_marks_what_is_a_control():
     )
     table = prose.top(tables.leaderboard(runs))
     assert set(table["strategy"]) == {"`two_branches` (a control)", "`bbn`"}
+
+
+def test_what_has_no_value_is_blank():
+    runs = pd.DataFrame(
+        row("d", "tree", *name, rule=rule, control=control, macro_f1=0.5, brier=brier)
+        for name, control, brier in (
+            (("reference", "plain"), "", 0.2),
+            (("loss", "a"), "plain", 0.1),
+            (("schedule", "nearest_class_mean"), "plain", np.nan),
+        )
+        for rule in ("argmax", "tuned_macro_f1")
+    )
+    scores = prose.score_table(runs).set_index("strategy")
+    assert scores.loc["`nearest_class_mean`", "Brier score ↓"] == ""
+    assert scores["balanced accuracy, tuned"].tolist() == [""] * 3
+    differences = prose.difference_table(runs).set_index("strategy")
+    assert differences.loc["`nearest_class_mean`", "Brier score ↓"] == ""
+    assert differences.loc["`a`", "Brier score ↓"] == "**-0.100**"
+
+
+def test_the_summary_reads_a_leaderboard_of_the_former_protocol(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    made_up.write_params(tmp_path, ["one", "two", "three"])
+    made_up.write_results(tmp_path, ["one", "two", "three"])
+    study = config.load()
+    tables.save_study(tables.load_runs(study), tables.load_loops(study), "results")
+    text, path = prose.summary(), tmp_path / "results/tables/leaderboard.csv"
+    board = pd.read_csv(path)
+    board.drop(columns="role").to_csv(path, index=False)
+    assert prose.summary() == text and "plain  " not in text

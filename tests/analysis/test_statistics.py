@@ -13,11 +13,11 @@ def test_difference_to_the_control_of_the_same_learner_split_and_rule():
     runs = pd.DataFrame(
         [
             row("d", "tree", "reference", "plain", 0, control="", macro_f1=0.5),
-            row("d", "tree", "reference", "plain", 0, "tuned", control="", macro_f1=0.6),
+            row("d", "tree", "reference", "plain", 0, "tuned_macro_f1", control="", macro_f1=0.6),
             row("d", "tree", "reference", "plain", 1, control="", macro_f1=0.1),
             row("d", "hgb", "reference", "plain", 0, control="", macro_f1=0.9),
             row("d", "tree", "loss", "focal", 0, macro_f1=0.7),
-            row("d", "tree", "loss", "focal", 0, "tuned", macro_f1=0.65),
+            row("d", "tree", "loss", "focal", 0, "tuned_macro_f1", macro_f1=0.65),
         ]
     )
     found = statistics.paired_differences(runs).set_index("rule")["macro_f1"]
@@ -57,7 +57,7 @@ def test_a_rule_of_its_own_stands_beside_either_rule_of_the_control():
     runs = pd.DataFrame(
         [
             row("d", "tree", "reference", "plain", 0, "argmax", control="", macro_f1=0.5),
-            row("d", "tree", "reference", "plain", 0, "tuned", control="", macro_f1=0.8),
+            row("d", "tree", "reference", "plain", 0, "tuned_macro_f1", control="", macro_f1=0.8),
             row("d", "tree", "posthoc", "cut", 0, "own", macro_f1=0.7),
         ]
     )
@@ -157,3 +157,49 @@ def test_class_differences_are_to_plain_whatever_the_control():
     assert found.index.tolist() == ["two", "one"]
     assert found["recall_1"].tolist() == pytest.approx([0.4, 0.3])
     assert found.loc["two", "precision_0"] == pytest.approx(-0.1)
+
+
+def test_each_metric_is_under_the_rule_that_is_tuned_for_it():
+    """What a rule is not tuned for, and what is no remedy, is not counted."""
+    plain, focal = (("reference", "plain", ""), 0.0), (("loss", "focal", "plain"), 0.1)
+    runs = pd.DataFrame(
+        row("d", "tree", family, name, 0, rule, control, macro_f1=f1 + more, balanced_accuracy=acc)
+        for (family, name, control), more in (plain, focal)
+        for rule, f1, acc in (
+            ("tuned_balanced_accuracy", 0.1, 0.7 + 2 * more),
+            ("argmax", 0.4, 0.5),
+            ("tuned_macro_f1", 0.6, 0.2 + 3 * more),
+        )
+    )
+    rows = statistics.both_rules(runs).set_index(["rule", "strategy"])
+    assert rows.loc["tuned", "macro_f1"].to_dict() == pytest.approx({"plain": 0.6, "focal": 0.7})
+    assert rows.loc["tuned", "balanced_accuracy"].to_dict() == pytest.approx(
+        {"plain": 0.7, "focal": 0.9}
+    )
+    assert len(rows) == 4
+    # Of the former protocol, which tuned for macro-F1 only, the other is not known.
+    former = statistics.both_rules(runs[runs["rule"] != "tuned_balanced_accuracy"])
+    assert former["balanced_accuracy"].isna().tolist() == (former["rule"] == "tuned").tolist()
+
+
+def test_what_is_no_remedy_neither_helps_nor_harms():
+    rows = [row("d", "tree", "reference", "plain", control="", average_precision=0.5)]
+    rows += [row("d", "tree", "loss", "focal", macro_f1=0.6)]
+    rows += [row("d", "tree", "loss", "own_control", macro_f1=1.0, brier=0.9, role="control")]
+    rows += [row("d", "tree", "prior", "nothing", macro_f1=0.0, brier=0.9, role="placebo")]
+    runs = pd.DataFrame(rows + [r | {"rule": "tuned_macro_f1"} for r in rows])
+    found = statistics.on_one_dataset(runs)
+    assert found["best"] == {"argmax": "focal", "tuned": "focal"}
+    assert (found["strategies"], found["worse"]) == (1, 0)
+    assert statistics.learner_effects(runs)["mean"].tolist() == pytest.approx([0.1, 0.1])
+    differences = statistics.paired_differences(runs)
+    best = statistics.best_tuned(runs, differences, 5)
+    assert best.index.get_level_values("label").tolist() == ["focal"]
+
+
+def test_scores_that_are_no_probabilities_have_no_brier_score():
+    rows = [row("d", "tree", "reference", "plain", control="")]
+    rows += [row("d", "tree", "loss", name, brier=b) for name, b in (("a", 0.6), ("b", np.nan))]
+    runs = pd.DataFrame(rows + [r | {"rule": "tuned_macro_f1"} for r in rows])
+    found = statistics.on_one_dataset(runs)
+    assert (found["strategies"], found["worse"], found["worst"]) == (1, 1, "a")

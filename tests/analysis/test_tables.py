@@ -199,3 +199,42 @@ def test_save_study_writes_the_same_bytes_again(root):
     assert [path.read_bytes() for path in paths] == first
     assert b"\r" not in first[1]
     assert pd.read_csv(paths[1])["label"].tolist() == tables.leaderboard(runs)["label"].tolist()
+
+
+def test_what_params_names_no_longer_is_read_and_so_is_the_former_rule(root):
+    """A strategy, a control and a mark that went; the one tuned rule of the former protocol."""
+    study = config.load()
+    before = tables.load_runs(study)
+    for path in (root / "results/runs").glob("*/*.csv"):
+        old = pd.read_csv(path, keep_default_na=False, dtype=str)
+        old = old[old["rule"] != "tuned_balanced_accuracy"]
+        old.assign(rule=old["rule"].replace("tuned_macro_f1", "tuned")).to_csv(path, index=False)
+    del study.strategies["weighting"]["inverse_frequency"]
+    study.strategies["weighting"]["inverse_sqrt"]["role"] = "ablation"
+    runs = tables.load_runs(study)
+    assert set(runs["rule"]) == {"argmax", "tuned_macro_f1", "own", ""}
+    assert set(runs["label"]) >= {"inverse_frequency (weighting)", "inverse_sqrt"}
+    roles = dict(zip(runs["strategy"], runs["role"], strict=True))
+    assert roles == {
+        **{"plain": "control", "dummy": "control"},
+        **{"inverse_frequency": "remedy", "inverse_sqrt": "ablation", "threshold_0_3": "remedy"},
+    }
+    board, known = (tables.leaderboard(r).set_index("strategy") for r in (runs, before))
+    for name in ("macro_f1_argmax", "macro_f1_tuned", "balanced_accuracy_argmax"):
+        assert board[name].to_dict() == pytest.approx(known[name].to_dict(), nan_ok=True)
+    assert board["balanced_accuracy_tuned"].isna().all()
+    numbers = tables.headline(runs, tables.load_loops(study))
+    assert numbers["strategies"] == 2
+    # The control is missing, too.
+    part = tables.leaderboard(runs[runs["strategy"] != "inverse_frequency"]).set_index("strategy")
+    assert np.isnan(part.loc["inverse_sqrt", "macro_f1_argmax"])
+
+
+def test_a_strategy_without_probabilities_is_counted_but_not_for_its_brier_score():
+    runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
+    loops = pd.DataFrame(
+        {name: [1.0] for name in ("cores", "loop_seconds", "cpu_seconds", "stage_seconds")}
+    ).assign(overhead_seconds=1.0)
+    runs.loc[runs["strategy"] == "inverse_sqrt", "brier"] = np.nan
+    found = tables.headline(runs, loops)
+    assert (found["strategies"], found["calibration"]["strategies"]) == (3, 2)

@@ -12,7 +12,7 @@ from imbbench import config, notebooks
 from imbbench.analysis import plots
 from imbbench.bench.cell import Cell
 from imbbench.bench.encoder import tokenize
-from imbbench.bench.neural import MiniLMFinetune
+from imbbench.bench.neural import MiniLMFinetune, steps_for
 from imbbench.bench.prepared import Prepared
 from imbbench.bench.registry import definitions
 from imbbench.chapters import sms_spam
@@ -117,9 +117,11 @@ def part(study):
 def asked(study, part, monkeypatch):
     """``asked(arm)``: what the arm's strategy asks the learner for, as rows and settings."""
 
+    steps = steps_for(len(part[1]), 2, 0, 16)  # of every arm, whatever rows it is left with
+
     def fit(cell, X=None, y=None, **options):
         made = cell.make(**{k: v for k, v in options.items() if k in ("bias", "draw", "loss")})
-        assert made.patience is None
+        assert (made.epochs, made.steps) == (0, steps)
         return cell.X if X is None else X, cell.y if y is None else y, options
 
     monkeypatch.setattr(Cell, "fit", fit)
@@ -129,7 +131,7 @@ def asked(study, part, monkeypatch):
 def test_arms_weight_and_start_as_they_say(asked, part):
     n = np.bincount(part[1])
     X, _, options = asked("baseline")
-    assert np.array_equal(X, part[0]) and options == {"patience": None}
+    assert np.array_equal(X, part[0]) and options == {}
     np.testing.assert_allclose(np.exp(asked("bias initialisation")[2]["bias"]), n / n.sum())
     assert asked("zero start")[2]["bias"].tolist() == [0, 0]
     weights = asked("inverse frequency")[2]["class_weight"]
@@ -145,7 +147,7 @@ def test_compensated_arms_keep_the_weighted_shares(asked, part):
     assert np.bincount(y).tolist() == [n[0], 2 * n[1]]
     np.testing.assert_allclose(np.bincount(y, options["sample_weight"]), n)
     draw = asked("down-sampling + up-weighting")[2]["draw"]
-    rows, weight = draw(part[1], 0.0, np.random.default_rng(0))
+    rows, weight = draw(part[1], 0.0, np.random.default_rng(0), 16)
     assert np.bincount(part[1][rows]).tolist() == [round(n[0] / 2), n[1]]
     np.testing.assert_allclose(np.bincount(part[1][rows], weight), n)
 
@@ -166,9 +168,9 @@ def test_arms_are_two_class_softmax_and_share_the_start(study, part, monkeypatch
     first = {}
     for arm in ("baseline", "focal", "bias initialisation", "zero start"):
         model = sms_spam.fit_arm(study, *part, arm, 7)
-        assert model.head_.out_features == 2 and model.patience is None
+        assert model.head_.out_features == 2
         assert getattr(model.loss, "probabilities", "softmax") == "softmax"
-        assert model.n_epochs_ == 2
+        assert model.n_steps_ == steps_for(len(part[1]), 2, 0, 16)
         first[arm] = model.first_loss_
     share = np.bincount(part[1]) / len(part[1])
     assert first["bias initialisation"] == pytest.approx(-(share * np.log(share)).sum(), abs=1e-5)
