@@ -84,8 +84,7 @@ def there_and_back(texts):
     for (text, row), sent, line in zip(words.items(), lines, home, strict=True):
         if sorted(kept.findall(line)) != sorted(kept.findall(sent)):
             found[text] = text
-            continue
-        line = re.sub(r"\\(.)", r"\1", line)
-        line = kept.sub(lambda match, row=row: f" {row[int(match[1])]} ", line)
-        found[text] = " ".join(line.split())
+        else:
+            line = kept.sub(lambda match, row=row: f" {row[int(match[1])]} ", line)
+            found[text] = " ".join(line.split())
     return [found[text] for text in texts]
