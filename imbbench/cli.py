@@ -88,7 +88,7 @@ def _list():
             print(f"  {name:<20} {entry.get('modality', ''):<8} {entry.get('why', '')}")
     print(f"Learners ({len(study.learners)})")
     for name in study.learners:
-        print(f"  {name:<20} {', '.join(learner_class(name).features)}")
+        print(f"  {name:<20} {', '.join(learner_class(study, name).features)}")
     for family in study.families:
         names = study.family(family)
         print(f"Family {family} ({len(names)}): {', '.join(names)}")

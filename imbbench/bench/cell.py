@@ -1,5 +1,6 @@
 """The cell: what a strategy gets."""
 
+import copy
 import functools
 import json
 import time
@@ -14,7 +15,7 @@ from imbbench.bench import protocol
 from imbbench.bench.code import code_hash
 from imbbench.bench.encoder import embed
 from imbbench.bench.features import features, features_of_new
-from imbbench.bench.learners import one_hot
+from imbbench.bench.learners import library_version, one_hot
 from imbbench.bench.neural import steps_for
 from imbbench.bench.prepared import content_of, data_of, folder_of
 from imbbench.bench.registry import NotApplicable, learner_class, resolve
@@ -49,6 +50,7 @@ class Cell:
     common_seed : int
         The same for all strategies: for two that must draw the same sample.
     learner : str
+    learner_class : type
     neural : bool
     steps : int
         Optimiser steps of a neural learner, the same for every strategy.
@@ -61,27 +63,28 @@ class Cell:
     def __init__(self, study, task, reuse=True, *, split=None, seed=None, settings=None):
         self._given = split is not None
         split = split or split_of(study, task.dataset, task.learner, task.split)
-        self.X, self.y, self.X_val, self.y_val, self.categorical = split.seen
-        self.groups = np.arange(len(self.y)) if split.groups is None else split.groups
+        self.X, self.y, self.X_val, self.y_val, self.categorical = map(view_of, split.seen)
+        self.groups = np.arange(len(self.y)) if split.groups is None else view_of(split.groups)
         self.classes = list(split.classes)
         self.class_counts = frozen(np.bincount(self.y, minlength=len(self.classes)))
         if not self.class_counts.all():
             lost = self.classes[int(np.argmin(self.class_counts))]
             raise StudyError(f"class '{lost}' has no row in the training part of this split")
         self.learner = task.learner
-        self.neural = learner_class(task.learner).neural
-        self.vectors = "tokens" not in learner_class(task.learner).features.values()
+        self.learner_class = learner_class(study, task.learner)
+        self.neural = self.learner_class.neural
+        self.vectors = "tokens" not in self.learner_class.features.values()
         self.encoder = study.protocol.encoder
         names = study.protocol.seed, task.dataset, task.split
         self.seed = protocol.seed_for(*names, task.strategy) if seed is None else seed
         self.common_seed = protocol.seed_for(*names) if seed is None else seed
         self._study, self._task, self._reuse = study, task, reuse
-        self._settings = study.learner(task.learner) | (settings or {})
+        self._settings = copy.deepcopy(study.learner(task.learner)) | (settings or {})
         self.borrowed_seconds = 0.0
         self.rows_seen = 0 if self.neural else float("nan")
         if self.neural:
             # The same for every strategy, whatever it does to the rows.
-            learner = learner_class(task.learner)(**self._settings)
+            learner = self.learner_class(**self._settings)
             wanted = learner.epochs, learner.steps, learner.batch_size
             self.steps = steps_for(len(self.y), *wanted)
 
@@ -145,7 +148,7 @@ class Cell:
     def vectorize(self, texts):
         """Features of new texts, (len(texts), d), made as those of ``X`` were."""
         prepared, train = self._source()
-        kind = learner_class(self.learner).features["text"]
+        kind = self.learner_class.features["text"]
         return features_of_new(kind, prepared.X, texts, train, self.encoder)
 
     def _source(self):
@@ -156,14 +159,13 @@ class Cell:
 
     def make(self, seed=None, **settings):
         """An unfitted learner with the study's settings for it."""
-        cls = learner_class(self.learner)
         common = {"random_state": self.seed if seed is None else seed}
         common["categorical"] = self.categorical if self.categorical.any() else None
         if not self.vectors:
             common["encoder"] = self.encoder
         if self.neural:
             common |= {"epochs": 0, "steps": self.steps}
-        return cls(**{**self._settings, **common, **settings})
+        return self.learner_class(**{**self._settings, **common, **settings})
 
     def coded(self, estimator):
         """``estimator`` behind a one-hot coding of the nominal columns, where there are any."""
@@ -203,8 +205,16 @@ class Cell:
         -------
         A fitted learner with ``predict_proba``. Its ``prior_`` (C,) are the class shares that its
         probabilities follow, None where that is not known.
+
+        Raises
+        ------
+        ValueError
+            If a nominal column holds a code that names no category of the training part.
         """
-        X = self.X if X is None else X
+        if X is None:
+            X = self.X
+        elif self.categorical.any():
+            self._check_codes(X)
         y = self.y if y is None else y
         if prior is None and not {"loss", "draw", "stepper"} & set(settings):
             mass = np.bincount(y, sample_weight, minlength=len(self.classes))
@@ -218,11 +228,27 @@ class Cell:
             else:
                 sample_weight = np.asarray(class_weight)[y]
         model = self.make(seed, **settings)
+        self.need(
+            sample_weight is None or model.weighted, f"{self.learner} takes no weights of rows"
+        )
         model.fit(X, y, sample_weight=sample_weight)
         if self.neural:
             self.rows_seen += model.rows_seen_
         model.prior_ = prior
         return model
+
+    def _check_codes(self, X):
+        """Refuse codes that name no category, such as the mean of two."""
+        known, given = self.X[:, self.categorical], np.asarray(X)[:, self.categorical]
+        low, high = known.min(axis=0), known.max(axis=0)
+        wrong = np.argwhere((given != np.floor(given)) | (given < low) | (given > high))
+        if len(wrong):
+            row, place = wrong[0]
+            raise ValueError(
+                f"column {np.flatnonzero(self.categorical)[place]} of the rows to fit holds "
+                f"{given[row, place]:g}, which names no category (they are the whole numbers from "
+                f"{low[place]:g} to {high[place]:g}): codes are copied from rows, never averaged"
+            )
 
     def model_of(self, name):
         """The model that another strategy, ``family.name``, fits in this cell's place."""
@@ -247,6 +273,8 @@ class Cell:
         if self._given:
             return self.fit()
         settings = [study.protocol.model_dump(), self._settings, code_hash()]
+        if "class" in self._settings:
+            settings.append(library_version(self._settings["class"]))
         key = json.dumps([content_of(task.dataset), task.learner, task.split, settings])
         path = cache_file("plain", key, ".joblib")
         if task.strategy == "plain" or not self._reuse or not path.is_file():
@@ -286,16 +314,33 @@ class Split:
 
 
 def frozen(array):
-    """A view, of a sparse matrix a copy, that refuses changes in place; None stays None."""
+    """A copy that refuses changes in place; None stays None.
+
+    Its memory is that of ``bytes``, so that it cannot be made writeable again.
+    """
+    if array is None:
+        return None
     if sparse.issparse(array):
-        array = array.copy()
-        parts = array.data, array.indices, array.indptr
-    else:
-        array = None if array is None else array.view()
-        parts = () if array is None else (array,)
-    for part in parts:
-        part.flags.writeable = False
-    return array
+        parts = map(frozen, (array.data, array.indices, array.indptr))
+        return type(array)(tuple(parts), shape=array.shape)
+    order = "F" if array.flags.f_contiguous and array.ndim > 1 else "C"
+    return np.ndarray(array.shape, array.dtype, array.tobytes(order), order=order)
+
+
+def view_of(array):
+    """The memory of a :func:`frozen` array as another object; None stays None.
+
+    Attributes of it can be set, such as its shape, and it does not lead to the frozen one.
+    """
+    if array is None:
+        return None
+    if sparse.issparse(array):
+        parts = map(view_of, (array.data, array.indices, array.indptr))
+        return type(array)(tuple(parts), shape=array.shape)
+    memory = array
+    while isinstance(memory, np.ndarray):
+        memory = memory.base
+    return np.ndarray(array.shape, array.dtype, memory, strides=array.strides)
 
 
 @functools.lru_cache(maxsize=32)
@@ -312,6 +357,6 @@ def _cached_split(dataset, protocol_, kind, split, stamp):
 def split_of(study, dataset, learner, split):
     """The arrays of one split as a learner sees them, a :class:`Split`."""
     prepared, _ = data_of(dataset, study.protocol)
-    kind = learner_class(learner).features[prepared.schema["modality"]]
+    kind = learner_class(study, learner).features[prepared.schema["modality"]]
     stamp = (folder_of(dataset) / "data.csv").stat().st_mtime_ns
     return _cached_split(dataset, study.protocol, kind, split, stamp)

@@ -5,6 +5,8 @@ names ``categorical`` (which columns hold codes) and ``random_state`` from the c
 else comes from ``params.yaml``. Neural ones are in :mod:`imbbench.bench.neural`.
 """
 
+import importlib
+import inspect
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +16,27 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    has_fit_parameter,
+    validate_data,
+)
+
+from imbbench.errors import StudyError
 
 
-def one_hot(categorical):
-    """Transformer that spreads coded columns out and passes the others on."""
+def one_hot(categorical, sparse_below=0.0):
+    """Transformer that spreads coded columns out and passes the others on.
+
+    The result is a sparse matrix where a smaller share than ``sparse_below`` is not zero.
+    """
+    coder = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse_below > 0)
     return ColumnTransformer(
-        [("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical)],
+        [("codes", coder, categorical)],
         remainder="passthrough",
+        sparse_threshold=sparse_below,
     )
 
 
@@ -29,6 +44,7 @@ class Learner(ClassifierMixin, BaseEstimator):
     """What all learners share."""
 
     neural = False
+    weighted = True
 
     def predict(self, X):
         """Most probable classes, (N,)."""
@@ -39,6 +55,8 @@ class Learner(ClassifierMixin, BaseEstimator):
 class _Coded(Learner):
     """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
 
+    sparse_below = 0.0
+
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -48,8 +66,10 @@ class _Coded(Learner):
         """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
         X, y = validate_data(self, X, y, accept_sparse="csr")
         mask = self.categorical
-        self.coder_ = one_hot(mask).fit(X) if mask is not None and np.any(mask) else None
-        self.model_ = self._model().fit(self._code(X), y, sample_weight=sample_weight)
+        coded = mask is not None and np.any(mask)
+        self.coder_ = one_hot(mask, self.sparse_below).fit(X) if coded else None
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        self.model_ = self._model().fit(self._code(X), y, **weights)
         self.classes_ = self.model_.classes_
         return self
 
@@ -61,6 +81,31 @@ class _Coded(Learner):
         check_is_fitted(self)
         X = validate_data(self, X, reset=False, accept_sparse="csr")
         return self.model_.predict_proba(self._code(X))
+
+
+class _Numbered(_Coded):
+    """One that knows classes as 0 ... C - 1 only, and may compute in single precision."""
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) multiplies each row's loss."""
+        X, y = validate_data(self, X, y, accept_sparse="csr")
+        check_classification_targets(y)
+        classes, numbers = np.unique(y, return_inverse=True)
+        if len(classes) < 2:
+            raise ValueError("y has one class only")
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X)
+        super().fit(X, numbers, sample_weight)
+        self.classes_ = classes
+        return self
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        found = np.asarray(super().predict_proba(X), dtype=np.float64)
+        total = found.sum(axis=1, keepdims=True)
+        # In single precision the sum is not one to the digits that are looked at; what is further
+        # off is an error, which is not to be hidden.
+        return found / total if np.allclose(total, 1, atol=1e-4) else found
 
 
 @dataclass(eq=False, repr=False)
@@ -76,6 +121,7 @@ class LogReg(_Coded):
     """
 
     features = {"tabular": "matrix", "image": "matrix"}
+    sparse_below = 0.3  # many levels would take their number times the rows
 
     C: float = 1.0
     categorical: object = None
@@ -181,7 +227,7 @@ class HistGradientBoosting(Learner):
 
 
 @dataclass(eq=False, repr=False)
-class XGBoost(_Coded):
+class XGBoost(_Numbered):
     """Gradient boosting of XGBoost, the other strong tabular learner; no early stopping.
 
     Parameters
@@ -217,8 +263,69 @@ class XGBoost(_Coded):
             n_jobs=1,
         )
 
-    def predict_proba(self, X):
-        """Probabilities, (N, C)."""
-        # In single precision their sum is not one to the digits that are looked at.
-        found = super().predict_proba(X).astype(np.float64)
-        return found / found.sum(axis=1, keepdims=True)
+
+def classifier(path):
+    """The class that ``params.yaml`` names by the path that it is imported from."""
+    module, _, name = str(path).rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StudyError(f"class {path} cannot be imported: {error}") from None
+    if not inspect.isclass(found) or not hasattr(found, "fit"):
+        raise StudyError(f"class {path} is no class with fit, as scikit-learn's classifiers are")
+    return found
+
+
+def library_version(path):
+    """Version of the library that a class is imported from, "" where it says none."""
+    return getattr(importlib.import_module(path.partition(".")[0]), "__version__", "")
+
+
+class Imported(_Numbered):
+    """Any classifier in scikit-learn's manner, by the class that ``params.yaml`` names.
+
+    It sees of tables and images what ``logreg`` and ``tree`` see, of texts the principal
+    components of their embeddings. It is fitted in one thread.
+
+    Parameters
+    ----------
+    categorical : ndarray of bool, (d,), optional
+    random_state : int, optional
+    **settings
+        ``class``, the path it is imported from, and its parameters.
+    """
+
+    features = {"tabular": "matrix", "text": "components", "image": "matrix"}
+
+    def __init__(self, *, categorical=None, random_state=None, **settings):
+        self.categorical, self.random_state, self.settings = categorical, random_state, settings
+
+    def get_params(self, deep=True):
+        """All of them, the classifier's as they were given."""
+        own = {"categorical": self.categorical, "random_state": self.random_state}
+        return {**own, **self.settings}
+
+    def set_params(self, **params):
+        """Set some of them."""
+        self.__init__(**{**self.get_params(), **params})
+        return self
+
+    @property
+    def weighted(self):
+        """Whether ``fit`` takes weights of rows."""
+        return has_fit_parameter(classifier(self.settings["class"]), "sample_weight")
+
+    def _model(self):
+        settings = dict(self.settings)
+        model = classifier(settings.pop("class"))(**settings)
+        known, given = model.get_params(), {"random_state": self.random_state, "n_jobs": 1}
+        model.set_params(**{key: value for key, value in given.items() if key in known})
+        if not hasattr(model, "predict_proba"):
+            raise ValueError(f"{type(model).__name__} has no predict_proba with these settings")
+        return model
+
+    def fit(self, X, y, sample_weight=None):
+        """Fit; ``sample_weight`` (N,) is refused where the class takes none."""
+        if sample_weight is not None and not self.weighted:
+            raise ValueError(f"{self.settings['class']} takes no weights of rows")
+        return super().fit(X, y, sample_weight)

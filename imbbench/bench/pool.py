@@ -22,7 +22,7 @@ def _warm(study, names):
     for task in names:
         resolve(task.family, task.strategy, study.family(task.family)[task.strategy])
         split_of(study, task.dataset, task.learner, task.split)
-    if any(learner_class(task.learner).neural for task in names):
+    if any(learner_class(study, task.learner).neural for task in names):
         import torch
 
         torch.set_num_threads(1)
@@ -51,7 +51,7 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
     reuse : bool
         Take plain models from the local memo.
     progress : callable
-        Called with one line of text per finished cell.
+        Called with one line of text per finished cell; the first failure of each reason has it.
 
     Returns
     -------
@@ -64,7 +64,7 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
     texts = {
         (task.dataset, kind)
         for task in todo
-        for kind in learner_class(task.learner).features.values()
+        for kind in learner_class(study, task.learner).features.values()
         if KINDS[kind].encode
         and data_of(task.dataset, study.protocol)[0].schema["modality"] == "text"
     }
@@ -77,6 +77,7 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
     loop = {"cells": len(todo), "cores": jobs, "encode_seconds": encoding}
     if not todo:
         return [], loop | {"loop_seconds": 0.0, "cpu_seconds": 0.0}
+    told = set()
     one_each = list({(t.dataset, t.learner): t for t in todo}.values())
     results = []
     with (
@@ -88,7 +89,11 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         calls = (joblib.delayed(_work)(study, task, reuse) for task in todo)
         for task, (rows, timing, curve) in pool(calls):
             results.append((task, rows, timing, curve))
-            note = "" if timing["status"] == "ok" else f" ({timing['status']})"
+            status, reason = timing["status"], rows[0]["reason"]
+            note = "" if status == "ok" else f" ({status})"
+            if status in ("failed", "timed out") and reason not in told:
+                told.add(reason)
+                note = f" ({status}: {reason})"
             progress(
                 f"{len(results)}/{len(todo)} {task.dataset} {task.learner} {task.strategy} "
                 f"split {task.split}{note}, {len(todo) - len(results)} left, "

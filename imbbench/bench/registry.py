@@ -13,11 +13,20 @@ of its family with 10, ``tomek_links: {sampler: TomekLinks}`` the function ``sam
 class.
 """
 
+import copy
 import importlib
 import inspect
 from dataclasses import dataclass
 
-from imbbench.bench.learners import HistGradientBoosting, LogReg, TfidfLogReg, Tree, XGBoost
+from imbbench.bench.learners import (
+    HistGradientBoosting,
+    Imported,
+    Learner,
+    LogReg,
+    TfidfLogReg,
+    Tree,
+    XGBoost,
+)
 from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, MiniLMHead
 from imbbench.config import nearest
 from imbbench.errors import StudyError
@@ -40,18 +49,24 @@ INTERNAL = {
 }
 
 
-def learner_class(name):
+def learner_class(study, name):
     """Class of a learner by the name ``params.yaml`` uses."""
-    if name not in LEARNERS:
-        raise StudyError(
-            f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}.{nearest(name, LEARNERS)}"
-        )
-    return LEARNERS[name]
+    if name in LEARNERS:
+        return LEARNERS[name]
+    if "class" in (study.learners.get(name) or {}):
+        return Imported
+    raise StudyError(
+        f"Unknown learner '{name}'. Known: {', '.join(LEARNERS)}. Give it a class in params.yaml, "
+        f"as {name}: {{class: sklearn.neighbors.KNeighborsClassifier}}, or define it in "
+        f"imbbench/bench/registry.py.{nearest(name, LEARNERS)}"
+    )
 
 
 def parameters(cls):
-    """Names of the parameters ``params.yaml`` may set."""
-    return [name for name in inspect.signature(cls).parameters if name not in INTERNAL]
+    """Names of the parameters ``params.yaml`` may set, of a learner or of a ``class:``."""
+    internal = INTERNAL if issubclass(cls, Learner) else {"random_state", "n_jobs"}
+    found = inspect.signature(cls).parameters.values()
+    return [p.name for p in found if p.name not in internal and p.kind is not p.VAR_KEYWORD]
 
 
 RESERVED = {"control", "learners", "primary", "role", "splits", "time_limit"}
@@ -173,6 +188,11 @@ def resolve(family, name, entry):
             raise StudyError(f"params.yaml: {where}: {error}") from None
 
     def call(cell):
-        return definition.function(cell, *chosen, **parameters)
+        # A strategy may change what it is given; the study's own lists stay as they are.
+        given, settings = copy.deepcopy((chosen, parameters))
+        model = definition.function(cell, *given, **settings)
+        if model is None:
+            raise TypeError(f"{where} returns nothing: return the fitted model")
+        return model
 
     return call, definition.own_rule

@@ -27,7 +27,7 @@ def tasks(study, dataset, family):
     """
     prepared, cuts = data_of(dataset, study.protocol)
     modality = prepared.schema["modality"]
-    learners = [name for name in study.learners if modality in learner_class(name).features]
+    learners = [name for name in study.learners if modality in learner_class(study, name).features]
     known = root() / study.results(dataset) / "timings" / dataset / f"{family}.csv"
     seconds = {}
     if known.is_file():
@@ -35,7 +35,7 @@ def tasks(study, dataset, family):
         seconds = table.to_dict()
 
     def expected(task):
-        guess = 1.0 if learner_class(task.learner).neural else 0.0
+        guess = 1.0 if learner_class(study, task.learner).neural else 0.0
         return seconds.get((task.learner, task.strategy), guess)
 
     every = [

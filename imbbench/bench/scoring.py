@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.pipeline import Pipeline
 
 from imbbench.bench import metrics, protocol
-from imbbench.bench.cell import Cell, split_of
+from imbbench.bench.cell import Cell, split_of, view_of
 from imbbench.bench.limits import TimeLimit, peak_mib, reset_peak, seconds_allowed, time_limit
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import NotApplicable, resolve
@@ -72,11 +72,14 @@ def _fit_predict(study, task, entry, data, reuse):
         cell = Cell(study, task, reuse)
         model = call(cell)
         fitted = time.perf_counter()
-        probabilities = _checked(model.predict_proba(data.X_test), n_classes)
+        probabilities = _checked(model.predict_proba(view_of(data.X_test)), n_classes)
         predicted = time.perf_counter()
         if own_rule:
             labels = {
-                "own": (np.asarray(model.predict(data.X_test)), getattr(model, "offsets", None))
+                "own": (
+                    np.asarray(model.predict(view_of(data.X_test))),
+                    getattr(model, "offsets", None),
+                )
             }
         else:
             held_out = _checked(model.predict_proba(cell.X_val), n_classes)

@@ -1,15 +1,20 @@
+import copy
+import json
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
 from imbbench.bench import prepared as prepared_module
 from imbbench.bench import protocol
-from imbbench.bench.cell import Cell, Task, frozen
+from imbbench.bench.cell import Cell, Task, frozen, view_of
 from imbbench.bench.counts import inverse_frequency_weights
 from imbbench.bench.features import matrix
 from imbbench.bench.learners import one_hot
 from imbbench.bench.objectives import WeightedCrossEntropy
 from imbbench.bench.prepared import data_of, folder_of
 from imbbench.bench.registry import NotApplicable
+from imbbench.bench.scoring import run_cell
 from imbbench.errors import StudyError
 
 # What a strategy gets
@@ -67,6 +72,16 @@ def test_class_weights_become_a_loss_or_row_weights(make):
     assert np.abs(by_class - cell.fit().predict_proba(cell.X)).max() > 0.05
 
 
+def test_weights_do_not_apply_to_a_learner_that_takes_none(study, make):
+    study.learners["knn"] = {"class": "sklearn.neighbors.KNeighborsClassifier", "n_neighbors": 3}
+    cell = make("mixed", "knn")
+    cell.fit()
+    with pytest.raises(NotApplicable, match="knn takes no weights of rows"):
+        cell.fit(class_weight=np.array([1.0, 5.0]))
+    with pytest.raises(NotApplicable, match="knn takes no weights of rows"):
+        cell.fit(sample_weight=np.ones(len(cell.y)))
+
+
 def test_settings_and_seed_reach_the_learner(make):
     cell = make("mixed", "mlp")
     model = cell.make(epochs=7)
@@ -81,11 +96,24 @@ def test_settings_and_seed_reach_the_learner(make):
 
 def test_other_rows_can_be_fitted_and_rows_are_counted(make):
     cell = make("four", "mlp")
-    model = cell.fit(cell.X[:40], cell.y[:40], epochs=2, patience=None)
-    assert model.rows_seen_ == cell.rows_seen == 80
-    cell.fit(epochs=1, patience=None)
-    assert cell.rows_seen == 80 + len(cell.y)
+    model = cell.fit(cell.X[:40], cell.y[:40])
+    # As many steps on few rows as on all, on batches of one size.
+    assert model.n_steps_ == cell.steps == cell.fit().n_steps_
+    assert cell.rows_seen == 2 * cell.steps * 32
     assert np.isnan(make("four").rows_seen)
+
+
+@pytest.mark.parametrize("code", [0.5, 9, -1, np.nan])
+def test_codes_that_name_no_category_are_not_fitted(make, code):
+    cell = make("mixed", "tree")
+    column = int(np.flatnonzero(cell.categorical)[1])
+    X = np.array(cell.X)
+    cell.fit(X, cell.y)
+    X[3, column] = code
+    message = f"column {column} of .* holds {code:g}, which names no category .* from 0 to 2"
+    with pytest.raises(ValueError, match=message):
+        cell.fit(X, cell.y)
+    make().fit(make().X + 0.5, make().y)  # numbers may be any
 
 
 def test_the_space_of_a_cell_has_its_nominal_columns_spread_out(make):
@@ -224,11 +252,101 @@ def test_sparse_matrices_are_read_only_too(study):
         cell.X.indices[0] = 0
 
 
-def test_frozen_leaves_the_callers_array_alone():
-    array = np.arange(3)
-    assert not frozen(array).flags.writeable
-    assert array.flags.writeable
-    assert frozen(None) is None
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_frozen_cannot_be_thawed(order):
+    array = np.asarray(np.arange(6.0).reshape(2, 3), order=order)
+    for kept in (frozen(array), view_of(frozen(array))):
+        assert kept.flags.c_contiguous == array.flags.c_contiguous
+        while isinstance(kept, np.ndarray):
+            with pytest.raises(ValueError, match="WRITEABLE"):
+                kept.flags.writeable = True
+            np.testing.assert_array_equal(kept, array)
+            kept = kept.base
+    array[0] = 7  # the caller's own stays as it was
+    assert frozen(np.empty((0, 3))).shape == (0, 3)
+    assert frozen(None) is view_of(None) is None
+
+
+def spoil(array):
+    """Whatever a caller can do to an array or sparse matrix, and to what it is a view of."""
+    parts = [array] if isinstance(array, np.ndarray) else [array.data, array.indices, array.indptr]
+    for part in parts:
+        while isinstance(part, np.ndarray):
+            with suppress(ValueError):
+                part.flags.writeable = True
+            with suppress(ValueError):
+                part[...] = 1
+            with suppress(ValueError, AttributeError, DeprecationWarning):
+                part.shape = (part.size, 1, 1)
+            part = part.base
+    if not isinstance(array, np.ndarray):
+        array.data = np.ones(3)
+
+
+class Spoiler:
+    """A model that spoils what it predicts."""
+
+    def __init__(self, model):
+        self.model = model
+
+    def predict_proba(self, X):
+        found = self.model.predict_proba(X)
+        spoil(X)
+        return found
+
+
+def hostile(cell, weights):
+    """Spoil all that a cell gives."""
+    model = cell.fit()
+    lent = cell.plain()
+    for holder in (lent, getattr(lent, "model_", None), getattr(lent, "coder_", None)):
+        for value in list(vars(holder).values()) if holder is not None else []:
+            if isinstance(value, np.ndarray):
+                spoil(value)
+            elif isinstance(value, list):
+                value.clear()
+    for name in ("X", "y", "X_val", "y_val", "groups", "categorical", "class_counts", "space"):
+        spoil(getattr(cell, name))
+    cell.classes.clear()
+    weights.clear()
+    made = cell.make()
+    for name, value in made.get_params().items():
+        if isinstance(value, list):
+            value.append(3)
+        elif isinstance(value, np.ndarray):
+            spoil(value)
+        else:
+            setattr(made, name, None)
+    cell.X = cell.y = cell.seed = cell.steps = cell.neural = None
+    return Spoiler(model)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "learner"),
+    [("mixed", "logreg"), ("mixed", "mlp"), ("mixed", "tree"), ("texts", "tfidf_logreg")],
+)
+def test_a_hostile_strategy_harms_nobody_else(study, tried, dataset, learner):
+    others = [
+        Task(dataset, family, learner, strategy, 0)
+        for family, strategy in (
+            ("reference", "plain"),
+            ("weighting", "table_3"),
+            ("posthoc", "threshold_0_3"),
+        )
+    ]
+
+    def scores():
+        found = [run_cell(study, task)[::2] for task in others]
+        return json.dumps(found, default=lambda array: array.tolist())
+
+    before, entries = scores(), copy.deepcopy((study.learners, study.strategies))
+    lists = {"weights": [1, 2, 3]}
+    rows, _, _ = tried(hostile, dataset, learner, **lists)
+    assert rows[0]["status"] == "failed"  # it has no y any more
+    assert lists == {"weights": [1, 2, 3]}
+    del study.strategies["reference"]["tried"]
+    assert entries == (study.learners, study.strategies)
+    assert scores() == before
 
 
 def test_a_model_knows_the_shares_it_was_trained_on(make):

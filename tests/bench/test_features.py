@@ -8,7 +8,7 @@ from scipy.spatial.distance import pdist
 from imbbench.bench.encoder import embed, tokenize
 from imbbench.bench.features import components, features, features_of_new, matrix, pixels, tfidf
 from imbbench.bench.prepared import Prepared
-from imbbench.bench.registry import learner_class
+from imbbench.bench.registry import LEARNERS
 from imbbench.errors import StudyError
 
 TRAIN = np.arange(8)
@@ -100,7 +100,7 @@ def test_a_nominal_column_without_a_value_misleads_no_learner(learner):
     train, test = order[:150], order[150:]
     frame.loc[test[0], "remark"] = "seen here only"
     values, nominal = matrix(frame, ["a", "b"], ["kind", "remark"], train)
-    model = learner_class(learner)(categorical=nominal, random_state=0)
+    model = LEARNERS[learner](categorical=nominal, random_state=0)
     model.fit(values[train], y[train])
     assert np.mean(model.predict(values[test]) == y[test]) > 0.9
 

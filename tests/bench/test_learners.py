@@ -1,12 +1,15 @@
 import inspect
+import pickle
 
 import numpy as np
 import pytest
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from imbbench.bench.learners import LogReg, one_hot
+from imbbench.bench.learners import Imported, LogReg, classifier, one_hot
 from imbbench.bench.registry import LEARNERS
+from imbbench.errors import StudyError
 
 # Learners of arrays; others take texts or images and are tested with their own data.
 ARRAYS = {
@@ -16,7 +19,13 @@ ARRAYS = {
 }
 QUICK = {"max_iter": 10, "hidden": (16,), "epochs": 20, "batch_size": 16}
 MINI_BATCHES = "mini-batches: weighting a row twice is not the same as showing it twice"
+LEAVES = "a leaf holds at least so many rows, whatever they weigh"
+SKETCH = "quantiles of weighted rows are found to a tolerance"
 EXPECTED = {
+    "HistGradientBoosting": {"check_sample_weight_equivalence_on_dense_data": LEAVES},
+    "XGBoost": {
+        f"check_sample_weight_equivalence_on_{kind}_data": SKETCH for kind in ("dense", "sparse")
+    },
     "MLP": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
     "CNN": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
     "MiniLMHead": {"check_sample_weight_equivalence_on_dense_data": MINI_BATCHES},
@@ -79,6 +88,16 @@ def test_wide_categories_count_as_numbers():
     assert np.mean(model.predict(codes) == y) > 0.99
 
 
+def test_many_levels_are_kept_sparse_by_the_linear_model():
+    n = 3000
+    X, y = np.arange(n, dtype=float)[:, None], (np.arange(n) % 9 == 0).astype(int)
+    model = LogReg(categorical=np.array([True])).fit(X, y)
+    assert issparse(model.coder_.transform(X))
+    few = X % 3
+    model = LogReg(categorical=np.array([True])).fit(few, y)
+    assert not issparse(model.coder_.transform(few))
+
+
 def test_one_hot_spreads_the_codes_first_and_passes_the_others_on():
     X = np.array([[0.5, 1.0], [2.5, -1.0], [3.5, 1.0]])
     coder = one_hot(np.array([False, True])).fit(X)
@@ -90,3 +109,83 @@ def test_boosting_runs_all_its_rounds(data):
     """Stopping early would stop strategies at different times."""
     X, y = data
     assert LEARNERS["hgb"](max_iter=150).fit(X, y).n_iter_ == 150
+
+
+# Learners by their class
+
+FOREST = {"class": "sklearn.ensemble.RandomForestClassifier", "n_estimators": 5}
+NEIGHBOURS = {"class": "sklearn.neighbors.KNeighborsClassifier", "n_neighbors": 3}
+# Computes in single precision, and knows classes 0 to C - 1 only.
+XGBOOST = {"class": "xgboost.XGBClassifier", "n_estimators": 3}
+
+
+@pytest.mark.parametrize("settings", [FOREST, NEIGHBOURS, XGBOOST], ids=lambda s: s["class"])
+def test_a_classifier_of_any_library_keeps_to_the_contract(settings, data):
+    X, y = data
+    X = X[:, [3, 0, 1, 2]]
+    nominal = np.array([True, False, False, False])
+    names = np.array(["a", "c", "e"])[y]
+    learner = Imported(**settings, categorical=nominal, random_state=0)
+    model = pickle.loads(pickle.dumps(clone(learner).fit(X, names)))
+    assert not hasattr(learner, "classes_")
+    probabilities = model.predict_proba(X)
+    assert probabilities.dtype == np.float64
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=0, atol=1e-12)
+    assert model.classes_.tolist() == ["a", "c", "e"]
+    assert model.model_.n_features_in_ == 6  # three codes are three columns
+    again = clone(learner).fit(X, names).predict_proba(X)
+    np.testing.assert_array_equal(probabilities, again)
+    assert (model.predict(X) == model.classes_[probabilities.argmax(axis=1)]).all()
+
+
+def test_its_parameters_seed_and_threads_reach_the_classifier(data):
+    learner = Imported(**FOREST, random_state=7)
+    model = learner.fit(*data).model_
+    assert (model.n_estimators, model.random_state, model.n_jobs) == (5, 7, 1)
+    model = clone(learner).set_params(n_estimators=2, random_state=1).fit(*data).model_
+    assert (model.n_estimators, model.random_state) == (2, 1)
+    assert learner.get_params() == {**FOREST, "random_state": 7, "categorical": None}
+
+
+def test_weights_reach_the_classifier_or_are_refused(data):
+    X, y = data
+    weights = np.where(y == 2, 10.0, 1.0)
+    by_hand = classifier(FOREST["class"])(n_estimators=5, random_state=0, n_jobs=1)
+    by_hand.fit(X, y, sample_weight=weights)
+    model = Imported(**FOREST, random_state=0).fit(X, y, sample_weight=weights)
+    np.testing.assert_array_equal(model.predict_proba(X), by_hand.predict_proba(X))
+    with pytest.raises(ValueError, match="KNeighborsClassifier takes no weights of rows"):
+        Imported(**NEIGHBOURS).fit(X, y, sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("no_such_library.Forest", "cannot be imported: No module named 'no_such_library'"),
+        ("sklearn.ensemble.Forest", "cannot be imported: .*no attribute 'Forest'"),
+        ("Forest", "class Forest cannot be imported"),
+        (5, "class 5 cannot be imported"),
+        ("sklearn.ensemble", "is no class with fit"),
+        ("collections.Counter", "is no class with fit"),
+    ],
+)
+def test_a_path_that_names_no_classifier_is_refused(path, message):
+    with pytest.raises(StudyError, match=message):
+        classifier(path)
+
+
+def test_a_classifier_without_probabilities_is_refused(data):
+    with pytest.raises(ValueError, match="LinearSVC has no predict_proba with these settings"):
+        Imported(**{"class": "sklearn.svm.LinearSVC"}).fit(*data)
+
+
+class Doubtful(LogReg):
+    """Gives probabilities that sum to two."""
+
+    def predict_proba(self, X):
+        return 2 * super().predict_proba(X)
+
+
+def test_what_is_far_from_one_is_not_made_one(data):
+    model = Imported(**{"class": f"{__name__}.Doubtful"}).fit(*data)
+    np.testing.assert_allclose(model.predict_proba(data[0]).sum(axis=1), 2)

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from imbbench.bench.counts import log_prior_bias
 from imbbench.bench.encoder import pretrained, tokenize
-from imbbench.bench.neural import CNN, MLP, MiniLMFinetune
+from imbbench.bench.neural import CNN, MLP, MiniLMFinetune, steps_for
 from imbbench.bench.objectives import WeightedCrossEntropy
 from imbbench.strategies.loss.ghm import GHMCLoss
 from imbbench.strategies.loss.ldam import LDAMLoss
@@ -56,32 +56,67 @@ class Recorder(torch.nn.Module):
         return torch.nn.functional.cross_entropy(logits, target)
 
 
-def test_every_row_once_an_epoch_in_batches(data):
+def test_every_row_once_a_pass_in_batches_of_one_size(data):
     X, y = data
     loss = Recorder()
-    MLP(epochs=2, batch_size=32, loss=loss, random_state=0).fit(X, y)
-    assert [len(t) for t in loss.targets] == [32, 32, 32, 4] * 2
-    first, second = (np.concatenate(loss.targets[i : i + 4]) for i in (0, 4))
+    model = MLP(epochs=2, batch_size=32, loss=loss, random_state=0).fit(X, y)
+    assert [len(t) for t in loss.targets] == [32] * 7  # two passes are 6.25 batches
+    assert (model.n_steps_, model.rows_seen_) == (7, 7 * 32)
+    seen = np.concatenate(loss.targets)
+    first, second = seen[:100], seen[100:200]
     assert sorted(first) == sorted(second) == y.tolist()
     assert first.tolist() != second.tolist()
 
 
-def test_draw_gives_the_rows_of_an_epoch(data):
+@pytest.mark.parametrize(
+    ("rows", "epochs", "steps", "expected"),
+    [(100, 2, 0, 7), (100, 2, 20, 20), (10, 0, 20, 20), (1000, 2, 20, 63), (5, 0.1, 0, 1)],
+)
+def test_steps_are_those_of_the_epochs_or_the_least_that_is_asked_for(
+    rows, epochs, steps, expected
+):
+    assert steps_for(rows, epochs, steps, 32) == expected
+
+
+def test_few_rows_make_as_many_steps_as_many_on_batches_as_large(data):
+    X, y = data
+    sizes = []
+    for rows in (np.arange(100), np.arange(0, 100, 9)):
+        loss = Recorder()
+        MLP(epochs=0, steps=11, batch_size=32, loss=loss, random_state=0).fit(X[rows], y[rows])
+        sizes.append([len(t) for t in loss.targets])
+    assert sizes[0] == sizes[1] == [32] * 11
+
+
+def test_draw_gives_the_rows_that_come_next(data):
     X, y = data
     loss, seen = Recorder(), []
 
-    def draw(target, progress, rng):
-        seen.append((target.tolist(), progress))
+    def draw(target, progress, rng, size):
+        seen.append((target.tolist(), progress, size))
         return np.flatnonzero(target == 2), None
 
-    MLP(epochs=3, loss=loss, draw=draw, random_state=0).fit(X, y)
-    assert [progress for _, progress in seen] == [0, 1 / 3, 2 / 3]
+    MLP(epochs=0, steps=3, batch_size=5, loss=loss, draw=draw, random_state=0).fit(X, y)
+    # Ten rows are two batches: it is asked again for the third.
+    assert [(progress, size) for _, progress, size in seen] == [(0, 5), (2 / 3, 5)]
     assert seen[0][0] == y.tolist()
-    assert loss.targets == [[2] * 10] * 3
+    assert loss.targets == [[2] * 5] * 3
+
+
+def test_a_loss_is_told_the_progress_before_each_step(data):
+    X, y = data
+    told = []
+
+    class Told(torch.nn.CrossEntropyLoss):
+        def at(self, progress):
+            told.append(progress)
+
+    MLP(epochs=0, steps=4, loss=Told(), random_state=0).fit(X, y)
+    assert told == [0, 0.25, 0.5, 0.75]
 
 
 def steps(X, y, weights=None, **settings):
-    """Weights of the network after two epochs without decay."""
+    """Weights of the network after two passes without decay."""
     settings = {"epochs": 2, "batch_size": 10, "weight_decay": 0.0, "random_state": 0, **settings}
     model = MLP(hidden=(4,), **settings).fit(X, y, sample_weight=weights)
     return np.concatenate([p.detach().numpy().ravel() for p in model.network_.parameters()])
@@ -124,33 +159,6 @@ def test_weights_that_sum_to_zero(data):
         MLP().fit(X, y, sample_weight=np.zeros(100))
 
 
-def test_the_best_epoch_is_kept_and_patience_ends_training(data):
-    X, y = data
-    rng = np.random.default_rng(1)
-    X_val, y_val = (
-        X + rng.normal(0, 1, X.shape),
-        y,
-    )  # the training rows in noise: over-fitting shows
-    settings = {"batch_size": 10, "learning_rate": 0.05, "random_state": 0}
-    model = MLP(epochs=40, patience=3, **settings).fit(X, y, X_val, y_val)
-    best = int(np.argmin(model.history_))
-    assert model.n_epochs_ == len(model.history_) == best + 4 < 40
-    shorter = MLP(epochs=best + 1, patience=40, **settings).fit(X, y, X_val, y_val)
-    np.testing.assert_array_equal(model.predict_proba(X), shorter.predict_proba(X))
-    full = MLP(epochs=model.n_epochs_, **settings).fit(X, y)
-    assert full.history_ == []
-    assert full.n_epochs_ == model.n_epochs_
-    assert np.abs(full.predict_proba(X) - model.predict_proba(X)).max() > 1e-6
-
-
-def test_the_validation_part_only_selects(data):
-    """Two validation parts give the same weights after the same number of epochs."""
-    X, y = data
-    one = MLP(epochs=1, random_state=0).fit(X, y, X[::2], y[::2])
-    other = MLP(epochs=1, random_state=0).fit(X, y, X[1::2], y[1::2])
-    np.testing.assert_array_equal(one.predict_proba(X), other.predict_proba(X))
-
-
 def test_training_is_deterministic_and_seeded(data):
     X, y = data
     np.testing.assert_array_equal(steps(X, y), steps(X, y))
@@ -162,7 +170,7 @@ def test_training_is_deterministic_and_seeded(data):
 
 def test_learner_of_no_hidden_layer_is_logistic_regression(data):
     X, y = data
-    model = MLP(hidden=(), epochs=600, batch_size=100, learning_rate=0.05, weight_decay=0.0)
+    model = MLP(hidden=(), epochs=3000, batch_size=100, learning_rate=0.05, weight_decay=0.0)
     found = model.set_params(random_state=0).fit(X, y).predict_proba(X)
     expected = LogisticRegression(C=1e6, max_iter=1000).fit(X, y).predict_proba(X)
     np.testing.assert_allclose(found, expected, atol=0.02)
@@ -220,41 +228,21 @@ def test_far_below_zero_sigmoids_keep_their_ratio(data):
     np.testing.assert_allclose(found, [1 / (1 + np.exp(-1)), 1 / (1 + np.exp(1))])
 
 
-class Shares(torch.nn.CrossEntropyLoss):
-    """Cross-entropy that counts the classes of the batches it is evaluated on."""
+@pytest.mark.parametrize("steps", [1, 10, 25])
+def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_to_zero(data, monkeypatch, steps):
+    """At the middle of each step, so that none is wasted; the same for every number of rows."""
+    X, y = data
+    rates, step = [], torch.optim.AdamW.step
 
-    def __init__(self):
-        super().__init__()
-        self.seen = []
+    def watched(self, *given, **settings):
+        rates.append({group["lr"] for group in self.param_groups})
+        return step(self, *given, **settings)
 
-    def forward(self, logits, target):
-        if not self.training:
-            self.seen.append(torch.bincount(target).tolist())
-        return super().forward(logits, target)
-
-
-@pytest.mark.parametrize(
-    ("drawn", "weights", "expected"),
-    [
-        ((8, 2), None, [40, 10]),
-        ((5, 5), None, [40, 40]),
-        ((2, 8), None, [40, 160]),
-        ((5, 5), [1.6] * 5 + [0.4] * 5, [40, 10]),
-    ],
-)
-def test_early_stopping_sees_the_class_shares_that_are_trained_on(drawn, weights, expected):
-    """A balanced sample is not stopped by the majority of the natural validation part."""
-    rng = np.random.default_rng(0)
-    y, y_val = np.repeat([0, 1], [40, 20]), np.repeat([0, 1], [40, 10])
-    X, X_val = rng.normal(size=(60, 2)), rng.normal(size=(50, 2))
-    rows = np.r_[np.arange(drawn[0]), 40 + np.arange(drawn[1])]
-
-    def draw(target, progress, generator):
-        return rows, weights and np.array(weights)
-
-    loss = Shares()
-    MLP(epochs=3, loss=loss, draw=draw, random_state=0).fit(X, y, X_val, y_val)
-    assert loss.seen[-3:] == [expected] * 3
+    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
+    MLP(epochs=0, steps=steps, learning_rate=0.5, random_state=0).fit(X, y)
+    done = (np.arange(steps) + 0.5) / steps
+    expected = np.where(done < 0.1, done / 0.1, (1 - done) / 0.9)
+    np.testing.assert_allclose([rate for (rate,) in rates], 0.5 * expected)
 
 
 def test_convolutions_see_where_a_pixel_is():
@@ -304,7 +292,7 @@ def test_finetuning_trains_every_kept_layer_but_the_embeddings(root, encoder, to
     }
     assert any(name.startswith("encoder.layer.0.attention") for name in moved)
     assert not any(name.startswith("embeddings") for name in moved)
-    assert model.rows_seen_ == 2 * len(y)
+    assert model.rows_seen_ == 15 * 8  # two passes over 60 texts
     free = finetune(encoder, freeze_embeddings=False).fit(X, y)
     assert not torch.equal(
         free.trunk_.model.state_dict()["embeddings.word_embeddings.weight"],
@@ -349,27 +337,12 @@ def test_batches_hold_texts_of_about_equal_length_once_each(root, encoder):
     loss = Recorder()
     model = finetune(encoder, epochs=1, batch_size=32, loss=loss).fit(X, lengths)
     batches = [model.classes_[batch] for batch in loss.targets]
-    assert [len(b) for b in batches] == [32] * 15 + [20]
+    assert [len(b) for b in batches] == [32] * 16  # the last is filled from the next pass
+    batches = [*batches[:15], batches[15][:20]]
     assert sorted(np.concatenate(batches)) == sorted(lengths)
     assert np.mean([np.ptp(b) for b in batches]) < 8
     means = [b.mean() for b in batches]
     assert np.corrcoef(means, np.arange(16))[0, 1] < 0.8  # not sorted
-
-
-def test_the_rate_rises_over_a_tenth_of_the_steps_and_falls_to_zero(
-    root, encoder, tokens, monkeypatch
-):
-    X, y = (part[:20] for part in tokens)
-    rates, step = [], torch.optim.AdamW.step
-
-    def watched(self, *given, **settings):
-        rates.append({group["lr"] for group in self.param_groups})
-        return step(self, *given, **settings)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
-    finetune(encoder, learning_rate=0.01, batch_size=2).fit(X, y)
-    expected = [0.0, 0.5, 1.0, *(1 - np.arange(1, 18) / 18)]  # of 2 x 10 steps
-    np.testing.assert_allclose([rate for (rate,) in rates], 0.01 * np.array(expected))
 
 
 def test_more_layers_than_the_encoder_has(root, encoder, tokens):
@@ -401,3 +374,4 @@ def test_pretraining_comes_first_and_counts(data, cls):
     model = cls(epochs=1, batch_size=50, pretrain=pretrain, random_state=0).fit(X, y)
     assert seen == [(100, 4)]
     assert model.rows_seen_ == 107
+    assert model.n_steps_ == 2

@@ -27,7 +27,7 @@ def test_a_family_in_real_workers(study, workers):
     lines = []
     found = run_family("mixed", "weighting", progress=lines.append, jobs=2)
     table = found.runs
-    assert len(table) == 4 * 2 * 3 * 2
+    assert len(table) == 4 * 2 * 3 * 3  # learners, strategies, splits, rules
     assert (table["status"] == "ok").all()
 
     assert len(lines) == len(found.timings) == found.loop["cells"] == 24
@@ -48,8 +48,10 @@ def test_a_family_in_real_workers(study, workers):
     # The workers compute what this process does.
     rows, _, _ = run_cell(study, Task("mixed", "weighting", "mlp", "table_3", 1))
     same = table.query("learner == 'mlp' and strategy == 'table_3' and split == 1")
-    for (_, row), expected in zip(same.iterrows(), rows, strict=True):
-        assert row["rule"] == expected["rule"]
+    expected_of = {row["rule"]: row for row in rows}
+    assert sorted(expected_of) == same["rule"].tolist()
+    for _, row in same.iterrows():
+        expected = expected_of[row["rule"]]
         assert row["log_loss"] == round(expected["log_loss"], 6)
 
 
@@ -65,7 +67,14 @@ def test_a_strategy_that_fails_does_not_stop_the_others(in_process, monkeypatch)
     assert reasons["tree", "inverse_frequency"] == "ZeroDivisionError: division by zero"
     assert "healthy, ill" in reasons["tree", "table_3"]
     assert found.runs[metrics.SCORES].isna().all(axis=None)
-    assert sum("(failed)" in line for line in lines) == 4
+    failures = [line.split(" (")[1].split(", ")[0] for line in lines if "(failed" in line]
+    # Each reason is told once.
+    assert sorted(failures) == [
+        "failed)",
+        "failed)",
+        "failed: AttributeError: 'float' object has no attribute 'predict_proba')",
+        "failed: ZeroDivisionError: division by zero)",
+    ]
     assert found.curves.empty
 
 

@@ -5,7 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imbbench.bench.protocol import decide, macro_f1, seed_for, splits, tune_offsets
+from imbbench.bench.protocol import (
+    decide,
+    macro_f1,
+    seed_for,
+    splits,
+    stratified_group_folds,
+    tune_offsets,
+)
 from imbbench.config import Protocol
 from imbbench.errors import StudyError
 
@@ -137,6 +144,24 @@ def test_validation_share():
         chosen = PROTOCOL.model_copy(update={"validation": fraction})
         for train, val, _ in splits(y, np.arange(1200), None, "toy", chosen):
             assert len(val) / (len(train) + len(val)) == pytest.approx(fraction, abs=0.01)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 8)), min_size=6, max_size=40),
+    st.integers(2, 5),
+    st.integers(0, 5),
+)
+def test_a_class_of_several_groups_is_in_every_training_part(rows, n_splits, seed):
+    """Where one of its groups holds no other class."""
+    labels, groups = map(np.array, zip(*rows, strict=True))
+    y = np.unique(labels, return_inverse=True)[1]
+    folds = stratified_group_folds(y, groups, n_splits, seed)
+    assert all(len(set(folds[groups == g])) == 1 for g in groups)
+    for c in np.unique(y):
+        mine = set(groups[y == c])
+        if len(mine) > 1 and mine - set(groups[y != c]):
+            assert len(set(folds[y == c])) > 1
 
 
 def test_a_group_counts_for_the_rarest_class_it_holds():

@@ -3,8 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.ensemble import GradientBoostingClassifier
+from sklearn.neighbors import KNeighborsClassifier
 
 from imbbench import config
+from imbbench.bench.learners import Imported
 from imbbench.bench.registry import (
     INTERNAL,
     LEARNERS,
@@ -26,7 +29,7 @@ STUDY = config.load(Path(__file__).parents[2] / "params.yaml")
 @pytest.mark.parametrize("name", LEARNERS)
 def test_every_learner_is_in_the_study_and_documented(name):
     assert name in STUDY.learners
-    cls = learner_class(name)
+    cls = learner_class(STUDY, name)
     assert cls.__doc__
     assert set(cls.features) <= {"tabular", "text", "image"}
     known = parameters(cls)
@@ -35,16 +38,25 @@ def test_every_learner_is_in_the_study_and_documented(name):
     assert {"categorical", "random_state"} <= set(inspect.signature(cls).parameters)
 
 
-def test_unknown_learner():
-    with pytest.raises(StudyError, match=r"Unknown learner 'svm'\. Known: logreg, tree"):
-        learner_class("svm")
+def test_an_unknown_learner_says_where_one_is_defined(study):
+    message = r"Unknown learner 'tre'\. Known: logreg, tree.* class in params\.yaml.*registry\.py"
+    with pytest.raises(StudyError, match=message + r".* Did you mean 'tree'\?"):
+        learner_class(study, "tre")
+
+
+def test_a_learner_by_its_class(study):
+    study.learners["knn"] = {"class": "sklearn.neighbors.KNeighborsClassifier"}
+    assert learner_class(study, "knn") is Imported
+    assert "n_neighbors" in parameters(KNeighborsClassifier)
+    assert "n_jobs" not in parameters(KNeighborsClassifier)
+    assert "loss" in parameters(GradientBoostingClassifier)  # internal to our own learners only
 
 
 def test_parameters_are_those_a_user_may_set():
-    assert parameters(learner_class("logreg")) == ["C"]
-    assert parameters(learner_class("tree")) == ["max_depth", "min_samples_leaf"]
-    mlp = ["hidden", "epochs", "patience", "batch_size", "learning_rate", "weight_decay", "device"]
-    assert parameters(learner_class("mlp")) == mlp
+    assert parameters(LEARNERS["logreg"]) == ["C"]
+    assert parameters(LEARNERS["tree"]) == ["max_depth", "min_samples_leaf"]
+    mlp = ["hidden", "epochs", "steps", "batch_size", "learning_rate", "weight_decay", "device"]
+    assert parameters(LEARNERS["mlp"]) == mlp
 
 
 # Strategies
@@ -107,6 +119,13 @@ def test_an_entry_is_called_by_its_name_or_by_a_key(name, entry, own_rule, expec
     assert call("cell") == expected
 
 
+def test_a_strategy_that_returns_nothing_says_so(monkeypatch):
+    monkeypatch.setattr(reference, "idle", strategy(lambda cell: None), raising=False)
+    call, _ = resolve("reference", "idle", {})
+    with pytest.raises(TypeError, match=r"strategy 'idle' .* returns nothing: return the fi"):
+        call("cell")
+
+
 @pytest.mark.parametrize(
     ("name", "entry", "message"),
     [
@@ -121,7 +140,8 @@ def test_an_entry_is_called_by_its_name_or_by_a_key(name, entry, own_rule, expec
         (
             "plainly",
             {"k": 5},
-            "has the unknown key 'k'. Known: depth, control, learners, splits, time_limit.",
+            "has the unknown key 'k'. Known: depth, control, learners, primary, role, splits, "
+            "time_limit.",
         ),
         ("x", {"by": 1, "value": 2}, "has the unknown key 'value'. Known: bins, control"),
         ("x", {"by": 1, "depth": 2}, "has the unknown key 'depth'. Known: bins, control"),

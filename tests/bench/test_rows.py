@@ -14,7 +14,7 @@ COLUMNS = (
     "dataset,modality,learner,family,strategy,control,split,rule,status,reason,"
     "accuracy,balanced_accuracy,macro_f1,g_mean,mcc,roc_auc,average_precision,log_loss,brier,ece,"
     "ece_minority,calibration_slope,calibration_intercept,"
-    "precision_0,precision_1,recall_0,recall_1,f1_0,f1_1"
+    "precision_0,precision_1,recall_0,recall_1,f1_0,f1_1,threshold"
 )
 
 
@@ -64,7 +64,8 @@ def test_numbers_have_six_digits_and_zero_no_minus(value, written):
 def test_flat_spreads_arrays_over_numbered_columns():
     found = {name: n / 100 for n, name in enumerate(metrics.SCORES)}
     arrays = {name: np.array([n, n + 0.5]) for n, name in enumerate(("precision", "recall", "f1"))}
-    row = flat({**arrays, **found})
+    row = flat({**arrays, **found, "offset": np.array([0.0, np.log(3)])})
+    assert row["threshold"] == pytest.approx(0.25)
     assert ",".join(row) == COLUMNS.split("reason,")[1]
     assert row["accuracy"] == 0.0 and row["ece"] == 0.09
     assert [row["precision_0"], row["recall_1"], row["f1_0"]] == [0, 1.5, 2]
@@ -133,7 +134,7 @@ def test_a_family_has_four_files(tmp_path, monkeypatch):
         ]
     lines = (tmp_path / "results/runs/d/reference.csv").read_bytes().split(b"\n")
     assert lines[0].decode() == COLUMNS
-    assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,0.5,,,,,,,0.25,,"
+    assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,0.5,,,,,,,0.25,,,"
     seconds = (tmp_path / "results/timings/d/reference.csv").read_text().splitlines()
     assert seconds == ["strategy,fit_seconds", "plain,0.123457"]
     written = json.loads((tmp_path / "results/timings/d/reference.json").read_text())

@@ -14,7 +14,7 @@ from imbbench.strategies import posthoc, reference
 
 def test_a_cell_that_works(tried):
     rows, timing, curve = tried(lambda cell: cell.fit())
-    assert [row["rule"] for row in rows] == ["argmax", "tuned"]
+    assert [row["rule"] for row in rows] == ["argmax", *protocol.TUNED]
     for row in rows:
         assert list(row)[: len(KEY)] == KEY
         assert row["dataset"] == "binary"
@@ -39,10 +39,14 @@ def test_rows_hold_the_metrics_of_the_test_fold_by_both_rules(study, tried):
     X_test, y = split_of(study, "four", "logreg", 0).X_test, prepared.y[test]
     model = cell.fit()
     p = model.predict_proba(X_test)
-    offsets = protocol.tune_offsets(model.predict_proba(cell.X_val), cell.y_val)
-    tuned = protocol.decide(p, offsets)
-    assert tuned.tolist() != p.argmax(axis=1).tolist()
-    for row, labels in zip(rows, (p.argmax(axis=1), tuned), strict=True):
+    held_out = model.predict_proba(cell.X_val)
+    offsets = [protocol.tune_offsets(held_out, cell.y_val, f) for f in protocol.TUNED.values()]
+    tuned = [protocol.decide(p, each) for each in offsets]
+    assert tuned[0].tolist() != p.argmax(axis=1).tolist()
+    assert "offset_0" not in rows[0]
+    for row, each in zip(rows[1:], offsets, strict=True):
+        assert [row[f"offset_{c}"] for c in range(4)] == each.tolist()
+    for row, labels in zip(rows, (p.argmax(axis=1), *tuned), strict=True):
         found = {**metrics.score_metrics(y, p), **metrics.label_metrics(y, labels, 4)}
         for name in ("macro_f1", "balanced_accuracy", "log_loss", "average_precision", "ece"):
             assert row[name] == found[name]
@@ -55,7 +59,9 @@ def test_rows_hold_the_metrics_of_the_test_fold_by_both_rules(study, tried):
 def test_the_tuned_rule_uses_the_validation_part_alone(tried, monkeypatch):
     seen = []
     tune = protocol.tune_offsets
-    monkeypatch.setattr(protocol, "tune_offsets", lambda p, y: seen.append((p, y)) or tune(p, y))
+    monkeypatch.setattr(
+        protocol, "tune_offsets", lambda p, y, f: seen.append((p, y, f)) or tune(p, y, f)
+    )
     cells, models = [], []
 
     def call(cell):
@@ -64,9 +70,41 @@ def test_the_tuned_rule_uses_the_validation_part_alone(tried, monkeypatch):
         return models[0]
 
     tried(call)
-    (((p, y),), (cell,)) = seen, cells
-    assert y.tolist() == cell.y_val.tolist()
-    np.testing.assert_array_equal(p, models[0].predict_proba(cell.X_val))
+    (cell,) = cells
+    assert [f for *_, f in seen] == list(protocol.TUNED.values())
+    for p, y, _ in seen:
+        assert y.tolist() == cell.y_val.tolist()
+        np.testing.assert_array_equal(p, models[0].predict_proba(cell.X_val))
+
+
+def test_the_threshold_of_a_tuned_rule_is_in_its_row(tried):
+    rows, _, _ = tried(lambda cell: cell.fit())
+    assert "threshold" not in rows[0]
+    data = {}
+
+    def again(cell):
+        data["cell"], data["model"] = cell, cell.fit()
+        return data["model"]
+
+    tried(again)
+    p = data["model"].predict_proba(data["cell"].X_val)
+    for row, objective in zip(rows[1:], protocol.TUNED.values(), strict=True):
+        labels = protocol.decide(p, protocol.tune_offsets(p, data["cell"].y_val, objective))
+        assert ((p[:, 1] >= row["threshold"]).astype(int) == labels).all()
+
+
+def test_scores_that_are_no_probabilities_have_no_calibration(tried):
+    class Ranks:
+        scores_only = True
+
+        def __init__(self, model):
+            self.predict_proba = model.predict_proba
+
+    rows, _, curve = tried(lambda cell: Ranks(cell.fit()))
+    for row in rows:
+        assert np.isfinite([row["roc_auc"], row["average_precision"], row["macro_f1"]]).all()
+        assert np.isnan([row[n] for n in ("log_loss", "brier", "ece", "ece_minority")]).all()
+    assert curve["reliability"].sum() == 0
 
 
 def test_a_strategy_with_a_rule_of_its_own_has_one_row(study, make):
@@ -108,6 +146,11 @@ class Broken:
             "ValueError: the predicted probabilities are not finite",
         ),
         (
+            lambda cell: Broken([0.5, 0.6]),
+            "failed",
+            "ValueError: the predicted probabilities do not sum to one, but to 1.1",
+        ),
+        (
             lambda cell: None,
             "failed",
             "AttributeError: 'NoneType' object has no attribute 'predict_proba'",
@@ -134,7 +177,7 @@ def test_a_long_reason_is_cut(tried):
 
 
 def test_a_cell_that_fails_in_scoring_is_recorded(tried, monkeypatch):
-    def scores(y, p):
+    def scores(y, p, calibrated):
         raise ZeroDivisionError("scores")
 
     monkeypatch.setattr(metrics, "score_metrics", scores)

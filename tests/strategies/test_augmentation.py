@@ -2,6 +2,9 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from collections import Counter
@@ -18,10 +21,12 @@ from tiny import WORDS
 from imbbench import config
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.registry import NotApplicable, resolve
+from imbbench.bench.scoring import run_cell
 from imbbench.data import archives
 from imbbench.errors import StudyError
 from imbbench.paths import root
 from imbbench.strategies.augmentation import written as written_module
+from imbbench.strategies.augmentation.apertium import PAIRS, there_and_back
 from imbbench.strategies.augmentation.edits import EDITS, edit_text, word_neighbours
 from imbbench.strategies.augmentation.language_models import (
     LANGUAGE_MODEL,
@@ -127,6 +132,7 @@ def test_balanced_or_other_data_do_not_apply(make_cell):
         ("a", {"copies": 1, "per_class": 0}, "per_class"),
         ("a", {"edit": "rhyme"}, "edit must be one of"),
         ("back_translation", {"there": "", "back": "b"}, "there names a language model"),
+        ("back_translation", {"there": "a"}, "back names a language model"),
         ("generated_llm", {"examples": 0}, "examples"),
         ("generated_llm", {"model": 3}, "model names a language model"),
         ("generated_unilm", {"epochs": 1.5}, "epochs"),
@@ -353,8 +359,6 @@ def test_the_web_is_asked_only_where_it_answers(tmp_path, monkeypatch):
 
 
 def test_pickled_weights_are_not_loaded(language_models, tmp_path):
-    import shutil
-
     import torch
     from transformers import AutoModelForSeq2SeqLM
 
@@ -395,6 +399,140 @@ def test_translations_keep_their_order_and_depend_on_the_seed(language_models):
     assert alone == translate(texts, language_models["back"])  # greedy
 
 
+# --------------------------------------------------------------------------- Apertium
+
+BY_RULES = {"there": None, "back": None}
+SIGNS = ["£900", "0906", "2.50!", "www.a.co/x?a=b&c=d", "a@b.co", "@bob", ":-)", "😀", "#tag", "4U"]
+SIGNS += ["[0]", "[7", "^x$", "{y}", "<b>", "\\", "*bold*", "~", "a/b", "k\x00l"]
+
+FAKE = """#!{python}
+import re, sys
+
+if sys.argv[1:] == ["-l"]:
+    print({listed!r})
+    sys.exit()
+with open({log!r}, "a", encoding="utf-8") as log:
+    print(sys.argv[1:], file=log)
+texts = sys.stdin.buffer.read().decode().split("\\0")[:-1]
+words = {{"win": "ganar", "ganar": "gain#", "free": "libre", "libre": "gratis\\/free", "é": "ü"}}
+texts = [re.sub("[^ \\n]+", lambda m: words.get(m[0], m[0]), text) for text in texts]
+{fault}
+print({said!r}, end="", file=sys.stderr)
+sys.stdout.buffer.write("".join(text + "\\0" for text in texts).encode() + bytes(3))
+sys.exit({code})
+"""
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """``fake(listed, fault, said, code)`` puts such a program on an otherwise empty path."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", str(folder))
+
+    def put(listed="eng-spa spa-eng", fault="", said="", code=0):
+        program, log = folder / "apertium", folder / "log"
+        parts = {"listed": listed, "fault": fault, "said": said, "code": code, "log": str(log)}
+        program.write_text(FAKE.format(python=sys.executable, **parts), "utf-8")
+        program.chmod(0o755)
+        return log
+
+    return put
+
+
+def test_words_go_there_and_back_and_marks_are_taken_off(fake):
+    log = fake()
+    texts = ["win a free £900", "", "é\r\nwin\u2028a/b", "win a free £900", "12 34"]
+    home = ["gain a gratis £900", "", "ü gain a/b", "gain a gratis £900", "12 34"]
+    assert there_and_back(texts) == home
+    calls = log.read_text("utf-8").splitlines()
+    assert [call.split()[-1].strip("']") for call in calls] == list(PAIRS)  # one for all texts
+
+
+def test_without_the_program_it_does_not_apply(make_cell, fake):
+    for install in (lambda: None, lambda: fake("eng-cat")):
+        install()
+        with pytest.raises(NotApplicable, match=r"install the Debian package.*apertium-eng-spa"):
+            fit(make_cell, "back_translation", **BY_RULES)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "code", "reason"),
+    [
+        ("texts = texts[:-1]", "", 0, "gave 2 texts for 3"),
+        ("texts.append(texts[0])", "", 0, "gave 4 texts for 3"),
+        ("texts[1] = 'cut'", "Malformed\n input", 0, "gave 2 texts for 3 .*: Malformed input"),
+        ("", "no such\n locale", 1, "exit code 1: no such locale"),
+        ("texts = []", "", 0, "gave 0 texts for 3"),
+    ],
+)
+def test_a_program_that_fails_is_an_error(fake, fault, said, code, reason):
+    fake(fault=fault, said=said, code=code)
+    with pytest.raises(StudyError, match=f"apertium eng-spa .*{reason}"):
+        there_and_back(["win", "a", "12"])
+
+
+def test_a_failed_program_is_a_failed_cell(make_cell, fake, tmp_path):
+    fake(fault="texts = texts[1:]")
+    translating = {"back_translation": {}}
+    study = config.load()
+    study.strategies["augmentation"].update(translating)
+    task = Task("texts", "augmentation", "tfidf_logreg", "back_translation", 0)
+    rows, _, _ = run_cell(study, task, reuse=False)
+    assert {row["status"] for row in rows} == {"failed"}
+    assert all("apertium eng-spa gave" in row["reason"] for row in rows)
+
+
+def test_a_text_whose_numbers_are_lost_is_not_translated(fake):
+    fake(fault="texts = [text.replace('[1]', '') for text in texts]")
+    assert there_and_back(["win £900", "£900 win"]) == ["win £900", "£900 gain"]
+
+
+def test_rules_write_any_number_of_texts_and_each_once(make_cell, fake, monkeypatch):
+    fake()
+    monkeypatch.setattr(written_module, "MOST_WRITTEN", 1)
+    _, control = fit(make_cell, "copies")
+    cell, model = fit(make_cell, "back_translation", **BY_RULES)
+    assert len(added(model)) == len(added(control)) > 1
+    written = added(model).query("origin == 'written'")
+    assert written["text"].is_unique
+    for text, (row,) in written[["text", "rows"]].to_numpy():
+        assert text == there_and_back([cell.texts[row]])[0] != cell.texts[row]
+
+
+def pair_is_installed():
+    if shutil.which("apertium") is None:
+        return False
+    listed = subprocess.run(["apertium", "-l"], capture_output=True, text=True, check=False)
+    return set(PAIRS) <= set(listed.stdout.split())
+
+
+@pytest.mark.skipif(not pair_is_installed(), reason="needs apertium and apertium-eng-spa")
+def test_apertium_keeps_what_carries_the_label():
+    plain = "The girl wants to buy a big house, but she does not have the money."
+    rude = ["I said no.", "", "  \n ", "win", "免费 点击", "бесплатно é", "12 34", "..."]
+    mixed, generator = [], rng()
+    for _ in range(40):
+        words = plain.split()
+        for sign in generator.choice(SIGNS, 3):
+            words.insert(generator.integers(14), str(sign))
+        mixed.append(" ".join(words))
+    mixed += [f"{sign} {sign}\n\n{plain} {sign}" for sign in SIGNS]
+    texts = [plain, *rude, *mixed, " ".join(["house"] * 300)]
+    found = there_and_back(texts)
+    assert found == there_and_back(texts)
+    assert found[0] != plain
+    assert {"house", "money"} <= set(re.findall(r"\w+", found[0]))
+    assert found[2:4] == ["", ""]
+    assert found[5:9] == ["免费 点击", "бесплатно é", "12 34", "..."]
+    for text, home in zip(mixed, found[9:], strict=False):
+        signs = Counter(word for word in text.split() if word in SIGNS)
+        assert Counter(word for word in home.split() if word in SIGNS) == signs
+        rest = " ".join(word for word in home.split() if word not in SIGNS)
+        assert not set(rest) & set("*#@~/^$[]{}<>\\")
+        assert rest != plain
+
+
 # --------------------------------------------------------------------------- prefix language model
 
 
@@ -413,8 +551,6 @@ def test_nucleus_draws_from_the_fewest_tokens_that_hold_p():
 @pytest.fixture(scope="module")
 def wide(encoder, tmp_path_factory):
     """The tiny encoder with room for learning: 32 units, no dropout."""
-    import shutil
-
     import torch
     from transformers import BertConfig, BertModel
 

@@ -67,7 +67,8 @@ def test_a_loss_gets_its_start_only_when_asked(make, caught, cls, parameters, ex
 
 def test_the_first_loss_leaves_no_trace_in_a_loss_with_memory(make):
     cell = make("four")
-    once = MLP(epochs=1, batch_size=10**6, loss=GHMCLoss(momentum=0.75)).fit(cell.X, cell.y)
+    whole = len(cell.y)
+    once = MLP(epochs=1, batch_size=whole, loss=GHMCLoss(momentum=0.75)).fit(cell.X, cell.y)
     assert float(once.loss.acc_sum.sum()) == pytest.approx(0.25 * 4 * len(cell.y))
 
 

@@ -38,14 +38,14 @@ DOES_NOT_APPLY = {
         (name, "nominal"): ALL_NOMINAL
         for name in ("borderline_smote", "svm_smote", "kmeans_smote", "adasyn")
     },
-    **{("random_1_10", name): "no class is less than 1/10" for name in DATASETS},
+    **{("over_1_10", name): "no class is less than 1/10" for name in DATASETS},
     ("borderline_smote", "texts"): "finds no row to start from and adds none",
     ("gan", "texts"): "these are sparse",
 }
-del DOES_NOT_APPLY["random_1_10", "nominal"]
+del DOES_NOT_APPLY["over_1_10", "nominal"]
 FAILS = {("adasyn", "texts"): "Not any neigbours belong to the majority"}  # separate classes
 CLEANED = ["smote_enn", "smote_tomek"]
-EXACT = ["random_1_1", "smote", "gan"]
+EXACT = ["over_1_1", "smote", "gan"]
 SMALL = {"hidden": [8], "latent": 4, "steps": 2, "batch_size": 8, "minimum": 5, "random_state": 0}
 
 

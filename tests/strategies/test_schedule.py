@@ -28,16 +28,17 @@ from imbbench.strategies.schedule import (
     tau_normalisation,
     two_branches,
 )
+from imbbench.strategies.schedule.class_means import NearestClassMean
 from imbbench.strategies.schedule.tau_normalisation import TauNormalised
 from imbbench.strategies.schedule.weight_scaling import LearnableWeightScaling
 
-EPOCHS = 10
+STEPS = 40
 
 
 @pytest.fixture
 def make(study):
-    """``make(dataset, learner)``: a cell of the tiny study; its mlp has ten epochs."""
-    study.learners["mlp"]["epochs"] = EPOCHS
+    """``make(dataset, learner)``: a cell of the tiny study; its mlp makes forty steps."""
+    study.learners["mlp"] |= {"epochs": 0, "steps": STEPS}
 
     def cell(dataset="binary", learner="mlp", strategy="tried"):
         return Cell(study, Task(dataset, "reference", learner, strategy, 0), reuse=False)
@@ -67,18 +68,18 @@ def test_deferred_weights_are_ones_before_the_switch(make, monkeypatch, call):
         lambda self, progress: (at(self, progress), seen.append(self.loss.weight.tolist())),
     )
     model = call(cell)
-    assert model.n_epochs_ == EPOCHS and model.history_ == []
+    assert model.n_steps_ == STEPS
     seen = seen[1:]  # the first call is the constructor's
-    assert seen[:8] == [[1.0] * 4] * 8
-    np.testing.assert_allclose(seen[8:], [drw_weights(cell.class_counts, 1.0)] * 2)
+    assert seen[:32] == [[1.0] * 4] * 32
+    np.testing.assert_allclose(seen[32:], [drw_weights(cell.class_counts, 1.0)] * 8)
 
 
 def test_deferred_training_is_plain_before_the_switch(make):
-    """With so few epochs that none is after the switch (progress is at most 0.75)."""
+    """With so few steps that none is after the switch (progress is at most 0.75)."""
     cell = make("four")
-    plain = cell.fit(patience=None, epochs=4).predict_proba(cell.X_val)
+    plain = cell.fit(steps=4).predict_proba(cell.X_val)
     loss = DeferredReweighting(WeightedCrossEntropy(np.ones(4)), cell.class_counts)
-    deferred = cell.fit(patience=None, epochs=4, loss=loss).predict_proba(cell.X_val)
+    deferred = cell.fit(steps=4, loss=loss).predict_proba(cell.X_val)
     np.testing.assert_allclose(deferred, plain, atol=1e-4)
 
 
@@ -87,7 +88,7 @@ def test_sampling_has_the_shares_it_says(make, caught, power):
     cell = make("four")
     draw = caught(sampling, cell, power)["draw"]
     rng = np.random.default_rng(0)
-    rows = np.concatenate([draw(cell.y, 0.0, rng)[0] for _ in range(300)])
+    rows = np.concatenate([draw(cell.y, 0.0, rng, 100)[0] for _ in range(100)])
     expected = cell.class_counts**power / (cell.class_counts**power).sum()
     np.testing.assert_allclose(shares(rows, cell), expected, atol=0.01)
     often = np.bincount(rows)[cell.y == 3]
@@ -100,32 +101,34 @@ def test_progressive_sampling_goes_from_natural_to_balanced(make, caught):
     rng = np.random.default_rng(0)
     natural = cell.class_counts / len(cell.y)
     for progress in (0.0, 0.5, 1.0):
-        rows = np.concatenate([draw(cell.y, progress, rng)[0] for _ in range(300)])
+        rows = np.concatenate([draw(cell.y, progress, rng, 100)[0] for _ in range(300)])
         expected = (1 - progress) * natural + progress / 4
         np.testing.assert_allclose(shares(rows, cell), expected, atol=0.01)
 
 
-def test_deferred_resampling_shows_every_row_once_before_the_switch(make, caught):
+def test_deferred_resampling_is_natural_before_the_switch(make, caught):
     cell = make("four")
     draw = caught(deferred_resampling, cell)["draw"]
     rng = np.random.default_rng(0)
-    for progress in (0.0, 0.5, 0.79):
-        rows, weights = draw(cell.y, progress, rng)
-        assert sorted(rows) == list(range(len(cell.y)))
-        assert weights is None
-    rows = np.concatenate([draw(cell.y, 0.8, rng)[0] for _ in range(300)])
-    np.testing.assert_allclose(shares(rows, cell), 0.25, atol=0.01)
+    for progress, expected in (
+        (0.0, cell.class_counts / len(cell.y)),
+        (0.79, cell.class_counts / len(cell.y)),
+        (0.8, np.full(4, 0.25)),
+    ):
+        drawn = [draw(cell.y, progress, rng, 100) for _ in range(300)]
+        assert all(len(rows) == 100 and weights is None for rows, weights in drawn)
+        rows = np.concatenate([rows for rows, _ in drawn])
+        np.testing.assert_allclose(shares(rows, cell), expected, atol=0.01)
 
 
 @pytest.mark.parametrize("strategy", [crt, lws])
 def test_the_second_stage_leaves_the_first_as_it_is(make, strategy):
     cell = make("four")
-    first = cell.fit(patience=None, epochs=8)
+    first = cell.fit(steps=32)
     cell.rows_seen = 0
     model = strategy(cell)
-    assert model.network.n_epochs_ == 8
-    assert model.classifier.n_epochs_ == 2
-    assert cell.rows_seen == EPOCHS * len(cell.y)
+    assert (model.network.n_steps_, model.classifier.n_steps_) == (32, 8)
+    assert cell.rows_seen == STEPS * 32
     for module in ("trunk_", "head_"):
         found, expected = (state(getattr(m, module)) for m in (model.network, first))
         assert all(torch.equal(found[name], expected[name]) for name in expected)
@@ -141,7 +144,7 @@ def test_the_second_stage_leaves_the_first_as_it_is(make, strategy):
 
 def test_a_tau_of_zero_is_the_network_without_its_bias(make):
     cell = make("four")
-    network = cell.fit(patience=None, head=torch.nn.Linear)
+    network = cell.fit(head=torch.nn.Linear)
     weight = network.head_.weight.detach().numpy().astype(float)
     features = network.embed(cell.X_val)
     found = TauNormalised(weight, 0.0).predict_proba(features)
@@ -168,10 +171,21 @@ def test_tau_has_the_best_balanced_accuracy_of_its_grid(make):
 def test_nearest_class_mean_uses_the_features_of_the_control(make):
     cell = make("four")
     model = nearest_class_mean(cell)
-    np.testing.assert_array_equal(
-        model.network.embed(cell.X), cell.fit(patience=None).embed(cell.X)
-    )
+    np.testing.assert_array_equal(model.network.embed(cell.X), cell.fit().embed(cell.X))
     assert model.classifier.centroids_.shape == (4, 8)
+
+
+def test_the_kind_of_class_means_is_the_best_in_validation(make):
+    for dataset in ("binary", "four"):
+        cell = make(dataset)
+        model = nearest_class_mean(cell)
+        features, held_out = model.network.embed(cell.X), model.network.embed(cell.X_val)
+        found = {}
+        for kind in ("un", "l2n", "cl2n"):
+            labels = NearestClassMean(kind).fit(features, cell.y).predict(held_out)
+            found[kind] = label_metrics(cell.y_val, labels, len(cell.classes))["balanced_accuracy"]
+        assert found[model.classifier.feat_type] == max(found.values())
+        assert model.scores_only
 
 
 def test_two_branches_at_test_time_are_unscaled_and_bbn_has_their_network(make):
@@ -184,7 +198,8 @@ def test_two_branches_at_test_time_are_unscaled_and_bbn_has_their_network(make):
             logits = model.head_.classifier(both)
         expected = torch.softmax(logits.double(), dim=1)
         np.testing.assert_allclose(model.predict_proba(cell.X_val), expected, atol=1e-6)
-        assert model.rows_seen_ == EPOCHS * len(cell.y)
+        assert model.n_steps_ == STEPS
+        assert model.rows_seen_ == (2 if strategy is bbn else 1) * STEPS * 32
 
 
 def test_bbn_begins_with_the_natural_and_ends_with_the_reversed_shares(make, monkeypatch):
@@ -195,29 +210,13 @@ def test_bbn_begins_with_the_natural_and_ends_with_the_reversed_shares(make, mon
         bilateral, "bbn_mix", lambda *args: calls.append((args[2], args[3], args[5])) or mix(*args)
     )
     bbn(cell)
-    assert sorted({progress for *_, progress in calls}) == [0.0, 0.2, 0.4, 0.6, 0.8]
+    assert [progress for *_, progress in calls] == [k / STEPS for k in range(STEPS)]
     natural, other = (torch.cat([call[k] for call in calls]).numpy() for k in (0, 1))
-    assert np.bincount(natural).tolist() == (5 * cell.class_counts).tolist()
+    passes = len(natural) // len(cell.y)
+    whole = natural[: passes * len(cell.y)]
+    assert np.bincount(whole).tolist() == (passes * cell.class_counts).tolist()
     reversed_shares = (1 / cell.class_counts) / (1 / cell.class_counts).sum()
     np.testing.assert_allclose(np.bincount(other) / len(other), reversed_shares, atol=0.1)
-
-
-def test_bbn_lowers_its_learning_rate_as_its_authors_do(make, monkeypatch, study):
-    study.learners["mlp"] |= {"epochs": 20, "learning_rate": 0.5}
-    cell, seen = make(), {}
-    mix = bilateral.bbn_mix
-    step = torch.optim.AdamW.step
-    now = []
-    monkeypatch.setattr(bilateral, "bbn_mix", lambda *args: now.append(args[5]) or mix(*args))
-
-    def watched(self, *args, **kw):
-        seen.setdefault(now[-1], self.param_groups[0]["lr"])
-        return step(self, *args, **kw)
-
-    monkeypatch.setattr(torch.optim.AdamW, "step", watched)
-    bbn(cell)
-    expected = [0.5] * 6 + [0.005] * 2 + [0.00005] * 2
-    np.testing.assert_allclose([seen[k / 10] for k in range(10)], expected)
 
 
 def test_the_meta_set_is_balanced_and_not_trained_on(make, monkeypatch):
@@ -236,7 +235,8 @@ def test_the_meta_set_is_balanced_and_not_trained_on(make, monkeypatch):
     clean = {tuple(row) for row in meta_x.tolist()}
     trained = [tuple(row) for call in calls for row in call[1].tolist()]
     assert not clean & set(trained)
-    assert len(trained) == 5 * (len(cell.y) - 20)
+    assert len(trained) == STEPS * 32
+    assert len(calls) == model.n_steps_ == STEPS
     assert model.rows_seen_ == 2 * len(trained) + 20 * len(calls)
 
 
@@ -259,13 +259,13 @@ def test_the_meta_set_takes_at_most_half_of_a_class(make, monkeypatch):
         meta_weight_net(cell)
 
 
-def test_two_stages_need_two_epochs(make, study):
-    study.learners["mlp"]["epochs"] = 1
-    for strategy in (crt, bbn, meta_weight_net):
-        with pytest.raises(NotApplicable, match="one epoch"):
+def test_two_stages_need_two_steps(make, study):
+    study.learners["mlp"]["steps"] = 1
+    for strategy in (crt, lws):
+        with pytest.raises(NotApplicable, match="one step"):
             strategy(make())
-    study.learners["mlp"]["epochs"] = 2
-    assert crt(make()).classifier.n_epochs_ == 1
+    study.learners["mlp"]["steps"] = 2
+    assert crt(make()).classifier.n_steps_ == 1
 
 
 @pytest.mark.parametrize(
@@ -298,9 +298,10 @@ def test_timings_hold_the_passes_over_the_training_part(study, make):
     study.strategies["loss"] = {"tuned": {}}
     study.families += ["schedule", "loss"]
     make()
-    for name in ("crt", "bbn", "sampling_0"):
+    passes = STEPS * 32 / len(make().y)
+    for name, rows in (("crt", 1), ("bbn", 2), ("sampling_0", 1)):
         _, timing, _ = run_cell(study, Task("binary", "schedule", "mlp", name, 0))
-        assert timing["epochs"] == EPOCHS, name
+        assert timing["epochs"] == pytest.approx(rows * passes), name
     _, timing, _ = run_cell(study, Task("binary", "reference", "logreg", "plain", 0))
     assert np.isnan(timing["epochs"])
     _, timing, _ = run_cell(study, Task("binary", "loss", "mlp", "tuned", 0))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from imbbench import config
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.counts import inverse_frequency_weights
-from imbbench.bench.registry import NotApplicable, learner_class, resolve
+from imbbench.bench.registry import LEARNERS, NotApplicable, resolve
 from imbbench.bench.sentence_encoder import SentenceEncoder
 from imbbench.errors import StudyError
 from imbbench.strategies import semi_supervised
@@ -334,7 +334,7 @@ def trained(make, encoder, study):
             trunk = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.ReLU())
             learner = cell.make()
         elif kind == "Rotation":
-            learner = learner_class("cnn")(batch_size=32)
+            learner = LEARNERS["cnn"](batch_size=32)
             images = rng.normal(size=(200, 5, 5)) * 0.1
             images[:, 0, :] += 1.0
             inputs = torch.from_numpy(images.reshape(200, 25)).float()
@@ -348,7 +348,7 @@ def trained(make, encoder, study):
         else:
             from imbbench.bench.encoder import pretrained
 
-            learner = learner_class("minilm_finetune")(encoder=encoder, batch_size=16)
+            learner = LEARNERS["minilm_finetune"](encoder=encoder, batch_size=16)
             inputs = torch.from_numpy(rng.integers(5, 25, size=(64, 6)))
             trunk = SentenceEncoder(pretrained(encoder, 1))
             trunk.model.embeddings.requires_grad_(False)
@@ -459,7 +459,7 @@ def test_finetuning_after_simcse(encoder):
     rng = np.random.default_rng(0)
     X, y = rng.integers(5, 25, size=(40, 6)), np.repeat([0, 1], 20)
     settings = {"encoder": encoder, "layers": 1, "batch_size": 16, "epochs": 1, "random_state": 0}
-    learner = learner_class("minilm_finetune")
+    learner = LEARNERS["minilm_finetune"]
 
     def fit():
         hook = Pretraining(SimCSE(None), 1, learner(**settings))

@@ -106,3 +106,9 @@ def test_an_impossible_value_is_found_by_the_check_of_a_study(study):
     study.strategies["weighting"]["beta_too_large"] = {"effective_number": 1.0}
     with pytest.raises(StudyError, match="beta_too_large"):
         check(study)
+
+
+@pytest.mark.parametrize("table", [{0: 1.0, 1: 9.0}, {False: 1.0, True: 9.0}, {"a": 1, None: 2}])
+def test_names_that_yaml_takes_for_something_else_are_to_be_quoted(table):
+    with pytest.raises(StudyError, match=r"strategy .tried. of family .weighting.: .*in quotes"):
+        resolve("weighting", "tried", {"table": table})

@@ -17,6 +17,7 @@ import pandas as pd
 from imbbench.bench.registry import strategy
 from imbbench.bench.values import check_choice, check_sizes, check_whole
 from imbbench.strategies.augmentation.added_rows import fit_with, proposed_texts, source_rows
+from imbbench.strategies.augmentation.apertium import there_and_back
 from imbbench.strategies.augmentation.edits import EDITS, edit_text, neighbours_for
 from imbbench.strategies.augmentation.language_models import (
     LANGUAGE_MODEL,
@@ -68,30 +69,41 @@ def edit(cell, kind, ratio=1, per_class=None):
     return fit_with(cell, proposed_texts(edited, cell.y, rows, "edited"))
 
 
-def _check_translation(there, back, **numbers):
-    _check_names(there=there, back=back)
+def _check_translation(there=None, back=None, **numbers):
+    if (there, back) != (None, None):
+        _check_names(there=there, back=back)
     _check(**numbers)
 
 
 @strategy(check=_check_translation)
-def back_translation(cell, there, back, ratio=1, per_class=None):
-    """Translate to another language and, sampled, back.
+def back_translation(cell, there=None, back=None, ratio=1, per_class=None):
+    """Translate to another language and back.
+
+    English to Spanish and back by the rules of Apertium, which needs the Debian packages
+    ``apertium`` and ``apertium-eng-spa``: always the same, so that every row has one new text and
+    copies fill up the rest. Or by two translation models, ``there`` and, sampled, ``back``.
 
     References
     ----------
     Sennrich, Haddow, Birch, Improving neural machine translation models with monolingual data,
-    ACL 2016; nucleus sampling (Holtzman et al. 2020) on the way back, because beams repeat
-    themselves.
+    ACL 2016. Forcada et al., Apertium: a free/open-source platform for rule-based machine
+    translation, Machine Translation 25, 2011. Nucleus sampling (Holtzman et al. 2020) on the
+    models' way back, because beams repeat themselves.
     """
     texts, rows = source_rows(cell, ratio, per_class)
+    by_rules = there is None
 
     def propose():
-        abroad = translate([texts[i] for i in rows], there, cell.seed)
-        home = translate(abroad, back, cell.seed, **NUCLEUS_SAMPLING)
+        sources = [texts[i] for i in rows]
+        if by_rules:
+            home = there_and_back(sources)
+        else:
+            abroad = translate(sources, there, cell.seed)
+            home = translate(abroad, back, cell.seed, **NUCLEUS_SAMPLING)
         return proposed_texts(home, cell.y, rows, "written").assign(place=np.arange(len(rows)))
 
     settings = {"method": "back_translation", "there": there, "back": back}
-    return fit_with_written(cell, texts, rows, propose, settings)
+    return fit_with_written(cell, texts, rows, propose, settings, slow=not by_rules)
 
 
 def _check_llm(model=LANGUAGE_MODEL, **numbers):

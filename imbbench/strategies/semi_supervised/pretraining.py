@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from imbbench.bench.neural import Batches
-from imbbench.bench.registry import NotApplicable, learner_class
+from imbbench.bench.registry import NotApplicable
 
 
 def info_nce(anchors, others, temperature):
@@ -204,6 +204,6 @@ class Pretraining:
 def pretraining_for(cell, share):
     """Pre-training that passes ``share`` of the batches of a cell's learner."""
     cell.need(cell.neural, f"{cell.learner} has no hidden layers to pre-train")
-    (kind,) = learner_class(cell.learner).features.values()
+    (kind,) = cell.learner_class.features.values()
     task = TASKS[kind](cell)
     return Pretraining(task, max(1, round(share * cell.steps / task.views)), cell.make())

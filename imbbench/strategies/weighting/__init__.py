@@ -59,6 +59,9 @@ def alpha_share(cell):
 def _check_table(weights):
     if not isinstance(weights, dict | list) or len(weights) < 2:
         raise ValueError("give a weight per class, by name or from the largest class down")
+    for name in weights if isinstance(weights, dict) else ():
+        if not isinstance(name, str):
+            raise ValueError(f"{name!r} is no name of a class to YAML: put it in quotes")
 
 
 @strategy(by_key=True, check=_check_table)
