@@ -13,7 +13,7 @@ FAMILIES = ["reference", "weighting", "posthoc"]
 
 
 def shrink(params):
-    """Two data sets, three families, one split, small ensembles, one fine-tuning."""
+    """Two data sets, three families, one split, small ensembles, short training."""
     params["families"] = FAMILIES
     params["protocol"]["splits"] = 1
     for name in list(params["datasets"]):
@@ -23,7 +23,14 @@ def shrink(params):
         if family not in FAMILIES:
             del params["strategies"][family]
     params["strategies"]["reference"]["bagging"]["n_estimators"] = 2
-    params["learners"]["minilm_finetune"] |= {"strategies": ["plain"], "epochs": 1}
+    corrections = params["strategies"]["posthoc"]
+    for name, entry in list(corrections.items()):
+        if entry.get("corrected", "weighting.").split(".")[0] not in FAMILIES:
+            del corrections[name]
+    short = {"epochs": 1, "steps": 20}
+    for name in ("mlp", "minilm_head", "minilm_finetune"):
+        params["learners"][name] |= short
+    params["learners"]["minilm_finetune"] |= {"strategies": ["plain"]}
 
 
 def main(folder):

@@ -274,6 +274,16 @@ def test_training_scores_every_loss_and_the_moved_threshold(trained):
     assert shares.groupby("name")["epoch"].max().eq(8).all()
 
 
+@pytest.mark.parametrize("counts", [[300, 110], [40, 9]])
+def test_shares_are_by_epoch_where_batches_do_not_fill_one(counts):
+    losses = {"cross-entropy": LOSSES["cross-entropy"]}
+    _, shares, models = losses_explained.train(losses, counts, [0], epochs=6, test_rows=20)
+    assert shares["epoch"].tolist() == list(range(7))
+    assert shares["share"].between(0, 1).all() and shares["share"].gt(0).all()
+    (model,) = models.values()
+    assert model.rows_seen_ - sum(counts) * 6 < min(250, sum(counts))
+
+
 def test_sentences_follow_their_numbers():
     pairs = (("cross-entropy", 0.5), (losses_explained.MOVED, 0.8), ("focal", 0.6))
     rows = [(n, s, r, 0.1, (r + 0.9) / 2) for s in (0, 1) for n, r in pairs]
