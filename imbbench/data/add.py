@@ -317,7 +317,7 @@ def _complete(dataset, entry, frame, nominal, missing):
             entry["missing"] = [*missing]
         return said
     fixed = {*(nominal or ()), *entry.get("categorical", ()), *entry.get("numeric", ())}
-    values = {c: set(frame[c]) - {""} for c in frame}
+    values = {c: {*frame[c].tolist()} - {""} for c in frame}
     if dataset.separator == ";" and "decimal" not in entry:
         free = [values[c] for c in (*features, target) if c not in fixed]
         if any(_has_decimal_commas(found) for found in free):

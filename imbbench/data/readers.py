@@ -52,8 +52,8 @@ def read_table(path, dataset):
         columns = [*(columns[i] for i in named), ""]
     # Of objects: pandas' own strings are slow to go through.
     by_column = {
-        column: [row[i] if column == dataset.text else row[i].strip() for row in rows]
-        for i, column in enumerate(columns)
+        column: [*values] if column == dataset.text else [*map(str.strip, values)]
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
     }
     for column, values in by_column.items():
         try:
