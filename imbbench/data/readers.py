@@ -8,9 +8,11 @@ import csv
 import datetime
 import io
 import json
+import lzma
 import math
 import re
 import shlex
+import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -22,6 +24,11 @@ from imbbench.data.contents import UNPACKED, decoded, unpacked
 from imbbench.errors import StudyError
 
 CELLS = 50_000_000  # of a table in a binary format, whose few bytes may claim any number
+# What reading a member of a damaged zip file raises, by the ways to pack it.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(OSError, EOFError, RuntimeError, ValueError),
+)
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ATTRIBUTE = re.compile(rf"@attribute[ \t]+({QUOTED}|[^\s{{]+)[ \t]*(.+)", re.I)
 ATTRIBUTE_KIND = re.compile(r"(?:(numeric|real|integer)|string|date)(?![^\s\[])", re.I)
@@ -198,12 +205,14 @@ def _is_header(rows, width):
     below = rows[1:200]
     if len(below) < 10 or any(len(row) != width for row in rows[:200]):
         return False
+    if any(map(_is_number, rows[0])):
+        return False
     words = [
         first
         for first, *values in zip(*rows[:200], strict=True)
         if all(map(_is_number, filter(None, map(str.strip, values)))) and any(values)
     ]
-    if len(words) < 2 or any(map(_is_number, rows[0])):
+    if len(words) < 2:
         return False
     return len(set(words)) == len(words) and all(re.search(r"[^\W\d_]{2}|^\w$", w) for w in words)
 
@@ -503,7 +512,7 @@ def _checked_workbook(path, content):
                     raise StudyError(f"{path.name} unpacks to more than {UNPACKED} bytes")
                 _check_sheet(path, data)
                 copy.writestr(zipfile.ZipInfo(entry.filename), data)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
+    except DAMAGED as error:
         raise StudyError(f"{path.name} is damaged ({error}); save it again") from None
     return plain.getvalue()
 
