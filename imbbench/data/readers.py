@@ -12,7 +12,6 @@ import lzma
 import math
 import re
 import shlex
-import struct
 import zipfile
 import zlib
 from collections import Counter
@@ -26,7 +25,7 @@ from imbbench.errors import StudyError
 CELLS = 50_000_000  # of a table in a binary format, whose few bytes may claim any number
 # What reading a member of a damaged zip file raises, by the ways to pack it.
 DAMAGED = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
     *(OSError, EOFError, RuntimeError, ValueError),
 )
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
