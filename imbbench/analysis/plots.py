@@ -113,7 +113,7 @@ def class_counts(card):
         ax.legend(loc="lower right")
     for place, value in zip(places, values, strict=True):
         ax.annotate(f"{value}", (value, place), (7, 0), textcoords="offset points", va="center")
-    ax.set_yticks(places, [_short(name) for name in names])
+    ax.set_yticks(places, [words(name, 28) for name in names])
     ax.set_ylim(len(names) - 0.4, -0.6)
     if logarithmic:
         ax.set_xscale("log")
@@ -142,15 +142,19 @@ def missing_values(card):
     ax.barh(places, shares, color=PALETTE[0], height=0.6)
     for place, share in zip(places, shares, strict=True):
         ax.annotate(f"{share:.1f}", (share, place), (4, 0), textcoords="offset points", va="center")
-    ax.set_yticks(places, [_short(name) for name, _ in columns])
+    ax.set_yticks(places, [words(name, 28) for name, _ in columns])
     ax.set_ylim(len(columns) - 0.4, -0.6)
     ax.set(xlim=(0, 108), xlabel="missing values (% of rows)")
     ax.grid(axis="y", visible=False)
     return figure
 
 
-def _short(name, length=28):
-    return name if len(name) <= length else name[: length - 1] + "…"
+def words(name, length=None):
+    """A name as a figure shows it: on one line, cut to ``length`` letters, a dollar no formula."""
+    name = " ".join(str(name).split())
+    if length and len(name) > length:
+        name = name[: length - 1] + "…"
+    return name.replace("$", r"\$")
 
 
 def _looks(shown):
@@ -181,7 +185,7 @@ def _by_learner(curves, shown, draw, xlabel, ylabel):
         for name in [n for n in looks if n in table.index]:
             colour, dash = looks[name]
             draw(ax, table.loc[name], color=colour, ls=dash, lw=1.7, zorder=3)
-        ax.set_title(learner)
+        ax.set_title(words(learner))
     for i, ax in enumerate(axes.flat):
         ax.set_visible(i < len(learners))
         if i + wide >= len(learners):  # nothing visible below
@@ -189,7 +193,7 @@ def _by_learner(curves, shown, draw, xlabel, ylabel):
             ax.tick_params(labelbottom=True)
     for ax in axes[:, 0]:
         ax.set_ylabel(ylabel)
-    handles = [Line2D([], [], color=c, ls=d, lw=1.7, label=n) for n, (c, d) in looks.items()]
+    handles = [Line2D([], [], color=c, ls=d, lw=1.7, label=words(n)) for n, (c, d) in looks.items()]
     if not set(curves["label"]) <= set(shown):
         handles.append(Line2D([], [], color=FAINT, lw=1, label="other strategies"))
     figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3.2)
@@ -266,7 +270,7 @@ def per_class(differences, classes, plain=None):
     figure, axes = new_figure(height + (1.0 if n <= 2 else 1.6), ncols=2, sharey=True)
     values = [differences[[f"{k}_{c}" for c in range(n)]] for k in ("recall", "precision")]
     limit = max(np.nanmax(np.abs(v.to_numpy()), initial=0.05) for v in values)
-    numbers = [f"{_short(name, 14)} ({count})" for name, count in classes.items()]
+    numbers = [f"{words(name, 14)} ({count})" for name, count in classes.items()]
     turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if n > 2 else {}
     for ax, table, title in zip(axes.flat, values, ("recall", "precision"), strict=True):
         image = _heat(ax, table, "PuOr_r", -limit, limit, "+.2f" if n <= 6 else "")
@@ -286,6 +290,7 @@ def _heat(ax, table, colours, low, high, form):
 
     look = {"cmap": colours, "vmin": low, "vmax": high, "cbar": False, "yticklabels": True}
     values = table.astype(float).round(2) + 0.0  # adding zero makes -0.0 a 0.0
+    values.index = values.index.map(words)
     seaborn.heatmap(values, ax=ax, annot=bool(form), fmt=form, annot_kws={"fontsize": 7.5}, **look)
     ax.set(xticks=[], ylabel="")
     ax.grid(visible=False)
@@ -385,7 +390,7 @@ def _effects_panel(ax, table, panel, series, looks):
             place += 1
             places[name] = place
             ticks.append(place)
-            texts.append(name.removesuffix(f" ({family})"))
+            texts.append(words(name.removesuffix(f" ({family})")))
         place += 1
     ax.axvline(0, color="#606060", lw=0.9, zorder=1)
     step = 0.36 / max(len(looks) - 1, 1)
@@ -434,7 +439,7 @@ def fit_times(times):
     ax.axvline(1, color="#606060", lw=0.9)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(places, times["label"])
+    ax.set_yticks(places, times["label"].map(words))
     ax.set_ylim(-0.7, len(times) - 0.3)
     ax.set_xlabel("fit seconds relative to plain, median over learners and splits (log axis)")
     ax.grid(axis="y", visible=False)

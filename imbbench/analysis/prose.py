@@ -1,6 +1,7 @@
 """What notebooks and the command line say: Markdown tables, and sentences made from numbers."""
 
 import json
+import re
 import textwrap
 
 import numpy as np
@@ -25,6 +26,11 @@ from imbbench.analysis.tables import WORDS, role_of, widely_run
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
+# Code, and the address of a page: there a backslash would show.
+KEPT = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|https?://[\w./~:?#@!&'()+,;=%-]+")
+# Signs that are formatting in Markdown; an underscore is none within a word.
+MARKS = re.compile(r"[\\`*\[\]~|$]|(?<![^\W_])_|_(?![^\W_])")
+
 
 def markdown(table):
     """A table as Markdown, which GitHub and JupyterLab both show without a style sheet.
@@ -32,14 +38,19 @@ def markdown(table):
     Parameters
     ----------
     table : DataFrame
-        Numbers are shown as they are; texts may hold ``**``. The index is left out.
+        Numbers are shown as they are; of a text, spans of code stay and ``**`` around the whole.
+        The index is left out. Columns that ``attrs["formatted"]`` names hold Markdown.
 
     Returns
     -------
     str
     """
+    formatted = [name in table.attrs.get("formatted", ()) for name in table.columns]
     numeric = [pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes]
-    texts = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    texts = [
+        [_cell(*pair) for pair in zip(row, formatted, strict=True)]
+        for row in table.itertuples(index=False)
+    ]
     rows = [
         [_cell(name) for name in table.columns],
         ["---:" if right else ":---" for right in numeric],
@@ -48,13 +59,48 @@ def markdown(table):
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def _cell(value):
+def _cell(value, formatted=False):
     if isinstance(value, float):
         return "" if np.isnan(value) else f"{value:g}"
-    text = str(value)
-    for sign in "|<$":
-        text = text.replace(sign, "\\" + sign)
-    return " ".join(text.split())
+    text = " ".join(str(value).split())
+    if formatted:
+        return re.sub(r"[|<$]", r"\\\g<0>", text)
+    bold = re.fullmatch(r"\*\*(.+)\*\*", text)
+    return f"**{plain(bold[1])}**" if bold else plain(text)
+
+
+def plain(text):
+    """A text as Markdown that shows it as it is, on one line; spans of code and addresses stay.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    str
+    """
+    parts, end = [], 0
+    text = " ".join(text.split())
+    for kept in KEPT.finditer(text):
+        # A code span takes nothing for a sign but the end of a table's cell.
+        parts += [_escaped(text[end : kept.start()]), re.sub(r"(\\*)\|", r"\1\1\|", kept[0])]
+        end = kept.end()
+    return "".join([*parts, _escaped(text[end:])])
+
+
+def _escaped(text):
+    # An address takes the backslash before a tag for its own.
+    text = re.sub(r"&(?=#?\w+;)", "&amp;", MARKS.sub(r"\\\g<0>", text))
+    return text.replace("<", "&lt;")
+
+
+def code(name):
+    """A name as a span of code in Markdown, whatever it holds."""
+    name = " ".join(str(name).split())
+    fence = "`" * (1 + max(map(len, re.findall("`+", name)), default=0))
+    space = " " if name.startswith("`") or name.endswith("`") or not name else ""
+    return f"{fence}{space}{name}{space}{fence}"
 
 
 def _some(names, shown=5):
@@ -63,7 +109,7 @@ def _some(names, shown=5):
 
 
 def _list(names):
-    return ", ".join(f"`{name}`" for name in names)
+    return ", ".join(map(code, names))
 
 
 def _signed(value):
@@ -146,7 +192,7 @@ def card_conclusion(card, folds):
     else:
         where = f"about {in_test:.1f} in a test fold of {folds}"
     second = (
-        f"The smallest class, `{name}`, has **{smallest}** rows, {where}: one of them is "
+        f"The smallest class, {code(name)}, has **{smallest}** rows, {where}: one of them is "
         f"**{100 / max(in_test, 1):.1f} points** of its recall, so smaller differences on a single "
         "split say nothing."
     )
@@ -218,7 +264,7 @@ def score_table(runs, metrics=("macro_f1", "balanced_accuracy", "average_precisi
     order = scored[["learner", "label"]].drop_duplicates().to_records(index=False).tolist()
     table = table.reindex(pd.MultiIndex.from_tuples(order, names=["learner", "strategy"]))
     table = table.fillna("").reset_index()
-    return table.assign(strategy="`" + table["strategy"] + "`")
+    return table.assign(strategy=table["strategy"].map(code))
 
 
 def _best_in_bold(mean, sd, lower=False, signed=False):
@@ -247,7 +293,7 @@ def family_conclusion(runs):
         for rule, (best, first) in rules.items():
             more = f" and {len(first) - 3} others" if len(first) > 3 else ""
             words.append(f"{best:.3f} at its {rule} rule ({_list(first[:3])}{more})")
-        lines.append(f"- `{learner}`: best {WORDS[MAIN]} {', '.join(words)}.")
+        lines.append(f"- {code(learner)}: best {WORDS[MAIN]} {', '.join(words)}.")
     width = widths(means)
     if not width.isna().any():
         verb = "narrows" if width["tuned"] < width["argmax"] else "does not narrow"
@@ -296,9 +342,9 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
             part = rows[(rows["strategy"] == "plain") & (rows["rule"] == rule)]
             plain[title] = part.groupby("learner")[metric].mean().map("{:.3f}".format)
     table = pd.DataFrame(columns).reindex(kept)
-    table.insert(0, "minus", "`" + controls + "`")
+    table.insert(0, "minus", controls.map(code))
     table = table.reset_index().assign(kind=1)
-    table["label"] = "`" + table["label"] + "`"
+    table["label"] = table["label"].map(code)
     head = pd.DataFrame(plain).reset_index().assign(label="`plain` itself", minus="", kind=0)
     table = pd.concat([head, table]).sort_values(["learner", "kind"], kind="stable")
     return table.drop(columns="kind").rename(columns={"label": "strategy"})[
@@ -312,10 +358,10 @@ def dataset_conclusion(runs):
     if found is None:
         return "Neither a strategy nor its control has a score here: there is nothing to compare."
     plain, pairs, clear, best = (found[name] for name in ("plain", "pairs", "clear", "best"))
-    words = [f"`{best[r]}` ({_signed(found['largest'][r])}) at {r}" for r in best]
+    words = [f"{code(best[r])} ({_signed(found['largest'][r])}) at {r}" for r in best]
     return "\n".join(
         [
-            f"- Without any strategy the best learner is `{found['learner']}`: macro-F1 "
+            f"- Without any strategy the best learner is {code(found['learner'])}: macro-F1 "
             f"{plain['argmax']:.3f} at argmax, {plain['tuned']:.3f} at the tuned rule. Tuning the "
             f"rule alone changes `plain` by {_signed(found['tuning'])} on average over learners.",
             f"- Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
@@ -323,7 +369,7 @@ def dataset_conclusion(runs):
             f"{clear['tuned']} of {pairs['tuned']} when both may tune the rule.",
             f"- Largest mean difference over learners: {' and '.join(words)}.",
             f"- {found['worse']} of {found['strategies']} strategies make the probabilities worse "
-            f"(Brier score), most of all `{found['worst']}` ({_signed(found['brier'])}).",
+            f"(Brier score), most of all {code(found['worst'])} ({_signed(found['brier'])}).",
         ]
     )
 
@@ -356,24 +402,24 @@ def study_conclusion(numbers, by_learner):
         f"{argmax['improve_clearly']} of {argmax['strategies']} strategies with an interval above "
         f"zero and harmed by {argmax['harm_clearly']}; the mean difference is "
         f"{_signed(argmax['mean_difference'])}, the largest {_signed(argmax['best_difference'])} "
-        f"(`{argmax['best']}`).",
+        f"({code(argmax['best'])}).",
         f"- **When the control may tune its decision too**, macro-F1 is improved by "
         f"{tuned['improve_clearly']} of {tuned['strategies']} and harmed by "
         f"{tuned['harm_clearly']}; the mean difference is "
         f"{_signed(tuned['mean_difference'])}, the largest {_signed(tuned['best_difference'])} "
-        f"(`{tuned['best']}`).",
+        f"({code(tuned['best'])}).",
         f"- **Tuning the decision of the untreated learner** alone changes macro-F1 by "
         f"{_signed(tuning['mean'])}{interval}.",
         f"- **Calibration:** {worse['worse']} of {worse['strategies']} strategies raise the Brier "
         f"score, {worse['worse_clearly']} of them with an interval above zero; most of all "
-        f"`{worse['worst']}` ({_signed(worse['worst_brier_difference'])}).",
+        f"{code(worse['worst'])} ({_signed(worse['worst_brier_difference'])}).",
     ]
     for modality, part in by_learner.groupby("modality", sort=False):
         ends = part.drop_duplicates("learner")["learner"].iloc[[0, -1]]
         mean = part.set_index(["learner", "rule"])["mean"]
         if ends.nunique() == 2:
             words = [
-                f"`{name}`, by {_signed(mean[name, 'argmax'])} at argmax and "
+                f"{code(name)}, by {_signed(mean[name, 'argmax'])} at argmax and "
                 f"{_signed(mean[name, 'tuned'])} at the tuned rule"
                 for name in ends
             ]
@@ -404,8 +450,8 @@ def top(board, count=10):
     A strategy that is the control of another is marked.
     """
     rows = widely_run(board).head(count)
-    mark = np.where(rows["strategy"].isin(board["control"]), "` (a control)", "`")
-    table = pd.DataFrame({"strategy": "`" + rows["label"] + mark})
+    mark = np.where(rows["strategy"].isin(board["control"]), " (a control)", "")
+    table = pd.DataFrame({"strategy": rows["label"].map(code) + mark})
     table["data sets"] = rows["datasets"]
     table["mean rank"] = rows["rank"].round(0).astype(int)
     for name, title in {

@@ -251,16 +251,16 @@ class Cell:
             )
 
     def model_of(self, name):
-        """The model that another strategy, ``family.name``, fits in this cell's place."""
+        """The model that another strategy of the family fits in this cell's place."""
         self.need(not self._given, "the cell was made from arrays, there is no other strategy")
-        family, _, strategy = name.partition(".")
+        family = self._task.family
         entries = self._study.family(family)
-        if strategy not in entries:
-            raise StudyError(unknown_name("strategy", strategy, entries, f"(family {family})"))
-        call, _ = resolve(family, strategy, entries[strategy])
-        only = entries[strategy].get("learners")
-        self.need(not only or self.learner in only, f"{strategy} is run with {only} only")
-        task = replace(self._task, family=family, strategy=strategy)
+        if name not in entries:
+            raise StudyError(unknown_name("strategy", name, entries, f"(family {family})"))
+        call, _ = resolve(family, name, entries[name])
+        only = entries[name].get("learners")
+        self.need(not only or self.learner in only, f"{name} is run with {only} only")
+        task = replace(self._task, strategy=name)
         other = Cell(self._study, task, self._reuse)
         model = call(other)
         self.rows_seen += other.rows_seen

@@ -81,4 +81,5 @@ def strategy_table(study, family):
             }
         )
     table = pd.DataFrame(rows)
+    table.attrs["formatted"] = ["what it does"]
     return table.loc[:, (table != "").any()]

@@ -11,8 +11,8 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from imbbench import config
-from imbbench.analysis.plots import INK, PALETTE, STYLE, new_figure
-from imbbench.analysis.prose import markdown
+from imbbench.analysis.plots import INK, PALETTE, STYLE, new_figure, words
+from imbbench.analysis.prose import code, markdown, plain
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.encoder import embed
 from imbbench.bench.prepared import data_of
@@ -234,10 +234,10 @@ def means(table):
 
 def shown(table):
     """The table as notebooks show it: a row per data set, strategy and class."""
-    words = {"dataset": "data set", "label_agrees": "label agrees"}
-    words |= {"distinct_1": "distinct words", "distinct_2": "distinct pairs"}
+    names = {"dataset": "data set", "label_agrees": "label agrees"}
+    names |= {"distinct_1": "distinct words", "distinct_2": "distinct pairs"}
     scored = table[table["status"] == "ok"].drop(columns=["status", "reason", "control"])
-    return scored.round(3).rename(columns=words)
+    return scored.round(3).rename(columns=names)
 
 
 def examples(added, count=3, width=110):
@@ -263,7 +263,7 @@ def examples(added, count=3, width=110):
         for i in np.unique(np.linspace(0, len(frame) - 1, count).astype(int)) if len(frame) else []:
             text, made_from = frame.iloc[i][["text", "rows"]]
             source = added.texts[made_from[0]] if len(made_from) == 1 else "its class"
-            rows.append({"strategy": f"`{name}`", "made from": source, "text": text})
+            rows.append({"strategy": code(name), "made from": source, "text": text})
     table = pd.DataFrame(rows, columns=["strategy", "made from", "text"])
     for column in ("made from", "text"):
         table[column] = [
@@ -271,15 +271,16 @@ def examples(added, count=3, width=110):
             re.sub(r"([\\*_`\[\]~#>.:@])", r"\\\1", textwrap.shorten(text, width, placeholder=" …"))
             for text in table[column]
         ]
+    table.attrs["formatted"] = list(table)
     return markdown(table)
 
 
 def _names(names):
-    return ", ".join(f"`{name}`" for name in names) or "none"
+    return ", ".join(map(code, names)) or "none"
 
 
 def _named(key):
-    return f"`{key[1]}` on `{key[0]}`"
+    return f"{code(key[1])} on `{key[0]}`"
 
 
 def _gain(treated, key):
@@ -333,7 +334,7 @@ def plot(table):
         ax.tick_params(axis="y", length=0)
     scored = set(found.index.get_level_values("strategy"))
     names = [name if name in scored else f"{name} (does not apply)" for name in places]
-    axes[0, 0].set_yticks(list(places.values()), names)
+    axes[0, 0].set_yticks(list(places.values()), [words(name) for name in names])
     axes[0, 0].set_ylim(place - 0.2, -0.7)
     handles = [
         Line2D([], [], color=c, marker=m, ms=5, ls="", label=dataset)
@@ -394,5 +395,5 @@ def conclusion(table):
         )
     for name, part in table[table["status"] != "ok"].groupby("strategy", sort=False):
         where = ", ".join(f"`{dataset}`" for dataset in part["dataset"])
-        lines.append(f"- `{name}` does not apply on {where}: {part['reason'].iloc[0]}.")
+        lines.append(f"- {code(name)} does not apply on {where}: {plain(part['reason'].iloc[0])}.")
     return "\n".join(lines)

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from imbbench.config import GROUPS, setting_text
+from imbbench.config import GROUPS, read_yaml, setting_text
 from imbbench.data.archives import sha256
 from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
@@ -127,7 +127,7 @@ def add_dataset(
     """
     params = Path(params or root() / "params.yaml")
     document = params.read_text("utf-8")
-    study = YAML(typ="safe").load(document) or {}
+    study = read_yaml(params)
     options = {
         "text": text,
         "licence": licence,
@@ -317,7 +317,7 @@ def _complete(dataset, entry, frame, nominal, missing):
             entry["missing"] = [*missing]
         return said
     fixed = {*(nominal or ()), *entry.get("categorical", ()), *entry.get("numeric", ())}
-    values = {c: set(frame[c]) - {""} for c in frame}
+    values = {c: {*frame[c].tolist()} - {""} for c in frame}
     if dataset.separator == ";" and "decimal" not in entry:
         free = [values[c] for c in (*features, target) if c not in fixed]
         if any(_has_decimal_commas(found) for found in free):

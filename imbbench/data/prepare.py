@@ -251,7 +251,7 @@ def _features(dataset, frame, nominal):
         raise StudyError(f"{', '.join(taken)} is a reserved name; rename it")
     if not len(features.columns):
         raise StudyError("there is no feature beside the target")
-    columns = {column: list(features[column]) for column in features}
+    columns = {column: features[column].tolist() for column in features}
     for column, values in columns.items():
         if words := {*dataset.missing_in(column)}:
             columns[column] = ["" if value in words else value for value in values]
@@ -339,7 +339,7 @@ def _numbers(column, values, declared, decimal):
             "params.yaml)"
         )
     spelled = {value: canonical(found) for value, found in parsed.items()}
-    return [spelled.get(value, value) for value in values]
+    return [spelled.get(value, value) for value in values] if spelled else values
 
 
 def number(value, decimal="."):

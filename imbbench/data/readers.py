@@ -8,6 +8,7 @@ import csv
 import datetime
 import io
 import json
+import lzma
 import math
 import re
 import shlex
@@ -22,6 +23,11 @@ from imbbench.data.contents import UNPACKED, decoded, unpacked
 from imbbench.errors import StudyError
 
 CELLS = 50_000_000  # of a table in a binary format, whose few bytes may claim any number
+# What reading a member of a damaged zip file raises, by the ways to pack it.
+DAMAGED = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError),
+    *(OSError, EOFError, RuntimeError, ValueError),
+)
 QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
 ATTRIBUTE = re.compile(rf"@attribute[ \t]+({QUOTED}|[^\s{{]+)[ \t]*(.+)", re.I)
 ATTRIBUTE_KIND = re.compile(r"(?:(numeric|real|integer)|string|date)(?![^\s\[])", re.I)
@@ -52,8 +58,8 @@ def read_table(path, dataset):
         columns = [*(columns[i] for i in named), ""]
     # Of objects: pandas' own strings are slow to go through.
     by_column = {
-        column: [row[i] if column == dataset.text else row[i].strip() for row in rows]
-        for i, column in enumerate(columns)
+        column: [*values] if column == dataset.text else [*map(str.strip, values)]
+        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
     }
     for column, values in by_column.items():
         try:
@@ -198,12 +204,14 @@ def _is_header(rows, width):
     below = rows[1:200]
     if len(below) < 10 or any(len(row) != width for row in rows[:200]):
         return False
+    if any(map(_is_number, rows[0])):
+        return False
     words = [
         first
         for first, *values in zip(*rows[:200], strict=True)
         if all(map(_is_number, filter(None, map(str.strip, values)))) and any(values)
     ]
-    if len(words) < 2 or any(map(_is_number, rows[0])):
+    if len(words) < 2:
         return False
     return len(set(words)) == len(words) and all(re.search(r"[^\W\d_]{2}|^\w$", w) for w in words)
 
@@ -503,7 +511,7 @@ def _checked_workbook(path, content):
                     raise StudyError(f"{path.name} unpacks to more than {UNPACKED} bytes")
                 _check_sheet(path, data)
                 copy.writestr(zipfile.ZipInfo(entry.filename), data)
-    except (zipfile.BadZipFile, zlib.error, OSError, EOFError, RuntimeError, ValueError) as error:
+    except DAMAGED as error:
         raise StudyError(f"{path.name} is damaged ({error}); save it again") from None
     return plain.getvalue()
 

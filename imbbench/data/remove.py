@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from imbbench.config import GROUPS, nearest
+from imbbench.config import GROUPS, nearest, read_yaml
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -38,7 +38,7 @@ def remove_dataset(name, params=None, yes=False):
     """
     params = Path(params or root() / "params.yaml")
     folder = params.resolve().parent
-    study = YAML(typ="safe").load(params.read_text("utf-8")) or {}
+    study = read_yaml(params)
     group = next((g for g in GROUPS if name in (study.get(g) or {})), None)
     if not group:
         known = [each for g in GROUPS for each in study.get(g) or {}]

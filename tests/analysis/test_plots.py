@@ -4,6 +4,7 @@ import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 
 from imbbench.analysis import plots, statistics, tables
@@ -182,3 +183,58 @@ def test_times_leave_out_what_is_no_strategy(runs):
     (axes,) = plots.fit_times(times).axes
     assert set(texts(axes)) == {"inverse_frequency", "inverse_sqrt", "threshold_0_3"}
     assert axes.get_xscale() == "log"
+
+
+NAMES = [
+    "US$ 5% to 10%$",
+    "$a_b^",
+    r"\$x$y$",
+    "two\nlines",
+    "_x",
+    "<b>`|*",
+    "$",
+    "plain",
+    "c" * 300,
+]
+
+
+def drawn(figure, path):
+    """Names in a figure as matplotlib draws them, all of them outside formulas."""
+    plots.save_svg(figure, path)
+    found = [text._preprocess_math(text.get_text()) for text in figure.findobj(Text)]
+    assert {"mathdefault" in text for text, formula in found if formula} <= {True}  # of the ticks
+    return {text for text, _ in found}
+
+
+def test_names_of_classes_and_columns_are_no_formulas(tmp_path):
+    short = {" ".join(name.split()) for name in NAMES[:-1]}
+    card = made_up.card("d", dict(zip(NAMES, range(900, 0, -100), strict=True)))
+    card["missing_by_column"] = dict.fromkeys(NAMES, 5)
+    for draw in (plots.class_counts, plots.missing_values):
+        assert drawn(draw(card), tmp_path / "a.svg") >= short | {"c" * 27 + "…"}
+    places = [f"{kind}_{c}" for kind in ("recall", "precision") for c in range(len(NAMES))]
+    table = pd.DataFrame(0.1, index=pd.Index(NAMES, name="label"), columns=places)
+    figure = plots.per_class(table, dict.fromkeys(NAMES, 7))
+    names = {f"{name if len(name) < 15 else name[:13] + '…'} (7)" for name in short}
+    assert drawn(figure, tmp_path / "b.svg") >= short | names
+
+
+def test_names_of_strategies_and_learners_are_no_formulas(tmp_path):
+    names = dict(zip(("threshold_0_3", "inverse_sqrt", "tree"), NAMES, strict=False))
+    runs = made_up.draw_runs("a", 1).replace(names)
+    found = {" ".join(name.split()) for name in names.values()}
+    board = tables.leaderboard(runs)
+    of_strategies = found - {names["tree"]}
+    assert drawn(plots.rank_heatmap(*tables.rank_table(board)), tmp_path / "a.svg") >= of_strategies
+    differences = statistics.paired_differences(runs)
+    treated = differences[differences["family"] != "reference"]
+    for figure in (
+        plots.effects(statistics.effects(treated, "macro_f1"), "a label"),
+        plots.fit_times(tables.fit_times(tables.label(made_up.draw_timings(runs)))),
+    ):
+        assert drawn(figure, tmp_path / "b.svg") >= of_strategies
+    figure = plots.learner_effects(statistics.learner_effects(runs))
+    assert names["tree"] in drawn(figure, tmp_path / "c.svg")
+    curves = tables.label(made_up.draw_curves(runs))
+    shown = plots.precision_recall(curves, list(names.values()))
+    assert drawn(shown, tmp_path / "d.svg") >= found

@@ -1,8 +1,14 @@
+import html
+import re
+
 import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from made_up import row
+from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from imbbench import config
 from imbbench.analysis import prose, statistics, tables
@@ -15,8 +21,58 @@ def test_markdown_escapes_what_would_break_a_table():
         "| a\\|b | n |",
         "| :--- | ---: |",
         "| x \\| y z | 1.5 |",
-        "| \\<b> \\$1 |  |",
+        "| &lt;b> \\$1 |  |",
     ]
+
+
+HOSTILE = [
+    "US$ 5% to US$ 10%$",
+    "a|b",
+    "a\\|b\\",
+    "`",
+    "a`b``c",
+    "<script>alert(1)</script>",
+    "https://a.org/_b_?x=1<script>alert(1)</script>",
+    "www.a.org/*<img src=x>",
+    "&lt;b&gt; &amp;",
+    "_x_ *y* **z** ~~w~~",
+    "![a](b.png) [c](http://d.org) [e]: f",
+    "first\n\n# second\n| third |",
+]
+
+
+def tags(page):
+    return set(re.findall(r"<(\w+)", page))
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_names_are_no_formatting_in_a_table(name):
+    table = pd.DataFrame(
+        {name: [prose.code(name), f"**{prose.code(name)}**", name], "n": [1, 2, 3]}
+    )
+    page = markdown2html_mistune(prose.markdown(table))
+    cells = re.findall("<t[hd][^>]*>(.*?)</t[hd]>", page)
+    assert len(cells) == 8 and cells[1::2] == ["n", "1", "2", "3"]
+    links = {"a"} if "http" in name else set()
+    assert tags(page) - links == {"table", "thead", "tbody", "tr", "th", "td", "code", "strong"}
+    assert "|" in name or html.unescape(cells[2]) == f"<code>{' '.join(name.split())}</code>"
+    if not tags(cells[6]):
+        assert html.unescape(cells[6]) == html.unescape(cells[0]) == " ".join(name.split())
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_name_in_a_sentence_is_one_span_of_code(name):
+    (first, span, last) = re.split("</?code>", markdown2html_mistune(f"Of {prose.code(name)} two"))
+    assert (first, last) == ("<p>Of ", " two</p>\n")
+    assert html.unescape(span) == " ".join(name.split())
+
+
+@given(st.text("$|`<>_*[]()\\&;~!#ab: /\n", max_size=9))
+@settings(max_examples=60)
+def test_a_text_keeps_its_place_in_a_table(text):
+    page = markdown2html_mistune(prose.markdown(pd.DataFrame({"t": [text, f"see https:{text}"]})))
+    assert page.count("<td") == 2
+    assert tags(page) <= {"table", "thead", "tbody", "tr", "th", "td", "code", "strong", "a"}
 
 
 def test_scores_mark_the_best_of_each_learner_in_both_directions():

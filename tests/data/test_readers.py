@@ -699,3 +699,15 @@ def test_whatever_is_in_a_file_it_is_read_or_refused(format_, data):
         except StudyError:
             return
     assert all(isinstance(value, str) for value in frame.to_numpy().ravel())
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_workbook_is_refused_however_it_is_packed(kind, read):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", kind) as book:
+        for name in ("xl/workbook.xml", "[Content_Types].xml"):
+            book.writestr(name, bytes(range(256)) * 9)
+    at = content.getvalue().index(b"xl/workbook.xml") + len("xl/workbook.xml") + 9
+    damaged = content.getvalue()[:at] + b"\xff" * 60 + content.getvalue()[at + 60 :]
+    with pytest.raises(StudyError, match=r"is damaged \(.*\); save it again"):
+        read(damaged, ".xlsx", format="excel")

@@ -14,6 +14,7 @@ from imblearn.ensemble import (
 from imblearn.under_sampling import RandomUnderSampler
 from sklearn.ensemble import AdaBoostClassifier
 
+from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.registry import strategy
 from imbbench.bench.smote import need_neighbours
 from imbbench.bench.values import check_sizes

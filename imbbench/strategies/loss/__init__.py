@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 
+from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.objectives import DeferredReweighting, start_bias
 from imbbench.bench.registry import strategy
 from imbbench.bench.values import check_whole

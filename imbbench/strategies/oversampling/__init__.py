@@ -13,6 +13,7 @@ from imblearn.over_sampling import (
 from imblearn.under_sampling import EditedNearestNeighbours, TomekLinks
 from scipy import sparse
 
+from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.counts import sizes_up
 from imbbench.bench.registry import strategy
 from imbbench.bench.values import check_sizes, check_whole

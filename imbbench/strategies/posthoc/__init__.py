@@ -4,12 +4,13 @@ from functools import partial
 
 import numpy as np
 
+from imbbench.bench.correction import Corrected
 from imbbench.bench.registry import strategy
 from imbbench.bench.tuning import best_tau
 from imbbench.bench.values import check_between, check_finite
 from imbbench.strategies.posthoc.adjustment import log_of, recalibrate
 from imbbench.strategies.posthoc.calibration import calibrated, fit_temperature
-from imbbench.strategies.posthoc.corrected import Corrected, adjusted, trained_prior
+from imbbench.strategies.posthoc.corrected import adjusted
 from imbbench.strategies.posthoc.decisions import (
     Cheapest,
     Cut,
@@ -114,39 +115,6 @@ def logit_adjustment_tuned(cell):
     model = cell.plain()
     tau = best_tau(cell, lambda tau: adjusted(model, tau).predict_proba(cell.X_val))
     return adjusted(model, tau)
-
-
-@strategy(by_key=True)
-def corrected(cell, strategy):
-    """Another strategy's model, its probabilities put back to the training part's class shares.
-
-    p_c proportional to p_s,c pi_c / pi_s,c, for the shares pi_s that weights, sampler or loss have
-    made it follow; after random under-sampling of two classes the same as
-    :func:`imbbench.posthoc.correct_undersampling` with beta the share of the majority kept. The
-    model is the very one of that strategy, so what differs is the correction.
-
-    Parameters
-    ----------
-    strategy : str
-        ``family.name`` of an entry of ``params.yaml``.
-
-    References
-    ----------
-    Elkan, The foundations of cost-sensitive learning, IJCAI 2001. Dal Pozzolo et al., Calibrating
-    probability with undersampling for unbalanced classification, SSCI 2015 (two classes).
-    """
-    model = cell.model_of(strategy)
-    cell.need(
-        getattr(model, "prior_", None) is not None,
-        f"which class shares the scores of {strategy} follow is not known",
-    )
-    ratio = cell.class_counts / cell.class_counts.sum() / trained_prior(model)
-
-    def correct(p):
-        p = p * ratio
-        return p / p.sum(axis=1, keepdims=True)
-
-    return Corrected(model, correct)
 
 
 @strategy

@@ -1,18 +1,7 @@
 """Models whose probabilities are corrected for the class shares they were trained on."""
 
+from imbbench.bench.correction import Corrected
 from imbbench.strategies.posthoc.adjustment import log_of, recalibrate
-
-
-class Corrected:
-    """A fitted model whose probabilities go through a function."""
-
-    def __init__(self, model, correct):
-        self.model = model
-        self.correct = correct
-
-    def predict_proba(self, X):
-        """Corrected probabilities, (N, C)."""
-        return self.correct(self.model.predict_proba(X))
 
 
 def trained_prior(model):

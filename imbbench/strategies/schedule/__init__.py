@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 
+from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.counts import draw_rows, sampling_probabilities
 from imbbench.bench.metrics import label_metrics
 from imbbench.bench.neural import zero_head

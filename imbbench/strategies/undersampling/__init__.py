@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 from imblearn.under_sampling import RandomUnderSampler
 
+from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.counts import draw_rows, sizes_down
 from imbbench.bench.registry import strategy
 from imbbench.bench.values import check_ratio, check_sizes

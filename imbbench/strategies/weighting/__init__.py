@@ -6,6 +6,7 @@ the batch; other learners weight each row.
 
 from functools import partial
 
+from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.counts import (
     effective_number_weights,
     inverse_frequency_weights,
