@@ -305,11 +305,11 @@ def hostile(cell, weights):
                 spoil(value)
             elif isinstance(value, list):
                 value.clear()
-    for name in ("X", "y", "X_val", "y_val", "groups", "categorical", "class_counts", "space"):
+    made = cell.make()
+    for name in ("space", "X", "y", "X_val", "y_val", "groups", "categorical", "class_counts"):
         spoil(getattr(cell, name))
     cell.classes.clear()
     weights.clear()
-    made = cell.make()
     for name, value in made.get_params().items():
         if isinstance(value, list):
             value.append(3)
@@ -318,6 +318,7 @@ def hostile(cell, weights):
         else:
             setattr(made, name, None)
     cell.X = cell.y = cell.seed = cell.steps = cell.neural = None
+    hostile.ended = True
     return Spoiler(model)
 
 
@@ -340,9 +341,10 @@ def test_a_hostile_strategy_harms_nobody_else(study, tried, dataset, learner):
         return json.dumps(found, default=lambda array: array.tolist())
 
     before, entries = scores(), copy.deepcopy((study.learners, study.strategies))
-    lists = {"weights": [1, 2, 3]}
+    lists, hostile.ended = {"weights": [1, 2, 3]}, False
     rows, _, _ = tried(hostile, dataset, learner, **lists)
-    assert rows[0]["status"] == "failed"  # it has no y any more
+    assert rows[0]["status"] == "failed"
+    assert hostile.ended
     assert lists == {"weights": [1, 2, 3]}
     del study.strategies["reference"]["tried"]
     assert entries == (study.learners, study.strategies)
