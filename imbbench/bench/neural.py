@@ -13,6 +13,7 @@ from sklearn.utils.validation import (
 )
 
 from imbbench.bench.learners import Learner, one_hot
+from imbbench.bench.values import check_between, check_choice, check_whole
 
 
 @dataclass(eq=False, repr=False)
@@ -91,6 +92,17 @@ class MLP(Learner):
     device: str | None = None
     categorical: object = None
     random_state: int | None = None
+
+    def check(self):
+        """Refuse settings that no training makes sense with, or that train nothing."""
+        for width in self.hidden:
+            check_whole("hidden", width)
+        check_between("epochs", self.epochs)
+        check_whole("steps", self.steps, least=0)
+        check_whole("batch_size", self.batch_size)
+        check_between("learning_rate", self.learning_rate)
+        if self.weight_decay != 0:
+            check_between("weight_decay", self.weight_decay)
 
     def fit(self, X, y, sample_weight=None):
         """Train.
@@ -367,6 +379,12 @@ pretrain, device, categorical, random_state
     hidden: tuple = (64,)
     batch_size: int = 64
 
+    def check(self):
+        """As for :class:`MLP`."""
+        super().check()
+        for channels in self.channels:
+            check_whole("channels", channels)
+
     def _trunk(self, n_features):
         import torch
 
@@ -423,6 +441,13 @@ pretrain, device, categorical, random_state
     batch_size: int = 32
     learning_rate: float = 2e-4
     weight_decay: float = 0.01
+
+    def check(self):
+        """As for :class:`MLP`."""
+        super().check()
+        check_whole("layers", self.layers)
+        check_whole("max_length", self.max_length, least=2)
+        check_choice("precision", self.precision, ("auto", "float32", "bfloat16"))
 
     def _trunk(self, n_features):
         from imbbench.bench.encoder import encoder_folder, pretrained

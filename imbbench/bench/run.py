@@ -7,7 +7,7 @@ import pandas as pd
 
 from imbbench import config
 from imbbench.bench.cell import Task
-from imbbench.bench.check import check_family
+from imbbench.bench.check import check_family, try_all
 from imbbench.bench.pool import compute, hardware
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
@@ -92,6 +92,7 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
     study = config.load()
     study.dataset(dataset)
     check_family(study, family)
+    try_all(study, [family], networks=False)
     todo = tasks(study, dataset, family)
     if splits is not None:
         todo = [task for task in todo if task.split < splits]

@@ -72,7 +72,7 @@ def _fit_predict(study, task, entry, data, reuse):
         cell = Cell(study, task, reuse)
         model = call(cell)
         fitted = time.perf_counter()
-        probabilities = _checked(model.predict_proba(view_of(data.X_test)), n_classes)
+        probabilities = checked_probabilities(model.predict_proba(view_of(data.X_test)), n_classes)
         predicted = time.perf_counter()
         if own_rule:
             labels = {
@@ -82,7 +82,7 @@ def _fit_predict(study, task, entry, data, reuse):
                 )
             }
         else:
-            held_out = _checked(model.predict_proba(cell.X_val), n_classes)
+            held_out = checked_probabilities(model.predict_proba(cell.X_val), n_classes)
             labels = {"argmax": (protocol.decide(probabilities), None)}
             for rule, objective in protocol.TUNED.items():
                 offsets = protocol.tune_offsets(held_out, cell.y_val, objective)
@@ -102,7 +102,8 @@ def _members(model):
     return sum(_members(learner) or 1 for learner in getattr(model, "estimators_", ()))
 
 
-def _checked(probabilities, n_classes):
+def checked_probabilities(probabilities, n_classes):
+    """Probabilities (N, C) as float64; refuses what is no distribution over the classes."""
     probabilities = np.asarray(probabilities, dtype=np.float64)
     if probabilities.shape[1] != n_classes:
         raise ValueError(
