@@ -18,10 +18,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 
 def one_hot(categorical):
-    """Transformer that spreads coded columns out and passes the others on."""
+    """Transformer that spreads coded columns out and passes the others on.
+
+    Its output is sparse where that is wide: fewer than one value in twenty is not zero.
+    """
     return ColumnTransformer(
-        [("codes", OneHotEncoder(handle_unknown="ignore", sparse_output=False), categorical)],
+        [("codes", OneHotEncoder(handle_unknown="ignore"), categorical)],
         remainder="passthrough",
+        sparse_threshold=0.05,
     )
 
 
