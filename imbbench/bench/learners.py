@@ -27,16 +27,15 @@ from sklearn.utils.validation import (
 from imbbench.errors import StudyError
 
 
-def one_hot(categorical, sparse_below=0.0):
+def one_hot(categorical):
     """Transformer that spreads coded columns out and passes the others on.
 
-    The result is a sparse matrix where a smaller share than ``sparse_below`` is not zero.
+    Its output is sparse where that is wide: fewer than one value in twenty is not zero.
     """
-    coder = OneHotEncoder(handle_unknown="ignore", sparse_output=sparse_below > 0)
     return ColumnTransformer(
-        [("codes", coder, categorical)],
+        [("codes", OneHotEncoder(handle_unknown="ignore"), categorical)],
         remainder="passthrough",
-        sparse_threshold=sparse_below,
+        sparse_threshold=0.05,
     )
 
 
@@ -55,8 +54,6 @@ class Learner(ClassifierMixin, BaseEstimator):
 class _Coded(Learner):
     """A scikit-learn classifier behind a one-hot coding of the nominal columns."""
 
-    sparse_below = 0.0
-
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -67,7 +64,7 @@ class _Coded(Learner):
         X, y = validate_data(self, X, y, accept_sparse="csr")
         mask = self.categorical
         coded = mask is not None and np.any(mask)
-        self.coder_ = one_hot(mask, self.sparse_below).fit(X) if coded else None
+        self.coder_ = one_hot(mask).fit(X) if coded else None
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         self.model_ = self._model().fit(self._code(X), y, **weights)
         self.classes_ = self.model_.classes_
@@ -121,7 +118,6 @@ class LogReg(_Coded):
     """
 
     features = {"tabular": "matrix", "image": "matrix"}
-    sparse_below = 0.3  # many levels would take their number times the rows
 
     C: float = 1.0
     categorical: object = None

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import (
     check_consistent_length,
@@ -247,6 +248,7 @@ class MLP(Learner):
         import torch
 
         X = X if self.coder_ is None else self.coder_.transform(X)
+        X = X.toarray() if sparse.issparse(X) else X
         return torch.as_tensor(np.array(X, dtype=np.float32), device=self.device_)
 
     def _probabilities(self, logits):

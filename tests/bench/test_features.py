@@ -6,7 +6,15 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import pdist
 
 from imbbench.bench.encoder import embed, tokenize
-from imbbench.bench.features import components, features, features_of_new, matrix, pixels, tfidf
+from imbbench.bench.features import (
+    components,
+    features,
+    features_of_new,
+    matrix,
+    pixels,
+    tfidf,
+    tokens_of,
+)
 from imbbench.bench.prepared import Prepared
 from imbbench.bench.registry import LEARNERS
 from imbbench.errors import StudyError
@@ -163,6 +171,16 @@ def test_tfidf_keeps_signs_and_pairs_that_occur_twice():
     assert found.shape[1] == len(["£", "call", "call me", "free", "later", "me", "prize"])
     found = tfidf(["£ a", "£ b", "c !", "d !"], np.arange(4)).toarray()
     assert sorted(found.T.tolist()) == [[0, 0, 1, 1], [1, 1, 0, 0]]
+
+
+def test_emoji_and_currency_signs_are_words():
+    text = "WIN ₹5 or 5€ … “now” 👨‍👩‍👧 👍🏽 ❤️ don’t (a_b) ¥₿! #1 – why?"
+    found = ["WIN", "₹", "5", "or", "5", "€", "now", "👨", "👩", "👧", "👍", "❤", "don", "t", "a_b"]
+    assert tokens_of(text) == [*found, "¥", "₿", "!", "1", "why", "?"]
+    texts = [f"{a} {b}" for a, b in zip("₹₹₿₿😀😀🎉🎉", "abcdefgh", strict=True)]
+    found = tfidf([*texts, "😀 ₹"], np.arange(8))
+    assert found[:8].toarray().T.sum() == 8  # one column each: what follows occurs once
+    assert found.shape[1] == 4 and found[8].nnz == 2
 
 
 def test_tfidf_by_hand():

@@ -1,9 +1,10 @@
 import inspect
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
-from scipy.sparse import issparse
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -88,21 +89,35 @@ def test_wide_categories_count_as_numbers():
     assert np.mean(model.predict(codes) == y) > 0.99
 
 
-def test_many_levels_are_kept_sparse_by_the_linear_model():
-    n = 3000
-    X, y = np.arange(n, dtype=float)[:, None], (np.arange(n) % 9 == 0).astype(int)
-    model = LogReg(categorical=np.array([True])).fit(X, y)
-    assert issparse(model.coder_.transform(X))
-    few = X % 3
-    model = LogReg(categorical=np.array([True])).fit(few, y)
-    assert not issparse(model.coder_.transform(few))
-
-
 def test_one_hot_spreads_the_codes_first_and_passes_the_others_on():
     X = np.array([[0.5, 1.0], [2.5, -1.0], [3.5, 1.0]])
     coder = one_hot(np.array([False, True])).fit(X)
     assert coder.transform(X).tolist() == [[0, 1, 0.5], [1, 0, 2.5], [0, 1, 3.5]]
     assert coder.transform([[4.0, 7.0]]).tolist() == [[0, 0, 4]]  # a code never seen
+
+
+def test_wide_codes_are_spread_out_sparsely():
+    """3000 rows of 3000 levels are 69 MiB as a dense array."""
+    X, y = np.arange(3000.0)[:, None], (np.arange(3000) % 9 == 0).astype(int)
+    tracemalloc.start()
+    LogReg(categorical=np.array([True])).fit(X, y)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20 * 2**20
+    assert not sparse.issparse(one_hot(np.array([True])).fit_transform(X % 20))
+
+
+@pytest.mark.parametrize("learner", ["logreg", "tree", "xgboost", "mlp"])
+def test_wide_codes_teach_what_narrow_ones_do(learner):
+    """A level with all others of its class, among so many that the coding is sparse."""
+    codes = np.concatenate([np.repeat([0.0, 1.0], 60), np.arange(2.0, 82.0)])
+    y = (codes % 2).astype(int)
+    X = np.column_stack([codes, np.random.default_rng(0).normal(size=len(y))])
+    mask = np.array([True, False])
+    assert sparse.issparse(one_hot(mask).fit_transform(X))
+    model = LEARNERS[learner](categorical=mask, random_state=0).fit(X, y)
+    assert model.predict_proba(X[[0, 60]]).argmax(axis=1).tolist() == [0, 1]
+    assert np.isfinite(model.predict_proba([[-1.0, 0.0]])).all()
 
 
 def test_boosting_runs_all_its_rounds(data):

@@ -178,6 +178,14 @@ def test_texts_without_words_to_edit_come_back(kind, text):
         assert edited == text
 
 
+@settings(deadline=None)
+@given(st.text(), st.sampled_from(list(EDITS)), st.integers(0, 2**32))
+def test_no_text_becomes_empty_or_loses_a_digit(text, kind, seed):
+    edited = edit_text(text, kind, NEAR, rng(seed))
+    assert bool(edited.split()) == bool(text.split())
+    assert Counter(re.findall(r"\d", edited)) == Counter(re.findall(r"\d", text))
+
+
 def test_so_many_words_change_as_alpha_says():
     text = " ".join(["win"] * 20)
     assert edit_text(text, "replacement", NEAR, rng(), 0.25).split().count("win") == 15

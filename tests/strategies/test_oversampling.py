@@ -252,6 +252,17 @@ def test_mixed_rows_take_all_codes_of_one_row_of_their_class(make, caught, cls):
     np.testing.assert_array_equal(new[:, ~cell.categorical], spread[len(cell.y) :, -numbers:])
 
 
+@pytest.mark.parametrize("cls", [BorderlineSMOTE, ADASYN])
+def test_rows_of_wide_codes_are_those_of_their_dense_coding(make, caught, cls):
+    cell, codes = make("mixed"), np.arange(61.0)
+    cell.X = np.column_stack([codes, codes[::-1], cell.X[:, ~cell.categorical][:, 0]])
+    cell.categorical = np.array([True, True, False])
+    assert issparse(cell.space)
+    got = caught(sampler, cell, cls)
+    cell.space = cell.space.toarray()
+    assert table(got["X"], got["y"]) == table(*caught(sampler, cell, cls).values())
+
+
 def test_a_sampler_that_adds_nothing_does_not_apply(make):
     cell = make()
     cell.X = cell.X + 100 * cell.y[:, None]  # no row is near the border

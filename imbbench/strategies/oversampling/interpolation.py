@@ -2,6 +2,7 @@
 
 import numpy as np
 from imblearn.over_sampling import ADASYN
+from scipy import sparse
 
 from imbbench.bench.counts import sizes_up
 from imbbench.bench.learners import one_hot
@@ -45,9 +46,10 @@ def _uncoded(cell, rows):
     """Rows of ``cell.space`` with one column per feature again."""
     codes = one_hot(cell.categorical).fit(cell.X).named_transformers_["codes"]
     numbers = np.count_nonzero(~cell.categorical)  # they come last
-    X = np.empty((len(rows), len(cell.categorical)), cell.X.dtype)
+    X = np.empty((rows.shape[0], len(cell.categorical)), cell.X.dtype)
     X[:, cell.categorical] = codes.inverse_transform(rows[:, :-numbers])
-    X[:, ~cell.categorical] = rows[:, -numbers:]
+    others = rows[:, -numbers:]
+    X[:, ~cell.categorical] = others.toarray() if sparse.issparse(others) else others
     return X
 
 
