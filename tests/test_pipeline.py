@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from scratch import ROOT, copy_project, edit_params, run
+from scratch import ROOT, copy_project, edit_params, edit_yaml, run
 
 pytestmark = [pytest.mark.pipeline, pytest.mark.xdist_group("pipeline")]
 
@@ -33,16 +33,24 @@ def table(path, seed, shift):
 
 def tiny(params):
     params["families"] = ["reference", "weighting"]
-    params["learners"] = {"logreg": {"C": 1.0}, "mlp": {"hidden": [4], "epochs": 2}}
-    params["protocol"].update(folds=3)
-    params["strategies"] = {
+    strategies = {
         "reference": {"plain": {}},
         "weighting": {"inverse_frequency": {}, "minority_10": {"table": [1, 10]}},
     }
+    # Where no network is trained, torch need not be loaded.
+    mlp = {"hidden": [4], "epochs": 2, "strategies": list(strategies["weighting"])}
+    params["learners"] = {"logreg": {"C": 1.0}, "mlp": mlp}
+    params["protocol"].update(folds=3)
+    params["strategies"] = strategies
     first = {"source": {"path": "data/local/first.csv"}, "format": "csv", "target": "label"}
     first |= {"modality": "tabular", "licence": "none", "why": "a test"}
     params["datasets"] = {"first": first}
     params["web_datasets"] = {}
+
+
+def shorten(pipeline):
+    stage = pipeline["stages"]["losses_explained"]
+    stage["cmd"] += " -p seeds 2 -p epochs 2 -p batch_counts '[900, 100]'"
 
 
 def ran(output):
@@ -59,6 +67,7 @@ def results(folder, kinds=("runs", "rendered", "tables", "figures")):
 def project(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pipeline") / "study"
     copy_project(folder, tiny)
+    edit_yaml(folder / "dvc.yaml", shorten)
     digest = table(folder / "data/local/first.csv", seed=0, shift=2.0)
     edit_params(folder, lambda p: p["datasets"]["first"].update(sha256={"data": digest}))
     output = run(folder, *REPRO).stdout
@@ -138,70 +147,19 @@ def test_a_fresh_clone_on_another_processor_finds_results_up_to_date(project, tm
     assert run(clone, "git", "status", "--porcelain").stdout == ""
 
 
-def test_a_forced_rerun_gives_the_same_bytes(project):
+def test_a_changed_parameter_and_an_added_data_set_make_stale_what_they_are_in(project):
     folder, _ = project
-    before = results(folder, ("runs", "rendered"))
-    run(folder, *REPRO, "-f", "-s", "run@first-weighting")
-    after = results(folder, ("runs", "rendered"))
-    key = [name for name in before if "first/weighting" in name]
-    assert len(key) == 2
-    assert {name: after[name] for name in key} == {name: before[name] for name in key}
-    run(folder, *REPRO)
-
-
-def test_a_changed_parameter_reruns_its_family_and_a_failing_cell_is_recorded(project):
-    folder, _ = project
-    # A weight of -1 makes the loss refuse: the cell fails, its neighbours do not.
+    before = stale(folder)
+    original = (folder / "params.yaml").read_text()
     edit_params(
-        folder, lambda p: p["strategies"]["weighting"].update(minority_10={"table": [1, -1]})
+        folder, lambda p: p["strategies"]["weighting"].update(minority_10={"table": [1, 2]})
     )
-    output = run(folder, *REPRO).stdout
-    assert set(ran(output)) == {"run@first-weighting", "report@first", "study"}
-    runs = pd.read_csv(folder / "results/runs/first/weighting.csv", keep_default_na=False)
-    failed = runs[runs["strategy"] == "minority_10"].query("learner == 'mlp'")
-    assert set(failed["status"]) == {"failed"}
-    assert failed["reason"].str.contains("weight").all()
-    assert set(failed["macro_f1"]) == {""}
-    assert set(runs[runs["strategy"] == "inverse_frequency"]["status"]) == {"ok"}
-
-
-def test_an_added_data_set_runs_its_own_stages_and_the_aggregate(project):
-    folder, _ = project
+    assert stale(folder) - before == {"run@first-weighting"}
+    (folder / "params.yaml").write_text(original)
     assert "dvc repro" in add(folder, "second", seed=1, shift=0.5)
-    output = run(folder, *REPRO).stdout
-    assert set(ran(output)) == {
-        "fetch@second",
-        "prepare@second",
-        "run@second-reference",
-        "run@second-weighting",
-        "report@second",
-        "study",
-    }
-
-
-def test_a_killed_run_is_resumed(project):
-    folder, _ = project
-    edit_params(folder, lambda p: p["protocol"].update(seed=1))
-    old = results(folder, ("runs",))
-    process = subprocess.Popen(
-        REPRO, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
-    )
-    lines = []
-    for line in process.stdout:
-        lines.append(line.decode())
-        if len(ran("".join(lines))) == 2:
-            break
-    time.sleep(3)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    first, second = ran("".join(lines))
-    # The second stage's old table is still there, whole.
-    name = "results/runs/" + second.removeprefix("run@").replace("-", "/") + ".csv"
-    assert results(folder, ("runs",))[name] == old[name]
-    output = run(folder, *REPRO).stdout
-    assert first not in ran(output)
-    assert second in ran(output)
-    assert results(folder, ("runs",))[name] != old[name]
+    stages = ("fetch@second", "prepare@second", "run@second-reference", "run@second-weighting")
+    assert stale(folder) - before == {*stages, "report@second", "study"}
+    (folder / "params.yaml").write_text(original)
 
 
 def test_bad_input_stops_before_any_fitting(project):
@@ -216,16 +174,69 @@ def test_bad_input_stops_before_any_fitting(project):
     assert results(folder) == before
 
 
+def test_a_forced_rerun_gives_the_same_bytes(project):
+    folder, _ = project
+    before = results(folder, ("runs", "rendered"))
+    run(folder, *REPRO, "-f", "-s", "run@first-weighting")
+    after = results(folder, ("runs", "rendered"))
+    key = [name for name in before if "first/weighting" in name]
+    assert len(key) == 2
+    assert {name: after[name] for name in key} == {name: before[name] for name in key}
+
+
+@pytest.fixture(scope="module")
+def resumed(project):
+    """Another seed, and a weight of -1, which the loss refuses; killed in the second stage."""
+    folder, _ = project
+
+    def change(params):
+        params["protocol"]["seed"] = 1
+        params["strategies"]["weighting"]["minority_10"] = {"table": [1, -1]}
+
+    edit_params(folder, change)
+    old = results(folder, ("runs",))
+    process = subprocess.Popen(
+        REPRO, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+    )
+    lines = []
+    for line in process.stdout:
+        lines.append(line.decode())
+        if len(ran("".join(lines))) == 2:
+            break
+    time.sleep(3)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    left = results(folder, ("runs",))
+    return folder, ran("".join(lines)), old, left, ran(run(folder, *REPRO).stdout)
+
+
+def test_a_killed_run_is_resumed(resumed):
+    folder, (first, second), old, left, afterwards = resumed
+    assert {first, second} == {"run@first-reference", "run@first-weighting"}
+    # The second stage's old table is still there, whole.
+    name = "results/runs/" + second.removeprefix("run@").replace("-", "/") + ".csv"
+    assert left[name] == old[name]
+    assert afterwards[0] == second
+    assert set(afterwards) == {second, "report@first", "study"}
+    assert results(folder, ("runs",))[name] != old[name]
+
+
+def test_a_failing_cell_is_recorded(resumed):
+    """And its neighbours do not fail."""
+    folder, *_ = resumed
+    runs = pd.read_csv(folder / "results/runs/first/weighting.csv", keep_default_na=False)
+    failed = runs[runs["strategy"] == "minority_10"].query("learner == 'mlp'")
+    assert set(failed["status"]) == {"failed"}
+    assert failed["reason"].str.contains("weight").all()
+    assert set(failed["macro_f1"]) == {""}
+    assert set(runs[runs["strategy"] == "inverse_frequency"]["status"]) == {"ok"}
+
+
 def test_a_web_data_set_has_a_pipeline_of_its_own_and_joins_the_study_there(project):
     folder, _ = project
     run(folder, *REPRO)
-    digest = table(folder / "data/local/far.csv", seed=2, shift=1.0)
-
-    def register(params):
-        far = dict(params["datasets"]["first"], source={"path": "data/local/far.csv"})
-        params["web_datasets"] = {"far": far | {"sha256": {"data": digest}}}
-
-    edit_params(folder, register)
+    add(folder, "far", seed=2, shift=1.0)
+    edit_params(folder, lambda p: p.update(web_datasets={"far": p["datasets"].pop("far")}))
     before = results(folder)
     assert ran(run(folder, *REPRO).stdout) == []
     output = run(folder, *REPRO, "web/dvc.yaml:study").stdout

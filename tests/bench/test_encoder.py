@@ -71,6 +71,8 @@ def test_layers_are_kept_from_the_bottom(encoder):
 def test_unknown_encoder(monkeypatch):
     """No folder, and no network to ask for a model of that name."""
     monkeypatch.setattr("socket.getaddrinfo", refuse)
+    # Between its five attempts the library waits, in all for 23 seconds.
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     for load in (embed, tokenize):
         with pytest.raises(StudyError, match=r"'no/such-model' cannot be loaded.*encoder in"):
             load(["a text"], "no/such-model")
