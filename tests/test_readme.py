@@ -5,8 +5,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from ruamel.yaml import YAML
 
 from imbbench import cli, config
+from imbbench.bench.check import check_family, try_all
 from imbbench.bench.registry import definitions, strategy
 from imbbench.data.datasets import Dataset
 
@@ -60,6 +62,13 @@ def test_the_strategy_is_one_of_its_family():
     assert "cube_root" not in definitions("weighting")
     (path,) = re.findall(r"here in `([^`]+)`", README)
     assert "def inverse_frequency(cell)" in (ROOT / path).read_text(encoding="utf-8")
+
+
+def test_the_learners_are_sound():
+    study = config.load(ROOT / "params.yaml")
+    study.learners |= YAML(typ="safe").load(snippet("Add a learner", "yaml"))["learners"]
+    check_family(study, "reference")
+    try_all(study, [], networks=False)
 
 
 def test_the_example_of_use_runs_and_finds_the_rare_class():

@@ -267,8 +267,8 @@ def classifier(path):
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError, ValueError) as error:
         raise StudyError(f"class {path} cannot be imported: {error}") from None
-    if not inspect.isclass(found) or not hasattr(found, "fit"):
-        raise StudyError(f"class {path} is no class with fit, as scikit-learn's classifiers are")
+    if not inspect.isclass(found) or not hasattr(found, "fit") or not hasattr(found, "set_params"):
+        raise StudyError(f"class {path} is no classifier in scikit-learn's manner")
     return found
 
 

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
+from sklearn import config_context
 
 
 class TimeLimit(BaseException):
@@ -40,7 +41,9 @@ def time_limit(seconds):
     for clock, after in clocks.values():
         signal.setitimer(clock, after)
     try:
-        yield
+        # What is interrupted may not come to put scikit-learn's settings back.
+        with config_context():
+            yield
     finally:
         for number, (clock, _) in clocks.items():
             signal.setitimer(clock, 0)

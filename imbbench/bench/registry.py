@@ -16,6 +16,7 @@ class.
 import copy
 import importlib
 import inspect
+from contextlib import suppress
 from dataclasses import dataclass
 
 from imbbench.bench.learners import (
@@ -64,9 +65,13 @@ def learner_class(study, name):
 
 def parameters(cls):
     """Names of the parameters ``params.yaml`` may set, of a learner or of a ``class:``."""
-    internal = INTERNAL if issubclass(cls, Learner) else {"random_state", "n_jobs"}
     found = inspect.signature(cls).parameters.values()
-    return [p.name for p in found if p.name not in internal and p.kind is not p.VAR_KEYWORD]
+    names = [p.name for p in found if p.kind is not p.VAR_KEYWORD]
+    if issubclass(cls, Learner):
+        return [name for name in names if name not in INTERNAL]
+    with suppress(TypeError):  # what cannot be made without arguments
+        names += cls().get_params(deep=False)  # more than the signature has, of XGBoost
+    return [name for name in dict.fromkeys(names) if name not in ("random_state", "n_jobs")]
 
 
 RESERVED = {"control", "learners", "primary", "role", "splits", "time_limit"}

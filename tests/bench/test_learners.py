@@ -180,8 +180,8 @@ def test_weights_reach_the_classifier_or_are_refused(data):
         ("sklearn.ensemble.Forest", "cannot be imported: .*no attribute 'Forest'"),
         ("Forest", "class Forest cannot be imported"),
         (5, "class 5 cannot be imported"),
-        ("sklearn.ensemble", "is no class with fit"),
-        ("collections.Counter", "is no class with fit"),
+        ("sklearn.ensemble", "is no classifier in scikit-learn's manner"),
+        ("collections.Counter", "is no classifier in scikit-learn's manner"),
     ],
 )
 def test_a_path_that_names_no_classifier_is_refused(path, message):

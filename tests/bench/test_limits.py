@@ -3,6 +3,7 @@ import time
 
 import numpy as np
 import pytest
+import sklearn
 
 from imbbench.bench.limits import TimeLimit, peak_mib, reset_peak, seconds_allowed, time_limit
 
@@ -46,6 +47,25 @@ def test_an_entry_of_its_own_limit_is_stopped_by_it(tried):
 )
 def test_the_smaller_limit_holds(study, entry, allowed):
     assert seconds_allowed(study, entry) == allowed
+
+
+def test_an_import_is_let_end(tmp_path, monkeypatch):
+    busy = "import time\nstarted = time.process_time()\n"
+    busy += "while time.process_time() - started < 0.5: pass\nended = True\n"
+    (tmp_path / "slow_to_import.py").write_text(busy, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(TimeLimit), time_limit(0.1):
+        import slow_to_import
+
+        computing(None)
+    assert slow_to_import.ended
+
+
+def test_what_is_interrupted_leaves_no_settings_of_scikit_learn():
+    with pytest.raises(TimeLimit), time_limit(0.1):
+        sklearn.set_config(skip_parameter_validation=True)
+        computing(None)
+    assert not sklearn.get_config()["skip_parameter_validation"]
 
 
 def test_waiting_is_interrupted_after_ten_times_the_limit():
