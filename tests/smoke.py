@@ -23,10 +23,6 @@ def shrink(params):
         if family not in FAMILIES:
             del params["strategies"][family]
     params["strategies"]["reference"]["bagging"]["n_estimators"] = 2
-    corrections = params["strategies"]["posthoc"]
-    for name, entry in list(corrections.items()):
-        if entry.get("corrected", "weighting.").split(".")[0] not in FAMILIES:
-            del corrections[name]
     short = {"epochs": 1, "steps": 20}
     for name in ("mlp", "minilm_head", "minilm_finetune"):
         params["learners"][name] |= short
