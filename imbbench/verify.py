@@ -18,7 +18,7 @@ from scipy import stats
 from imbbench import config
 from imbbench.bench import metrics, protocol
 from imbbench.bench.cell import Task
-from imbbench.bench.check import check
+from imbbench.bench.check import check_family
 from imbbench.bench.pool import compute, hardware
 from imbbench.bench.prepared import data_of, folder_of
 from imbbench.bench.registry import resolve
@@ -105,7 +105,8 @@ def verify(cells=100, seed=0, seconds=1.0, progress=print):
         0 if all is well, 1 otherwise; the lines say what is not.
     """
     study = config.load()
-    check(study)
+    for family in study.families:
+        check_family(study, family)
     committed = {name: _read(study, name) for name in study.all_datasets}
     committed = {name: tables for name, tables in committed.items() if tables is not None}
     if not committed:
