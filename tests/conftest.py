@@ -72,7 +72,7 @@ def caught(monkeypatch):
     def call(strategy, cell, *values, **parameters):
         got = {}
         monkeypatch.setattr(
-            cell, "fit", lambda X=None, y=None, **rest: got.update(X=X, y=y, **rest)
+            cell, "fit", lambda X=None, y=None, **rest: got.update(X=X, y=y, **rest) or "fitted"
         )
         strategy(cell, *values, **parameters)
         return got

@@ -179,6 +179,7 @@ class HistGradientBoosting(Learner):
     max_iter : int
         Rounds.
     learning_rate : float
+    max_depth : int or None
     l2_regularization : float
         Penalty of the leaves' values.
     min_samples_leaf : int
@@ -191,6 +192,7 @@ class HistGradientBoosting(Learner):
 
     max_iter: int = 100
     learning_rate: float = 0.1
+    max_depth: int | None = 3
     l2_regularization: float = 1.0
     min_samples_leaf: int = 5
     categorical: object = None
@@ -206,6 +208,7 @@ class HistGradientBoosting(Learner):
         self.model_ = HistGradientBoostingClassifier(
             max_iter=self.max_iter,
             learning_rate=self.learning_rate,
+            max_depth=self.max_depth,
             l2_regularization=self.l2_regularization,
             min_samples_leaf=self.min_samples_leaf,
             early_stopping=False,
@@ -242,7 +245,7 @@ class XGBoost(_Numbered):
 
     n_estimators: int = 100
     learning_rate: float = 0.1
-    max_depth: int = 6
+    max_depth: int = 3
     reg_lambda: float = 1.0
     categorical: object = None
     random_state: int | None = None

@@ -29,6 +29,7 @@ from imbbench.strategies.oversampling import (
 from imbbench.strategies.oversampling.gan import ConditionalGAN
 
 ENTRIES = config.load(Path(__file__).parents[2] / "params.yaml").family("oversampling")
+ENTRIES = {name: entry for name, entry in ENTRIES.items() if "corrected" not in entry}
 ENTRIES["gan"] = ENTRIES["gan"] | {"steps": 3, "minimum": 5}
 LEARNER = {"texts": "tfidf_logreg"}  # the others: tree
 DATASETS = ["binary", "mixed", "nominal", "four", "texts"]
