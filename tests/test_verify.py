@@ -1,11 +1,12 @@
 """`imbbench verify`: committed cells are refitted and compared."""
 
 import json
+import shutil
 
 import made_up
 import pandas as pd
 import pytest
-from ruamel.yaml import YAML
+from tiny import LEARNERS
 
 from imbbench import verify
 from imbbench.bench.rows import Outcome, save
@@ -13,18 +14,31 @@ from imbbench.bench.run import run_family
 from imbbench.errors import StudyError
 
 
-@pytest.fixture
-def results(study, tmp_path):
-    """Committed results of two families on one data set; returns the folder of the tables."""
-    params = YAML(typ="safe").load((tmp_path / "params.yaml").read_text())
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, write_study):
+    """A study with results of two families on one data set."""
+    root = tmp_path_factory.mktemp("verify")
+    strategies = {
+        "reference": {"plain": {}},
+        "weighting": {"inverse_frequency": {}, "table_3": {"table": {"healthy": 1, "ill": 3}}},
+        "posthoc": {"threshold_0_3": {"threshold": 0.3}},
+    }
+    write_study(root, strategies, {name: LEARNERS[name] for name in ("logreg", "mlp")}, repeats=4)
+    params = json.loads((root / "params.yaml").read_text())
     params["datasets"] = {"binary": params["datasets"]["binary"]}
-    params["protocol"]["repeats"] = 4
-    params["learners"] = {name: params["learners"][name] for name in ("logreg", "mlp")}
-    del params["strategies"]["reference"]["dummy"]
-    with open(tmp_path / "params.yaml", "w") as file:
-        YAML(typ="safe").dump(params, file)
-    for family in ("reference", "weighting"):
-        save_family(family)
+    (root / "params.yaml").write_text(json.dumps(params))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMBBENCH_ROOT", str(root))
+        for family in ("reference", "weighting"):
+            save_family(family)
+    return root
+
+
+@pytest.fixture
+def results(made, tmp_path, monkeypatch):
+    """Committed results of two families on one data set; returns the folder of the tables."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
     return tmp_path / "results"
 
 
