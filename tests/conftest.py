@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 
 # Set before numpy and torch start their threads: two workers share the machine.
@@ -20,13 +21,22 @@ settings.load_profile("imbbench")
 
 
 @pytest.fixture(scope="session")
-def write_study():
+def tiny_data(tmp_path_factory):
+    """A folder with every tiny data set, prepared."""
+    root = tmp_path_factory.mktemp("tiny")
+    for name, make in TINY.items():
+        frame, labels, roles = make(np.random.default_rng(len(name)))
+        write_prepared(root, name, frame, labels, **roles)
+    return root
+
+
+@pytest.fixture(scope="session")
+def write_study(tiny_data):
     """``write_study(root, strategies, learners, **protocol)``: params.yaml and all tiny data."""
 
     def write(root, strategies, learners=LEARNERS, **protocol):
-        for name, make in TINY.items():
-            frame, labels, roles = make(np.random.default_rng(len(name)))
-            write_prepared(root, name, frame, labels, **roles)
+        # Not copy2: what is cached of another study's data is told from these by the time.
+        shutil.copytree(tiny_data, root, copy_function=shutil.copyfile, dirs_exist_ok=True)
         entries = {name: dict(ENTRY) for name in TINY}
         entries["texts"] |= {"modality": "text", "text": "text"}
         entries["images"] |= {"modality": "image"}
