@@ -90,7 +90,7 @@ def test_odd_texts_run_through(kind, learner, texts_study):
     assert list(prepared.X) == texts
     for split in range(3):
         rows, _, _ = run_cell(study, Task("odd", "reference", learner, "plain", split))
-        assert [row["status"] for row in rows] == ["ok", "ok"], rows[0]["reason"]
+        assert [row["status"] for row in rows] == ["ok"] * 3, rows[0]["reason"]
         assert np.isfinite([rows[0]["log_loss"], rows[0]["average_precision"]]).all()
 
 
@@ -125,7 +125,7 @@ def test_nothing_that_is_rendered_shows_a_text(texts_study, tmp_path, monkeypatc
     # Long, because pictures are written in letters too.
     words = ["obscenity", "indecencies", "disgusting"]
     texts = [f"{words[i % 3]} {words[i % 2]} {i}" for i in range(36)]
-    strategies = {"reference": {"plain": {}, "fixed_epochs": {}}}
+    strategies = {"reference": {"plain": {}, "dummy": {}}}
     texts_study(texts, ["many" if i % 3 else "few" for i in range(36)], strategies)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     shown = tmp_path / "results/rendered/odd"

@@ -95,7 +95,7 @@ def test_first_run_makes_every_result(project):
     }
     runs = pd.read_csv(folder / "results/runs/first/weighting.csv")
     assert set(runs["status"]) == {"ok"}
-    assert len(runs) == 2 * 2 * 3 * 2  # learners, strategies, splits, rules
+    assert len(runs) == 2 * 2 * 3 * 3  # learners, strategies, splits, rules
     for name in ("first/report.ipynb", "first/data_card.ipynb", "04_study.ipynb"):
         assert (folder / "results/rendered" / name).is_file()
 
@@ -186,12 +186,12 @@ def test_a_forced_rerun_gives_the_same_bytes(project):
 
 @pytest.fixture(scope="module")
 def resumed(project):
-    """Another seed, and a weight of -1, which the loss refuses; killed in the second stage."""
+    """Another seed, and a table of weights that lacks a class; killed in the second stage."""
     folder, _ = project
 
     def change(params):
         params["protocol"]["seed"] = 1
-        params["strategies"]["weighting"]["minority_10"] = {"table": [1, -1]}
+        params["strategies"]["weighting"]["minority_10"] = {"table": {"rare": 10, "rarer": 20}}
 
     edit_params(folder, change)
     old = results(folder, ("runs",))

@@ -225,10 +225,9 @@ def test_a_run_refuses_before_anything_is_fitted(study, in_process):
 
 
 def test_what_stands_for_another_strategy_is_looked_up(changed):
-    study = changed()
-    study.families.append("posthoc")
-    study.strategies["posthoc"] = {"back": {"corrected": "weighting.inverse"}}
-    with pytest.raises(StudyError, match=r"'back' of family 'posthoc' .*no strategy 'inverse'"):
+    check(changed("strategies.weighting.back", {"corrected": "inverse_frequency"}))
+    study = changed("strategies.weighting.back", {"corrected": "inverse"})
+    with pytest.raises(StudyError, match=r"no strategy 'inverse'.*\(strategy 'back'\)"):
         check(study)
 
 

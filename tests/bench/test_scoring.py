@@ -153,7 +153,7 @@ class Broken:
         (
             lambda cell: None,
             "failed",
-            "AttributeError: 'NoneType' object has no attribute 'predict_proba'",
+            "TypeError: strategy 'tried' of family 'reference' returns nothing: return the fitted",
         ),
         (lambda cell: cell.need(False, "too few moons"), "not applicable", "too few moons"),
     ],
