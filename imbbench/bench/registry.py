@@ -8,7 +8,7 @@ that takes a :class:`imbbench.bench.cell.Cell` and its parameters and returns a 
         return cell.fit(class_weight=inverse_frequency_weights(cell.class_counts))
 
 An entry in ``params.yaml`` names it: ``inverse_frequency: {}``. Several entries can share one
-definition that is marked ``by_key``: ``random_1_10: {random: 10}`` calls the function ``random``
+definition that is marked ``by_key``: ``under_1_10: {random: 10}`` calls the function ``random``
 of its family with 10, ``tomek_links: {sampler: TomekLinks}`` the function ``sampler`` with that
 class.
 """

@@ -14,9 +14,9 @@ from scratch import ROOT, copy_project, run
 SECONDS, GIB = 120, 4  # fitting and predicting; the whole process
 TIME_LIMIT = 1  # seconds; condensed nearest neighbours needs some six on an idle core
 CELLS = [
-    ("undersampling", "random_1_1"),
-    ("undersampling", "random_1_10"),
-    ("oversampling", "random_1_1"),
+    ("undersampling", "under_1_1"),
+    ("undersampling", "under_1_10"),
+    ("oversampling", "over_1_1"),
     ("weighting", "inverse_frequency"),
     ("ensemble", "balanced_random_forest"),
     ("ensemble", "self_paced"),
@@ -40,7 +40,7 @@ def cut_down(params):
     params["learners"] = {"tree": params["learners"]["tree"]}
     entries = params["strategies"]["undersampling"]
     entries["condensed_nn"]["time_limit"] = TIME_LIMIT
-    for name in set(entries) - {"random_1_1", "random_1_10", "condensed_nn"}:
+    for name in set(entries) - {"under_1_1", "under_1_10", "condensed_nn"}:
         del entries[name]
     params["datasets"], params["web_datasets"] = {}, {}
 
@@ -81,8 +81,8 @@ def test_a_cell_that_takes_too_long_is_stopped_and_the_stage_goes_on(folder):
     rows = pd.read_csv(folder / "results/runs/fars/undersampling.csv").set_index("strategy")
     assert rows.loc["condensed_nn", "status"] == "timed out"
     assert rows.loc["condensed_nn", "reason"] == f"longer than {TIME_LIMIT} s of processor time"
-    for strategy in ("random_1_1", "random_1_10"):
-        assert set(rows.loc[strategy, "status"]) == {"ok"}  # of both decision rules
+    for strategy in ("under_1_1", "under_1_10"):
+        assert set(rows.loc[strategy, "status"]) == {"ok"}  # of all decision rules
     cells = pd.read_csv(folder / "results/timings/fars/undersampling.csv").set_index("strategy")
     seconds = cells.loc["condensed_nn", "fit_seconds"]
     print(f"\ncondensed_nn was stopped after {seconds:.1f} s, {TIME_LIMIT} s allowed")
