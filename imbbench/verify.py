@@ -158,10 +158,7 @@ def _read(study, dataset):
     found = {}
     for kind in ("runs", "timings", "curves"):
         files = sorted(_folder(study, kind, dataset).glob("*.csv"))
-        parts = [
-            pd.read_csv(file, keep_default_na=False, na_values=[""], float_precision="round_trip")
-            for file in files
-        ]
+        parts = [_table(file) for file in files]
         parts = [
             part.copy().assign(file=file.stem) for part, file in zip(parts, files, strict=True)
         ]
@@ -172,6 +169,15 @@ def _read(study, dataset):
         text = [c for c in ("control", "rule", "reason") if c in table]
         table[text] = table[text].fillna("")
     return found
+
+
+def _table(file):
+    try:
+        return pd.read_csv(
+            file, keep_default_na=False, na_values=[""], float_precision="round_trip"
+        )
+    except pd.errors.EmptyDataError:  # no cell of the family applies, so there is no curve
+        return pd.DataFrame()
 
 
 def _former(runs, prepared):

@@ -337,6 +337,15 @@ def test_rows_that_are_left_out(project):
     assert "There are no results of four: run `dvc repro`." in verified(1)[1]
 
 
+def test_a_table_of_curves_without_any_is_read(project):
+    """As it is where no cell of a family applies."""
+    (project / "results/curves/binary/weighting.csv").write_text("\n")
+    lock(project)
+    code, text = verified()
+    assert code == 1
+    assert "binary: curves are not those of the rows" in text
+
+
 def test_rows_that_were_added(project):
     def twice(table):
         return pd.concat([table, table[table["split"] == "2"].iloc[:1]])
