@@ -60,9 +60,9 @@ class Elsewhere(NamedTuple):
     classes: float
 
 
-# Above what was seen between two makes of processor with the same library versions, some 400 cells
-# twice: logreg and TF-IDF were equal, 1 to 3 in 100 cells of trees and hgb differed, of networks 4 to
-# 44; the largest difference of a metric was 0.08.
+# Above what was seen between two makes of processor with the same library versions, some 400
+# cells twice: logreg and TF-IDF were equal, 1 to 3 in 100 cells of trees and hgb differed, of
+# networks 4 to 44; the largest difference of a metric was 0.08.
 LIMITS = {
     "logreg": Elsewhere(0.05, 0.01, 0.02, 0.05),
     "tfidf_logreg": Elsewhere(0.05, 0.01, 0.02, 0.05),
