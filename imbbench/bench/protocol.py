@@ -54,8 +54,9 @@ def stratified_group_folds(y, groups, n_splits, seed):
     members = [np.unique(group_of_row[y == c]) for c in np.flatnonzero(counts)]
     held = np.bincount(np.concatenate(members), minlength=len(first))
     # A class of several groups must not be in one fold alone: no other row would teach it. Groups
-    # that hold two classes count for one of them, so the dealing does not see to it.
-    for mine in members:
+    # that hold two classes count for one of them, so the dealing does not see to it. Classes that
+    # have a group to themselves come last: moving it takes nothing from another class.
+    for mine in sorted(members, key=lambda mine: -held[mine].min()):
         if len(mine) > 1 and np.ptp(folds[mine]) == 0:
             moved = mine[np.argmin(held[mine])]
             folds[moved] = (folds[moved] + 1) % n_splits

@@ -2,7 +2,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imbbench.bench.protocol import (
@@ -152,6 +152,7 @@ def test_validation_share():
     st.integers(2, 5),
     st.integers(0, 5),
 )
+@example([(0, 1), (0, 1), (1, 0), (1, 2), (2, 0), (2, 0), (2, 1)], 2, 0)
 def test_a_class_of_several_groups_is_in_every_training_part(rows, n_splits, seed):
     """Where one of its groups holds no other class."""
     labels, groups = map(np.array, zip(*rows, strict=True))
