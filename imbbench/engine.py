@@ -3,17 +3,26 @@
 Papermill imports this module while it is itself being imported, so import papermill first.
 """
 
-from papermill.engines import NBClientEngine
+import atexit
+import base64
+import io
+import sys
+import tempfile
+import traceback
+from contextlib import contextmanager, redirect_stdout
+
+from nbformat.v4 import new_output
+from papermill.engines import Engine
 
 from imbbench.notebooks import check_parameters, clean
 
 
-class DeterministicEngine(NBClientEngine):
-    """Papermill's own engine, without what differs from run to run.
+class DeterministicEngine(Engine):
+    """Runs the cells in this process, which has the libraries loaded, to equal bytes.
 
     Drops times, statuses and paths from the metadata, numbers the cell ids, and clears the
-    output of cells tagged ``progress``. Refuses parameters the notebook does not have, where
-    papermill only warns.
+    output of cells tagged ``progress``. What is written to standard error is not part of the page.
+    Refuses parameters the notebook does not have, where papermill only warns.
     """
 
     @classmethod
@@ -22,3 +31,91 @@ class DeterministicEngine(NBClientEngine):
         given = nb.metadata.papermill.get("parameters", {})
         check_parameters(given, nb, nb.metadata.papermill.get("input_path", "the notebook"))
         return clean(super().execute_notebook(nb, kernel_name, **kwargs))
+
+    @classmethod
+    def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
+        """Run the code cells one after the other, up to the first error."""
+        with _shell() as shell:
+            count = 0
+            for number, cell in enumerate(nb_man.nb.cells):
+                if cell.cell_type != "code":
+                    continue
+                count += 1
+                nb_man.cell_start(cell, number)
+                cell.execution_count = count
+                cell.outputs, error = _run(shell, cell.source, count)
+                if error is not None:
+                    nb_man.cell_exception(cell, number, exception=error)
+                    return
+                nb_man.cell_complete(cell, number)
+
+
+@contextmanager
+def _shell():
+    """IPython without a history, a profile or a terminal."""
+    from IPython.core.displayhook import CapturingDisplayHook
+    from IPython.core.displaypub import CapturingDisplayPublisher
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+
+    main = sys.modules["__main__"]
+    with tempfile.TemporaryDirectory() as folder:
+        shell = InteractiveShell.instance(
+            config=Config(HistoryManager={"enabled": False}), ipython_dir=folder
+        )
+        try:
+            shell.display_pub = CapturingDisplayPublisher()
+            shell.display_trap.hook = CapturingDisplayHook(shell, [])
+            shell.showtraceback = shell.showsyntaxerror = lambda *given, **named: None
+            yield shell
+        finally:
+            InteractiveShell.clear_instance()
+            shell.atexit_operations()
+            atexit.unregister(shell.atexit_operations)
+            # The shell has put a module of its own there.
+            sys.modules["__main__"] = main
+
+
+def _run(shell, source, count):
+    """Outputs of a cell, and its error or None."""
+    shown, result = shell.display_pub.outputs, shell.display_trap.hook.outputs
+    shown.clear()
+    result.clear()
+    text = _Copy(sys.stdout)
+    with redirect_stdout(text):
+        done = shell.run_cell(source, store_history=False)
+    error = done.error_before_exec or done.error_in_exec
+    if isinstance(error, KeyboardInterrupt):
+        raise error
+    outputs = [new_output("stream", text=text.getvalue())] if text.getvalue() else []
+    outputs += [_output("display_data", found) for found in shown]
+    outputs += [_output("execute_result", found, execution_count=count) for found in result]
+    if error is not None:
+        # Papermill takes the code 0 for an end that was meant.
+        said = f"exit code {error.code}" if isinstance(error, SystemExit) else str(error)
+        lines = traceback.format_exception(error)
+        outputs.append(
+            new_output("error", ename=type(error).__name__, evalue=said, traceback=lines)
+        )
+    return outputs, error
+
+
+class _Copy(io.StringIO):
+    """What is printed into a page can be followed where the stage runs, too."""
+
+    def __init__(self, terminal):
+        super().__init__()
+        self.terminal = terminal
+
+    def write(self, text):
+        self.terminal.write(text)
+        self.terminal.flush()
+        return super().write(text)
+
+
+def _output(kind, found, **rest):
+    data = {
+        name: base64.b64encode(value).decode() if isinstance(value, bytes) else value
+        for name, value in found["data"].items()
+    }
+    return new_output(kind, data=data, metadata=found["metadata"] or {}, **rest)

@@ -3,11 +3,14 @@
 import sys
 from pathlib import Path
 
-import nbformat
+# Of a check of formats that notebooks have none of: its grammar takes seconds to compile.
+sys.modules.setdefault("rfc3987_syntax", None)
 
-from imbbench.errors import StudyError
-from imbbench.files import write_whole
-from imbbench.paths import root
+import nbformat  # noqa: E402
+
+from imbbench.errors import StudyError  # noqa: E402
+from imbbench.files import write_whole  # noqa: E402
+from imbbench.paths import root  # noqa: E402
 
 PROGRESS = "progress"
 
@@ -59,7 +62,6 @@ def execute(notebook, output, parameters):
         in ``data/failed`` and an older ``output`` is left as it was.
     """
     import papermill
-    from nbclient.exceptions import DeadKernelError
 
     notebook, output = Path(notebook), Path(output)
     if not notebook.is_file():
@@ -75,11 +77,7 @@ def execute(notebook, output, parameters):
             engine_name="imbbench",
             request_save_on_cell_execute=False,
             progress_bar=False,
-            stdout_file=sys.stdout,
-            stderr_file=sys.stderr,
             cwd=str(root()),
-            # The kernel's own log warns at every start and end; errors of cells come as outputs.
-            extra_arguments=["--IPKernelApp.log_level=50"],
         )
     except papermill.PapermillExecutionError as error:
         if error.ename == StudyError.__name__:
@@ -87,10 +85,6 @@ def execute(notebook, output, parameters):
         raise StudyError(
             f"{notebook} failed in cell {error.exec_count}: {error.ename}: {error.evalue}\n"
             f"The executed copy with the traceback is {attempt}."
-        ) from None
-    except DeadKernelError:
-        raise StudyError(
-            f"{notebook}: the kernel died; most often there was too little memory."
         ) from None
     attempt.unlink(missing_ok=True)
     write_whole(output, lambda part: nbformat.write(executed, part))

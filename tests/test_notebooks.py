@@ -1,4 +1,5 @@
 import re
+import sys
 
 import nbformat
 import pytest
@@ -117,11 +118,56 @@ def test_a_notebook_that_fails_leaves_the_old_output_and_its_own_copy(source, tm
     assert any(o.get("name") == "stdout" for o in outputs)  # the progress until then
 
 
-def test_a_kernel_that_dies_is_one_message(source, tmp_path):
-    path = source("import os\nos._exit(1)")
-    with pytest.raises(StudyError, match=r"source\.ipynb: the kernel died"):
+@pytest.mark.parametrize(
+    "code", ["import sys\nsys.exit(0)", "exit()", "1 +", "raise GeneratorExit"]
+)
+def test_a_cell_that_ends_otherwise_is_no_finished_notebook(source, tmp_path, code):
+    path = source(code)
+    with pytest.raises(StudyError, match=r"source\.ipynb failed in cell 3: \w+(Exit|Error)"):
         execute(path, tmp_path / "out.ipynb", {})
     assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_an_interrupt_ends_it(source, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        execute(source("raise KeyboardInterrupt"), tmp_path / "out.ipynb", {})
+
+
+def test_pages_show_what_cells_show_and_no_warnings(source, tmp_path):
+    code = "\n".join(
+        [
+            "import sys, warnings",
+            "from IPython.display import Markdown, display",
+            "class Dot:",
+            "    def _repr_png_(self):",
+            "        return b'dot'",
+            "print('one', file=sys.stderr)",
+            "warnings.warn('two')",
+            "print('three')",
+            "display(Markdown('**four**'))",
+            "display(Dot())",
+            "None if False else Dot()",
+        ]
+    )
+    main = sys.modules["__main__"]
+    execute(source(code), tmp_path / "out.ipynb", {})
+    assert sys.modules["__main__"] is main
+    found = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    nbformat.validate(found)
+    printed, marked, dot, result = found.cells[-1].outputs
+    assert printed.text == "three\n"
+    assert marked.data["text/markdown"] == "**four**"
+    assert (dot.output_type, result.output_type) == ("display_data", "execute_result")
+    assert dot.data["image/png"] == result.data["image/png"] == "ZG90"
+    assert result.execution_count == found.cells[-1].execution_count == 3
+
+
+def test_names_of_one_cell_are_known_in_the_next_and_not_in_the_next_notebook(source, tmp_path):
+    path = source("assert word == 'nothing' and time\nseen = dir()\nleft = 1\n'left' in seen")
+    for _ in range(2):
+        execute(path, tmp_path / "out.ipynb", {})
+        found = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+        assert found.cells[-1].outputs[0].data["text/plain"] == "False"
 
 
 def test_what_is_refused_before_a_kernel_starts(source, tmp_path):

@@ -6,7 +6,6 @@ import json
 import time
 from dataclasses import dataclass, replace
 
-import joblib
 import numpy as np
 from scipy import sparse
 from sklearn.pipeline import make_pipeline
@@ -16,12 +15,12 @@ from imbbench.bench.code import code_hash
 from imbbench.bench.encoder import embed
 from imbbench.bench.features import features, features_of_new
 from imbbench.bench.learners import library_version, one_hot
+from imbbench.bench.models import load_model, save_model
 from imbbench.bench.neural import steps_for
 from imbbench.bench.prepared import content_of, data_of, folder_of
 from imbbench.bench.registry import NotApplicable, learner_class, resolve
 from imbbench.config import unknown_name
 from imbbench.errors import StudyError
-from imbbench.files import write_whole
 from imbbench.paths import cache_file
 
 
@@ -276,15 +275,17 @@ class Cell:
         if "class" in self._settings:
             settings.append(library_version(self._settings["class"]))
         key = json.dumps([content_of(task.dataset), task.learner, task.split, settings])
-        path = cache_file("plain", key, ".joblib")
-        if task.strategy == "plain" or not self._reuse or not path.is_file():
+        path = cache_file("plain", key, ".skops")
+        found = load_model(path) if self._reuse and task.strategy != "plain" else None
+        if found is None:
             started = time.perf_counter()
             seed = protocol.seed_for(study.protocol.seed, task.dataset, task.split, "plain")
             model = self.fit(seed=seed)
             seconds = time.perf_counter() - started
-            write_whole(path, lambda part: joblib.dump((model, seconds), part))
+            if self._reuse:
+                save_model(path, model, seconds)
             return model
-        model, seconds = joblib.load(path)
+        model, seconds = found
         self.borrowed_seconds += seconds
         if self.neural:
             self.rows_seen += model.rows_seen_

@@ -2,7 +2,7 @@
 
 import functools
 import hashlib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1]
@@ -10,7 +10,7 @@ SHARED = [
     *("bench", "config.py", "data/archives.py", "data/contents.py", "data/web.py", "errors.py"),
     *("data/unpack.py", "files.py", "paths.py"),
 ]
-LIBRARIES = ["numpy", "scikit-learn", "torch", "transformers"]
+LIBRARIES = ["numpy", "scipy", "scikit-learn", "imbalanced-learn", "torch", "transformers"]
 
 
 def code_of(*families):
@@ -27,8 +27,18 @@ def code_of(*families):
 @functools.cache
 def code_hash(*families):
     """Checksum of that code and of the library versions that decide digits."""
-    parts = [f"{name} {version(name)}" for name in LIBRARIES]
+    parts = [library(name) for name in LIBRARIES]
     for place in map(PACKAGE.joinpath, code_of(*families)):
         for file in sorted(place.rglob("*.py")) if place.is_dir() else [place]:
             parts += [file.relative_to(PACKAGE).as_posix(), file.read_text(encoding="utf-8")]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def library(name):
+    """Name and version of a library, without what its build is called."""
+    if name == "xgboost":  # two packages bring it
+        try:
+            return f"xgboost {version('xgboost-cpu')}"
+        except PackageNotFoundError:
+            pass
+    return f"{name} {version(name).partition('+')[0]}"

@@ -1,7 +1,10 @@
 """The pretrained text encoder: its files, sentence embeddings, token numbers, and the network."""
 
+import hashlib
+import io
 import warnings
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import numpy as np
 
@@ -61,12 +64,8 @@ def embed(texts, encoder=ENCODER):
     ----------
     Reimers and Gurevych, Sentence-BERT, EMNLP 2019.
     """
-    key = "\0".join([encoder, str(MAX_LENGTH), *texts])
-    path = cache_file("embeddings", key, ".npy")
-    if not path.is_file():
-        vectors = _encode(list(texts), encoder)
-        write_whole(path, lambda part: np.save(part, vectors))
-    return np.load(path)
+    path = _memo("vectors", texts, encoder)
+    return _remembered(path, lambda: _encode(list(texts), encoder))
 
 
 def tokenize(texts, encoder=ENCODER):
@@ -83,17 +82,50 @@ def tokenize(texts, encoder=ENCODER):
     ndarray of int32, (N, MAX_LENGTH)
         -1 beyond the end of a text.
     """
-    key = "\0".join(["tokens", encoder, str(MAX_LENGTH), *texts])
-    path = cache_file("embeddings", key, ".npy")
-    if not path.is_file():
+
+    def numbers():
         found = load_tokenizer(encoder_folder(encoder))(
             list(texts), truncation=True, max_length=MAX_LENGTH
         )["input_ids"]
         tokens = np.full((len(found), MAX_LENGTH), -1, dtype=np.int32)
         for row, numbers in zip(tokens, found, strict=True):
             row[: len(numbers)] = numbers
-        write_whole(path, lambda part: np.save(part, tokens))
-    return np.load(path)
+        return tokens
+
+    return _remembered(_memo("tokens", texts, encoder), numbers)
+
+
+def encoder_files(texts, encoder=ENCODER):
+    """Files that cells of these texts read: what was memoised, and the encoder's own."""
+    files = [_memo(kind, texts, encoder) for kind in ("vectors", "tokens")]
+    files = [file for path in files for file in (path, _checksum_of(path))]
+    if encoder == ENCODER:
+        files += sorted(Path(encoder_folder(encoder)).iterdir())
+    return [file for file in files if file.is_file()]
+
+
+def _memo(kind, texts, encoder):
+    key = "\0".join([kind, encoder, str(MAX_LENGTH), *texts])
+    return cache_file("embeddings", key, ".npy")
+
+
+def _checksum_of(path):
+    return path.with_suffix(".sha256")
+
+
+def _remembered(path, compute):
+    """The array of a file, if it is whole; otherwise computed, and written where that can be."""
+    with suppress(OSError, ValueError):
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == _checksum_of(path).read_text("ascii"):
+            return np.load(io.BytesIO(content), allow_pickle=False)
+    found = compute()
+    with suppress(OSError):
+        buffer = io.BytesIO()
+        np.save(buffer, found)
+        write_whole(path, buffer.getvalue())
+        write_whole(_checksum_of(path), hashlib.sha256(buffer.getvalue()).hexdigest())
+    return found
 
 
 @contextmanager

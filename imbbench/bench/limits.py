@@ -1,11 +1,15 @@
 """Limits of a cell: its time, and the memory it took."""
 
+import errno
 import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
 from sklearn import config_context
+
+# Errors of the machine that no other cell would be spared.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class TimeLimit(BaseException):
@@ -68,3 +72,8 @@ def peak_mib():
 def seconds_allowed(study, entry):
     """Processor seconds of a cell: the strategy's limit or, if it is lower, the protocol's."""
     return min(study.protocol.time_limit, entry.get("time_limit", np.inf))
+
+
+def of_the_machine(error):
+    """Whether an error is no result of a strategy: too little memory, or no room to write."""
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) in FULL

@@ -129,7 +129,8 @@ class MLP(Learner):
         self.device_ = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
         inputs, labels = self._tensor(X), torch.from_numpy(target).to(self.device_)
 
-        self.trunk_, self.head_ = self._build(inputs.shape[1], len(self.classes_))
+        self.width_ = inputs.shape[1]
+        self.trunk_, self.head_ = self._build(self.width_, len(self.classes_))
         network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
         loss = self.loss if self.loss is not None else torch.nn.CrossEntropyLoss()
         loss = loss.to(self.device_)
@@ -162,6 +163,29 @@ class MLP(Learner):
                 self.rows_seen_ += special(rows, progress)
         self.network_ = network.eval()
         return self
+
+    def __getstate__(self):
+        """Of a fitted network its weights as arrays, so that it can be kept without pickling."""
+        state = dict(super().__getstate__())
+        if "network_" in state:
+            weights = state.pop("network_").state_dict()
+            state["weights_"] = {name: value.cpu().numpy() for name, value in weights.items()}
+            del state["trunk_"], state["head_"]
+        return state
+
+    def __setstate__(self, state):
+        """Build the network again around the weights."""
+        import torch
+
+        state = dict(state)
+        weights = state.pop("weights_", None)
+        super().__setstate__(state)
+        if weights is not None:
+            with torch.random.fork_rng():
+                self.trunk_, self.head_ = self._build(self.width_, len(self.classes_))
+            network = torch.nn.Sequential(self.trunk_, self.head_).to(self.device_)
+            network.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+            self.network_ = network.eval()
 
     def _optimiser(self, network):
         """AdamW; what is no matrix, such as a bias, does not decay."""

@@ -1,45 +1,75 @@
 """Cells side by side, one thread each."""
 
+import functools
 import os
 import platform
 import sys
 import time
 from dataclasses import astuple
-from importlib.metadata import version
 from pathlib import Path
 
 import joblib
 
-from imbbench.bench.cell import split_of
+from imbbench.bench.cluster import SCHEDULER, cores_of, on_cluster, pack
+from imbbench.bench.code import LIBRARIES, library
+from imbbench.bench.encoder import encoder_files
 from imbbench.bench.features import KINDS
-from imbbench.bench.prepared import data_of
-from imbbench.bench.registry import learner_class, resolve
-from imbbench.bench.scoring import run_cell
+from imbbench.bench.limits import FULL, seconds_allowed
+from imbbench.bench.prepared import data_of, folder_of
+from imbbench.bench.registry import learner_class
+from imbbench.bench.rows import key_of, without_score
+from imbbench.bench.scoring import over_limit, run_cell
+from imbbench.bench.workers import Died, Over, watched
+from imbbench.errors import StudyError
 
 
-def _warm(study, names):
-    """Load in a worker what every cell needs, before the clock of the cells starts."""
-    for task in names:
-        resolve(task.family, task.strategy, study.family(task.family)[task.strategy])
-        split_of(study, task.dataset, task.learner, task.split)
-    if any(learner_class(study, task.learner).neural for task in names):
-        import torch
-
-        torch.set_num_threads(1)
-    time.sleep(0.2)  # long enough that every worker takes one of these calls
-
-
-def _work(study, task, reuse):
-    if "torch" in sys.modules:
+def _work(study, reuse, task):
+    if learner_class(study, task.learner).neural or "torch" in sys.modules:
         import torch
 
         torch.set_num_threads(1)
         # Weights that decay towards zero would otherwise be computed many times slower.
         torch.set_flush_denormal(True)
-    return task, run_cell(study, task, reuse)
+    rows, timing, curve = run_cell(study, task, reuse)
+    return rows, timing | {"platform": hardware()}, curve
 
 
-def compute(study, todo, jobs=None, reuse=True, progress=print):
+def _limit(study, task):
+    return seconds_allowed(study, study.family(task.family)[task.strategy])
+
+
+def _files(study, todo):
+    """The files that cells read."""
+    files = []
+    for dataset in sorted({task.dataset for task in todo}):
+        files += [folder_of(dataset) / name for name in ("data.csv", "schema.json")]
+        prepared, _ = data_of(dataset, study.protocol)
+        if prepared.schema["modality"] == "text":
+            files += encoder_files(prepared.X, study.protocol.encoder)
+    return files
+
+
+def _result(study, task, outcome):
+    """Rows, timing and curve of a cell, also of one that ended its worker."""
+    if not isinstance(outcome, Died | Over):
+        return outcome
+    key = key_of(study, task, data_of(task.dataset, study.protocol)[0].schema["modality"])
+    entry = study.family(task.family)[task.strategy]
+    if isinstance(outcome, Over):
+        spent = outcome.seconds, outcome.cpu_seconds
+        rows, timing, curve = without_score(key, "timed out", over_limit(study, entry), *spent)
+    elif outcome.errno in FULL:
+        raise StudyError(
+            f"data set '{task.dataset}', strategy '{task.strategy}': {outcome.why}. No table was "
+            "changed; the cells that were finished are kept: make room and run it again."
+        )
+    else:
+        reason = f"ended its process twice: {outcome.why}"
+        rows, timing, curve = without_score(key, "failed", reason)
+    return rows, timing | {"platform": hardware()}, curve
+
+
+def compute(study, todo, jobs=None, reuse=True, progress=print, finished=None):
     """Run cells side by side, one thread each.
 
     Parameters
@@ -47,19 +77,27 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
     study : imbbench.config.Study
     todo : list of Task
     jobs : int, optional
-        Default: the number of cores.
+        Default: the number of cores. Where ``IMBBENCH_SCHEDULER`` is the address of a Dask
+        scheduler, its workers run the cells.
     reuse : bool
         Take plain models from the local memo.
     progress : callable
         Called with one line of text per finished cell; the first failure of each reason has it.
+    finished : callable, optional
+        Called with ``task, rows, timing, curve`` of every finished cell, which it may add to.
 
     Returns
     -------
     results : list of (Task, rows, timing, curve)
-        As :func:`run_cell` gives them, sorted by task.
+        As :func:`run_cell` gives them, with the platform; sorted by task.
     loop : dict
         ``cells``, ``cores``, ``encode_seconds`` (sentence embeddings, once per data set),
         ``loop_seconds``, ``cpu_seconds``.
+
+    Raises
+    ------
+    StudyError
+        If the machine cannot go on: workers do not start, or a disk is full.
     """
     texts = {
         (task.dataset, kind)
@@ -73,48 +111,48 @@ def compute(study, todo, jobs=None, reuse=True, progress=print):
         KINDS[kind].encode(data_of(dataset, study.protocol)[0].X, study.protocol.encoder)
     encoding = time.perf_counter() - started
 
-    jobs = jobs or os.cpu_count()
-    loop = {"cells": len(todo), "cores": jobs, "encode_seconds": encoding}
-    if not todo:
-        return [], loop | {"loop_seconds": 0.0, "cpu_seconds": 0.0}
-    told = set()
-    one_each = list({(t.dataset, t.learner): t for t in todo}.values())
-    results = []
-    with (
-        joblib.parallel_config(backend="loky", n_jobs=jobs, inner_max_num_threads=1),
-        joblib.Parallel(return_as="generator_unordered", pre_dispatch="all") as pool,
-    ):
-        list(pool(joblib.delayed(_warm)(study, one_each) for _ in range(2 * jobs)))
-        started = time.perf_counter()
-        calls = (joblib.delayed(_work)(study, task, reuse) for task in todo)
-        for task, (rows, timing, curve) in pool(calls):
-            results.append((task, rows, timing, curve))
-            status, reason = timing["status"], rows[0]["reason"]
-            note = "" if status == "ok" else f" ({status})"
-            if status in ("failed", "timed out") and reason not in told:
-                told.add(reason)
-                note = f" ({status}: {reason})"
-            progress(
-                f"{len(results)}/{len(todo)} {task.dataset} {task.learner} {task.strategy} "
-                f"split {task.split}{note}, {len(todo) - len(results)} left, "
-                f"{time.perf_counter() - started:.1f} s"
-            )
-        seconds = time.perf_counter() - started
+    told, results = set(), []
+    call, limit = functools.partial(_work, study, reuse), functools.partial(_limit, study)
+    address = os.environ.get(SCHEDULER)
+    started = time.perf_counter()
+    if address and todo:
+        jobs = cores_of(address)
+        outcomes = on_cluster(address, pack(call, limit, _files(study, todo)), todo)
+    else:
+        jobs = min(jobs or joblib.cpu_count(), max(1, len(todo)))
+        outcomes = watched(call, todo, jobs, limit)
+    for task, outcome in outcomes:
+        rows, timing, curve = _result(study, task, outcome)
+        if finished is not None:
+            finished(task, rows, timing, curve)
+        results.append((task, rows, timing, curve))
+        status, reason = timing["status"], rows[0]["reason"]
+        note = "" if status == "ok" else f" ({status})"
+        if status in ("failed", "timed out") and reason not in told:
+            told.add(reason)
+            note = f" ({status}: {reason})"
+        progress(
+            f"{len(results)}/{len(todo)} {task.dataset} {task.learner} {task.strategy} "
+            f"split {task.split}{note}, {len(todo) - len(results)} left, "
+            f"{time.perf_counter() - started:.1f} s"
+        )
+    seconds = time.perf_counter() - started
     results.sort(key=lambda result: astuple(result[0]))
     cpu = sum(timing["cpu_seconds"] for _, _, timing, _ in results)
-    return results, loop | {"loop_seconds": seconds, "cpu_seconds": cpu}
+    loop = {"cells": len(todo), "cores": jobs, "encode_seconds": encoding}
+    return results, loop | {"loop_seconds": seconds, "cpu_seconds": float(cpu)}
 
 
+@functools.cache
 def hardware():
     """One line that tells platforms apart whose last digits may differ.
 
-    The processor, the kernels that the linear algebra of numpy and scipy and torch chose for it,
-    and the versions of all that computes.
+    The processor, the kernels that the linear algebra of numpy and scipy chose for it (torch
+    chooses its own by the processor, unless ``ATEN_CPU_CAPABILITY`` says which), and the versions
+    of all that computes.
     """
     import numpy  # noqa: F401 (its linear algebra is asked for below)
     import scipy.linalg  # noqa: F401
-    import torch
-    import xgboost
     from threadpoolctl import threadpool_info
 
     model = platform.processor()
@@ -130,11 +168,10 @@ def hardware():
         for pool in threadpool_info()
         if pool["user_api"] == "blas"
     }
-    libraries = ["numpy", "scipy", "scikit-learn", "imbalanced-learn", "torch"]
+    forced = os.environ.get("ATEN_CPU_CAPABILITY")
     return "; ".join(
         [platform.system(), platform.machine(), model, *sorted(kernels)]
-        + [f"torch kernel {torch.backends.cpu.get_cpu_capability()}"]
+        + ([f"torch kernel {forced}"] if forced else [])
         + [f"python {platform.python_version()}"]
-        + [f"{name} {version(name)}" for name in libraries]
-        + [f"xgboost {xgboost.__version__}"]
+        + [library(name) for name in (*LIBRARIES, "xgboost")]
     )

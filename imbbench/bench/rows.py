@@ -1,6 +1,8 @@
 """The tables of a family: their columns, how cells become rows, and how they are written."""
 
+import hashlib
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +76,8 @@ class Outcome:
         One row per learner and strategy: precision by recall (mean over splits) and reliability
         sums (added over splits).
     loop : dict
-        What :func:`imbbench.bench.pool.compute` says of the loop over cells.
+        What :func:`imbbench.bench.pool.compute` says of the loop over cells, and how many cells
+        there are, were kept and were fitted.
     """
 
     runs: pd.DataFrame
@@ -88,7 +91,7 @@ def run_table(results, prepared):
     n_classes = len(prepared.schema["classes"])
     per_class = [f"{name}_{c}" for name in PER_CLASS for c in range(n_classes)]
     chosen = ["threshold"] if n_classes == 2 else [f"offset_{c}" for c in range(n_classes)]
-    columns = [*KEY, "status", "reason", *metrics.SCORES, *per_class, *chosen]
+    columns = [*KEY, "status", "reason", "made_from", *metrics.SCORES, *per_class, *chosen]
     table = pd.DataFrame([row for _, rows, _, _ in results for row in rows]).reindex(
         columns=columns
     )
@@ -100,21 +103,29 @@ def run_table(results, prepared):
     )
 
 
-def curve_table(results):
+def curve_key(timings):
+    """What a row of the curves is made from, of the timings of its cells with a score."""
+    made = sorted(timing["made_from"] for timing in timings)
+    return hashlib.sha256(" ".join(made).encode()).hexdigest()[:12]
+
+
+def curve_table(results, kept=()):
     """Precision-recall and reliability of each learner and strategy over its splits.
 
     The precision is the mean over the splits that have one. With two classes the columns
-    ``minority_…`` are the reliability of the minority's probability.
+    ``minority_…`` are the reliability of the minority's probability. ``kept`` are rows of a former
+    table.
     """
     found = {}
-    for task, _, _, curve in results:
+    for task, _, timing, curve in results:
         if curve is not None:
-            found.setdefault((task.learner, task.strategy), []).append(curve)
-    rows = []
-    for (learner, strategy), curves in sorted(found.items()):
+            found.setdefault((task.learner, task.strategy), []).append((timing, curve))
+    rows = list(kept)
+    for (learner, strategy), pairs in found.items():
+        timings, curves = zip(*pairs, strict=True)
         defined = [c["precision"] for c in curves if np.isfinite(c["precision"]).all()]
         precision = np.mean(defined or [curves[0]["precision"]], axis=0).round(4)
-        row = {"learner": learner, "strategy": strategy}
+        row = {"learner": learner, "strategy": strategy, "made_from": curve_key(timings)}
         row |= {f"precision_at_{r:.2f}": v for r, v in zip(metrics.RECALLS, precision, strict=True)}
         for name, before in ("reliability", ""), ("reliability_of_minority", "minority_"):
             if name not in curves[0]:
@@ -126,7 +137,14 @@ def curve_table(results):
                 row[f"{before}rows_{b}"] = int(counts[b])
                 row[f"{before}confidence_{b}"], row[f"{before}correct_{b}"] = mean
         rows.append(row)
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(sorted(rows, key=lambda row: (row["learner"], row["strategy"])))
+    # Whole numbers where a row has none, too.
+    return table.astype({name: "Int64" for name in table if "rows_" in name})
+
+
+def parts_file(dataset, family):
+    """Where the finished cells of a family are until its tables are written."""
+    return root() / "data" / "cache" / "cells" / f"{dataset}-{family}.jsonl"
 
 
 def save(outcome, results, dataset, family):
@@ -144,6 +162,9 @@ def save(outcome, results, dataset, family):
     write_table(outcome.runs, results / "runs" / name)
     write_table(outcome.curves, results / "curves" / name)
     write_table(outcome.timings.round(DIGITS), results / "timings" / name)
-    loop = json.dumps({k: round(v, 3) for k, v in outcome.loop.items()}, indent=1) + "\n"
     path = results / "timings" / name.with_suffix(".json")
-    write_whole(path, loop)
+    if outcome.loop["fitted"] or not path.is_file():
+        loop = {k: round(v, 3) for k, v in outcome.loop.items()}
+        write_whole(path, json.dumps(loop, indent=1) + "\n")
+    with suppress(OSError):
+        parts_file(dataset, family).unlink()  # the tables hold them now

@@ -1,5 +1,7 @@
 """Run the cells of one family on one data set."""
 
+import os
+from contextlib import suppress
 from dataclasses import astuple
 
 import numpy as np
@@ -8,12 +10,15 @@ import pandas as pd
 from imbbench import config
 from imbbench.bench.cell import Task
 from imbbench.bench.check import check_family, try_all
-from imbbench.bench.pool import compute, hardware
+from imbbench.bench.memo import kept, made_from, unfinished, write_down
+from imbbench.bench.pool import compute
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
 from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, without_score
 from imbbench.errors import StudyError
 from imbbench.paths import root
+
+FRESH = "IMBBENCH_FRESH"  # set: what was computed before is not looked at
 
 
 def tasks(study, dataset, family):
@@ -30,7 +35,7 @@ def tasks(study, dataset, family):
     learners = [name for name in study.learners if modality in learner_class(study, name).features]
     known = root() / study.results(dataset) / "timings" / dataset / f"{family}.csv"
     seconds = {}
-    if known.is_file():
+    with suppress(OSError, ValueError, KeyError):  # none yet, or none that can be read
         table = pd.read_csv(known).groupby(["learner", "strategy"])["cpu_seconds"].mean()
         seconds = table.to_dict()
 
@@ -104,11 +109,27 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
         if reason:
             key = key_of(study, task, prepared.schema["modality"])
             results.append((task, *without_score(key, "not applicable", reason)))
-    fitted, loop = compute(
-        study, [task for task in todo if not reasons[task]], jobs, progress=progress
-    )
-    results = sorted(fitted + results, key=lambda result: astuple(result[0]))
+            results[-1][2]["platform"] = ""
+    hashes = made_from(study, [task for task in todo if not reasons[task]])
+    fresh = bool(os.environ.get(FRESH))
+    old, curves = ([], []) if fresh else kept(root() / study.results(dataset), hashes)
+    rest = {t: made for t, made in hashes.items() if t not in {task for task, *_ in old}}
+    begun = [] if fresh else unfinished(dataset, family, rest)
+    missing = [task for task in rest if task not in {task for task, *_ in begun}]
+    if len(missing) < len(hashes):
+        progress(
+            f"{dataset} {family}: {len(old)} cells are those of the tables, {len(begun)} those of "
+            f"a run that was cut off, {len(missing)} are fitted."
+        )
+
+    def finished(task, rows, timing, curve):
+        for row in (*rows, timing):
+            row["made_from"] = hashes[task]
+        write_down(dataset, family, hashes[task], rows, timing, curve)
+
+    fitted, loop = compute(study, missing, jobs, progress=progress, finished=finished)
+    results = sorted(old + begun + fitted + results, key=lambda result: astuple(result[0]))
     timings = pd.DataFrame([timing for _, _, timing, _ in results])
-    timings["platform"] = hardware()
-    tables = run_table(results, prepared), timings, curve_table(results)
-    return Outcome(*tables, loop | {"cells": len(todo)})
+    tables = run_table(results, prepared), timings, curve_table(begun + fitted, curves)
+    counts = {"cells": len(todo), "kept": len(old) + len(begun), "fitted": len(missing)}
+    return Outcome(*tables, loop | counts)

@@ -7,7 +7,14 @@ from sklearn.pipeline import Pipeline
 
 from imbbench.bench import metrics, protocol
 from imbbench.bench.cell import Cell, split_of, view_of
-from imbbench.bench.limits import TimeLimit, peak_mib, reset_peak, seconds_allowed, time_limit
+from imbbench.bench.limits import (
+    TimeLimit,
+    of_the_machine,
+    peak_mib,
+    reset_peak,
+    seconds_allowed,
+    time_limit,
+)
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.bench.rows import flat, key_of, names_of, without_score
@@ -55,12 +62,18 @@ def run_cell(study, task, reuse=True):
     except NotApplicable as error:
         return no_score("not applicable", str(error))
     except TimeLimit:
-        allowed = seconds_allowed(study, entry)
-        return no_score("timed out", f"longer than {allowed:g} s of processor time")
+        return no_score("timed out", over_limit(study, entry))
     except Exception as error:
+        if of_the_machine(error):
+            raise  # it is tried again
         said = " ".join(f"{type(error).__name__}: {error}".split())
         return no_score("failed", said[:300])
     return rows, {**names_of(key), **seconds, "peak_memory_mib": peak_mib()}, curve
+
+
+def over_limit(study, entry):
+    """The reason of a cell that took too long."""
+    return f"longer than {seconds_allowed(study, entry):g} s of processor time"
 
 
 def _fit_predict(study, task, entry, data, reuse):

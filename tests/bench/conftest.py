@@ -1,11 +1,9 @@
 """Cells of strategies that are defined on the spot, and families without workers."""
 
-import time
-
-import joblib
 import pytest
 
 from imbbench import config
+from imbbench.bench import pool
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.registry import strategy
 from imbbench.bench.scoring import run_cell
@@ -38,19 +36,8 @@ def make(study):
 def in_process(study, monkeypatch):
     """Cells of ``study`` one after the other in this process, where patches are seen."""
 
-    class Pool:
-        def __init__(self, **settings):
-            pass
+    def here(function, tasks, jobs, limit):
+        return ((task, function(task)) for task in tasks)
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *error):
-            pass
-
-        def __call__(self, calls):
-            return (function(*args, **named) for function, args, named in calls)
-
-    monkeypatch.setattr(joblib, "Parallel", Pool)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(pool, "watched", here)
     monkeypatch.setattr(config, "load", lambda: study)

@@ -3,7 +3,6 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
-from joblib.externals.loky import get_reusable_executor
 
 from imbbench.bench import metrics, run
 from imbbench.bench.cell import Task
@@ -15,15 +14,7 @@ from imbbench.bench.scoring import run_cell
 from imbbench.strategies import weighting
 
 
-@pytest.fixture
-def workers():
-    """Workers keep the environment they were started with."""
-    get_reusable_executor().shutdown(wait=True)
-    yield
-    get_reusable_executor().shutdown(wait=True)
-
-
-def test_a_family_in_real_workers(study, workers):
+def test_a_family_in_real_workers(study):
     lines = []
     found = run_family("mixed", "weighting", progress=lines.append, jobs=2)
     table = found.runs
