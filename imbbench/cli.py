@@ -154,8 +154,15 @@ def _prepare(dataset):
     "family", help="A family of strategies, as in params.yaml.", shell_complete=_known("families")
 )
 @click.option("--fresh", is_flag=True, help="Fit all cells, also those that did not change.")
+@click.option(
+    "--scheduler",
+    metavar="ADDRESS",
+    envvar="IMBBENCH_SCHEDULER",
+    help="Of a Dask cluster whose workers run the cells, as tcp://10.0.0.1:8786; also by the "
+    "variable IMBBENCH_SCHEDULER, for `dvc repro`.",
+)
 @click.pass_obj
-def _run(started, dataset, family, fresh):
+def _run(started, dataset, family, fresh, scheduler):
     """Run a family on a data set (a pipeline stage).
 
     Cells of the tables, and those of a run that was cut off, are kept as long as what they were
@@ -166,6 +173,8 @@ def _run(started, dataset, family, fresh):
     warm_up()
     if fresh:
         os.environ["IMBBENCH_FRESH"] = "1"
+    if scheduler:
+        os.environ["IMBBENCH_SCHEDULER"] = scheduler
     from imbbench import config, notebooks
     from imbbench.data.datasets import parse_dataset
     from imbbench.files import write_whole
@@ -336,6 +345,27 @@ def _verify(cells, seed):
     from imbbench.verify import verify
 
     return verify(cells=cells, seed=seed)
+
+
+@_command("cache", "", "--clear")
+@click.option("--clear", is_flag=True, help="Delete it; it is made again where it is needed.")
+def _cache(clear):
+    """Show the local cache: plain models, embeddings, written texts, unfinished families."""
+    import shutil
+
+    from imbbench.paths import root
+
+    folder = root() / "data" / "cache"
+    sizes = {
+        kind.name: [file.stat().st_size for file in kind.rglob("*") if file.is_file()]
+        for kind in sorted(folder.iterdir() if folder.is_dir() else [])
+    }
+    for kind, found in sizes.items():
+        print(f"  {kind:<12} {len(found):>6} files {sum(found) / 2**20:>9.1f} MiB")
+    total = sum(map(sum, sizes.values())) / 2**20
+    if clear and folder.is_dir():
+        shutil.rmtree(folder)
+    print(f"{folder.relative_to(root())}: {total:.1f} MiB{', deleted' if clear else ''}.")
 
 
 @_command("readme", "")

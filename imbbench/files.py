@@ -1,10 +1,14 @@
 """Writing files."""
 
+import hashlib
 import os
 import uuid
+from contextlib import suppress
 from pathlib import Path
 
 from imbbench.paths import root
+
+MOST_CACHED = 2**31  # bytes of one folder of the cache
 
 
 def write_whole(path, content):
@@ -44,3 +48,33 @@ def write_table(table, path):
         Relative to the study's folder, or absolute.
     """
     write_whole(root() / path, lambda part: table.to_csv(part, index=False, lineterminator="\n"))
+
+
+def remember(path, content):
+    """Write bytes into a folder of the cache with their checksum, for :func:`recall`.
+
+    Those that were not used for longest go when the folder holds more than two gigabytes. A cache
+    that cannot be written is no cache: nothing is said.
+    """
+    with suppress(OSError):
+        write_whole(path, hashlib.sha256(content).hexdigest().encode() + b"\n" + content)
+        found = [(file.stat(), file) for file in Path(path).parent.iterdir()]
+        total = sum(state.st_size for state, _ in found)
+        for state, file in sorted(found, key=lambda pair: pair[0].st_mtime_ns)[:-1]:
+            if total <= MOST_CACHED:
+                break
+            file.unlink()
+            total -= state.st_size
+
+
+def recall(path):
+    """What :func:`remember` wrote; None if it is missing, unreadable or damaged."""
+    try:
+        digest, _, content = Path(path).read_bytes().partition(b"\n")
+    except OSError:
+        return None
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        return None
+    with suppress(OSError):
+        os.utime(path)
+    return content

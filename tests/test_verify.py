@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from tiny import ENTRY, TINY, write_prepared
 
 from imbbench import config, verify
-from imbbench.bench.pool import compute
+from imbbench.bench.pool import compute, hardware
 from imbbench.bench.registry import LEARNERS as LEARNERS_OF_THE_STUDY
 from imbbench.bench.registry import strategy
 from imbbench.bench.rows import CELL, save
@@ -44,12 +44,15 @@ def remembered(study, todo, jobs=None, reuse=True, progress=print):
     return [(task, *REFITTED[task]) for task in sorted(todo, key=astuple)], {}
 
 
-def one_by_one(study, todo, jobs=None, reuse=True, progress=print):
+def one_by_one(study, todo, jobs=None, reuse=True, progress=print, finished=None):
     """What :func:`compute` does with its workers, in this process."""
     found = []
     for task in sorted(todo, key=astuple):
-        found.append((task, *run_cell(study, task, reuse)))
-        REFITTED.setdefault(task, found[-1][1:])
+        rows, timing, curve = run_cell(study, task, reuse)
+        timing["platform"] = hardware()
+        REFITTED.setdefault(task, (rows, timing, curve))
+        finished(task, rows, timing, curve)
+        found.append((task, rows, timing, curve))
     return found, {"loop_seconds": 0.0}
 
 

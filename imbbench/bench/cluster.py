@@ -15,6 +15,7 @@ from imbbench.files import write_whole
 from imbbench.paths import root
 
 SCHEDULER = "IMBBENCH_SCHEDULER"  # its address, such as tcp://192.168.0.1:8786
+PATIENCE = 30  # seconds to wait for it
 _here = threading.local()
 
 
@@ -72,7 +73,7 @@ def on_cluster(address, luggage, tasks):
     from distributed.scheduler import KilledWorker
 
     try:
-        client = Client(address, timeout=30)
+        client = Client(address, timeout=PATIENCE)
     except (OSError, ValueError) as error:
         raise StudyError(
             f"there is no Dask scheduler at {address} ({error}): start one with `dask scheduler` "
@@ -94,7 +95,7 @@ def cores_of(address):
     """Cells that a cluster runs side by side."""
     from distributed import Client
 
-    with Client(address, timeout=30) as client:
+    with Client(address, timeout=PATIENCE) as client:
         return sum(client.nthreads().values())
 
 

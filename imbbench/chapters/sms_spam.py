@@ -7,6 +7,7 @@ seed cuts the data and starts the network, the same for all arms. Nothing is tun
 more probable class, and the test part is used once.
 """
 
+import io
 import json
 import time
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.bench.rows import DIGITS, curve_table
 from imbbench.config import setting_text
 from imbbench.errors import StudyError
-from imbbench.files import write_whole
+from imbbench.files import recall, remember
 from imbbench.paths import cache_file, root
 
 LEARNER = "minilm_finetune"
@@ -238,7 +239,7 @@ def memo(study, dataset, split, seed, arm):
 
 
 def _outcome(study, dataset, split, seed, arm):
-    """Fit one arm and keep what it says of the test part and of the obvious texts."""
+    """Fit one arm; what it says of the test part and of the obvious texts, in the file's form."""
     import torch
 
     torch.set_num_threads(1)
@@ -257,9 +258,10 @@ def _outcome(study, dataset, split, seed, arm):
         "obvious": model.predict_proba(tokenize(TEXTS, encoder)),
         "first_loss": model.first_loss_,
     }
-    path = memo(study, dataset, split, seed, arm)
-    write_whole(path, lambda part: np.savez(part, **found))
-    return split, seed, arm
+    buffer = io.BytesIO()
+    np.savez(buffer, **found)
+    remember(memo(study, dataset, split, seed, arm), buffer.getvalue())
+    return (split, seed, arm), buffer.getvalue()
 
 
 def _scores(y, found):
@@ -320,12 +322,15 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=-1, progress=print):
     tokenize(data.X, study.protocol.encoder)
     tokenize(TEXTS, study.protocol.encoder)
     every = [(split, seed, arm) for seed in range(seeds) for split in splits for arm in ARMS]
-    todo = [fit for fit in every if not memo(study, dataset, *fit).is_file()]
+    kept = {fit: recall(memo(study, dataset, *fit)) for fit in every}
+    todo = [fit for fit, content in kept.items() if content is None]
     started = time.perf_counter()
     finished = joblib.Parallel(jobs, return_as="generator_unordered")(
         joblib.delayed(_outcome)(study, dataset, *fit) for fit in todo
     )
-    for done, (split, seed, arm) in enumerate(finished, 1):
+    for done, (fit, content) in enumerate(finished, 1):
+        kept[fit] = content
+        split, seed, arm = fit
         progress(
             f"{done}/{len(todo)} {dataset} {split} seed {seed} {arm}, "
             f"{time.perf_counter() - started:.1f} s"
@@ -334,17 +339,17 @@ def compute(dataset, seeds, splits=tuple(SPLITS), jobs=-1, progress=print):
     for split, seed, arm in product(splits, range(seeds), ARMS):
         train, test = cut(data, split, seed_of(study, dataset, split, seed))
         y = data.y[test]
-        with np.load(memo(study, dataset, split, seed, arm)) as found:
+        with np.load(io.BytesIO(kept[split, seed, arm])) as found:
             p = found["probabilities"]
             counts = np.append(np.bincount(data.y[train]), np.bincount(y))
             key = {"dataset": dataset, "split": split, "arm": arm, "seed": seed}
             rows.append(key | dict(zip(COUNTS, counts, strict=True)) | _scores(y, found))
         task = Task(dataset, "article", split, arm, seed)
-        results.append((task, None, None, metrics.curves(y, p)))
+        results.append((task, None, {"made_from": ""}, metrics.curves(y, p)))
     runs = pd.DataFrame(rows)
     # Adding zero turns -0.0 into 0.0, which would print differently.
     runs[SCORES] = runs[SCORES].round(DIGITS) + 0.0
-    curves = curve_table(results).rename(columns={"strategy": "label"})
+    curves = curve_table(results).drop(columns="made_from").rename(columns={"strategy": "label"})
     return runs, curves
 
 

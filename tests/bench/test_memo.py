@@ -44,7 +44,7 @@ def tables(family="weighting", dataset="mixed"):
 
 
 def test_what_was_computed_is_kept_to_the_byte(go, study):
-    first, outcome = go()
+    first, _ = go()
     assert len(first) == 2 * 3 * 3
     before, times = tables(), (root() / "results/timings/mixed/weighting.csv").read_bytes()
     again, found = go()
@@ -216,7 +216,7 @@ def test_cells_are_written_down_where_they_can_be(go, study):
 
 
 def test_cells_without_a_score_are_kept_and_what_is_left_out_is_not_made_from_anything(go):
-    fitted, outcome = go("weighting", "binary")  # the tables are for other classes
+    _, outcome = go("weighting", "binary")  # the tables are for other classes
     assert set(outcome.runs["status"]) == {"ok", "not applicable"}
     again, found = go("weighting", "binary")
     assert again == set()
@@ -229,8 +229,7 @@ def test_cells_without_a_score_are_kept_and_what_is_left_out_is_not_made_from_an
     assert found.runs.loc[~found.runs.index.isin(left.index), "made_from"].str.len().eq(12).all()
 
 
-def test_numbers_come_back_as_they_were(go, study):
-    _, outcome = go()
+def test_numbers_come_back_as_they_were(study):
     path = parts_file("mixed", "weighting")
     made = next(iter(hashes(study).values()))
     curve = {"precision": np.array([np.nan, 0.1 + 0.2]), "reliability": np.eye(3)}

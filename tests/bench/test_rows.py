@@ -11,7 +11,7 @@ from imbbench.bench.rows import Outcome, curve_table, flat, run_table, save
 
 PREPARED = Prepared(None, None, None, None, {"classes": ["many", "few"]})
 COLUMNS = (
-    "dataset,modality,learner,family,strategy,control,split,rule,status,reason,"
+    "dataset,modality,learner,family,strategy,control,split,rule,status,reason,made_from,"
     "accuracy,balanced_accuracy,macro_f1,g_mean,mcc,roc_auc,average_precision,log_loss,brier,ece,"
     "ece_minority,calibration_slope,calibration_intercept,"
     "precision_0,precision_1,recall_0,recall_1,f1_0,f1_1,threshold"
@@ -26,7 +26,8 @@ def result(learner="tree", strategy="plain", split=0, curve=None, **values):
         {"ece": 0.5, "rule": rule, "status": "ok", "reason": "", **key, **values}
         for rule in ("tuned", "argmax")
     ]
-    return Task("d", "reference", learner, strategy, split), rows, {}, curve
+    timing = {"made_from": f"of {split}"}
+    return Task("d", "reference", learner, strategy, split), rows, timing, curve
 
 
 def test_columns_are_in_a_fixed_order_and_what_is_not_there_is_blank():
@@ -66,7 +67,7 @@ def test_flat_spreads_arrays_over_numbered_columns():
     arrays = {name: np.array([n, n + 0.5]) for n, name in enumerate(("precision", "recall", "f1"))}
     row = flat({**arrays, **found, "offset": np.array([0.0, np.log(3)])})
     assert row["threshold"] == pytest.approx(0.25)
-    assert ",".join(row) == COLUMNS.split("reason,")[1]
+    assert ",".join(row) == COLUMNS.split("made_from,")[1]
     assert row["accuracy"] == 0.0 and row["ece"] == 0.09
     assert [row["precision_0"], row["recall_1"], row["f1_0"]] == [0, 1.5, 2]
 
@@ -121,7 +122,7 @@ def test_a_family_has_four_files(tmp_path, monkeypatch):
     runs = run_table([result(recall_1=0.25)], PREPARED)
     timings = pd.DataFrame({"strategy": ["plain"], "fit_seconds": [0.12345678]})
     curves = curve_table([result(curve=curve(0.5, 10, 9.5, 8.0))])
-    loop = {"cells": 1, "cores": 2, "loop_seconds": 1.23456}
+    loop = {"cells": 1, "fitted": 1, "loop_seconds": 1.23456}
     for folder in ("results", "results/web"):
         save(Outcome(runs, timings, curves, loop), folder, "d", "reference")
         there = tmp_path / folder
@@ -134,10 +135,19 @@ def test_a_family_has_four_files(tmp_path, monkeypatch):
         ]
     lines = (tmp_path / "results/runs/d/reference.csv").read_bytes().split(b"\n")
     assert lines[0].decode() == COLUMNS
-    assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,0.5,,,,,,,0.25,,,"
+    assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,,0.5,,,,,,,0.25,,,"
     seconds = (tmp_path / "results/timings/d/reference.csv").read_text().splitlines()
     assert seconds == ["strategy,fit_seconds", "plain,0.123457"]
     written = json.loads((tmp_path / "results/timings/d/reference.json").read_text())
-    assert written == {"cells": 1, "cores": 2, "loop_seconds": 1.235}
+    assert written == {"cells": 1, "fitted": 1, "loop_seconds": 1.235}
     again = pd.read_csv(tmp_path / "results/curves/d/reference.csv")
     assert again["correct_14"].tolist() == [0.8]
+
+
+def test_times_of_a_run_that_fitted_nothing_leave_those_of_the_one_that_did(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    tables = run_table([result()], PREPARED), pd.DataFrame({"a": [1]}), curve_table([])
+    path = tmp_path / "results/timings/d/reference.json"
+    for fitted, kept in ((0, 0), (3, 3), (0, 3)):
+        save(Outcome(*tables, {"fitted": fitted}), "results", "d", "reference")
+        assert json.loads(path.read_text()) == {"fitted": kept}

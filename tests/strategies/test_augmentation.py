@@ -24,6 +24,7 @@ from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.bench.scoring import run_cell
 from imbbench.data import archives
 from imbbench.errors import StudyError
+from imbbench.files import recall
 from imbbench.paths import root
 from imbbench.strategies.augmentation import written as written_module
 from imbbench.strategies.augmentation.apertium import PAIRS, there_and_back
@@ -281,7 +282,7 @@ def test_the_control_adds_as_many_rows_and_reasons_are_kept(make_cell, tmp_path,
     assert not set(written["text"]) & set(cell.texts)
 
     (path,) = (tmp_path / "data" / "cache" / "written").glob("*.json")
-    kept = json.loads(path.read_text("utf-8"))
+    kept = json.loads(recall(path))
     assert kept["method"] == method
     assert kept["seed"] == make_cell(method).seed
     for record in kept["texts"]:

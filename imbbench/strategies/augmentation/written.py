@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from imbbench.bench.code import code_hash
-from imbbench.files import write_whole
+from imbbench.files import recall, remember
 from imbbench.paths import cache_file
 from imbbench.strategies.augmentation.added_rows import fit_with, proposed_texts
 from imbbench.strategies.augmentation.verdicts import verdicts
@@ -35,8 +35,9 @@ def fit_with_written(cell, texts, rows, propose, settings, slow=True):
     key = [settings, cell.seed, texts, cell.y.tolist(), rows.tolist(), cell.classes]
     key.append(code_hash("augmentation"))
     path = cache_file("written", json.dumps(key), ".json")
-    if path.is_file():
-        kept = json.loads(path.read_text("utf-8"))
+    found = recall(path)
+    if found is not None:
+        kept = json.loads(found)
         cell.borrowed_seconds += kept["seconds"]
     else:
         started = time.perf_counter()
@@ -49,7 +50,7 @@ def fit_with_written(cell, texts, rows, propose, settings, slow=True):
             record["made_from"] = [texts[i] for i in record["rows"]]
         kept = {**settings, "seed": cell.seed, "seconds": time.perf_counter() - started}
         kept["texts"] = records
-        write_whole(path, json.dumps(kept, ensure_ascii=False, indent=1))
+        remember(path, json.dumps(kept, ensure_ascii=False, indent=1).encode())
     columns = ["label", "text", "why", "rows"]
     proposed = pd.DataFrame(kept["texts"], columns=columns).assign(origin="written")
     passed = proposed["why"] == ""
