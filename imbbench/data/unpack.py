@@ -76,7 +76,7 @@ def read_member(archive, member):
 
 def _matching(entries, name):
     """The entry of that name, or of a pattern all files that fit."""
-    if name in entries or "*" not in name:
+    if "*" not in name:
         return {name: entries[name]} if name in entries else {}
     fits = re.compile("[^/]*".join(map(re.escape, name.split("*"))))
     return {n: e for n, e in entries.items() if fits.fullmatch(n) and not _is_folder(e)}
