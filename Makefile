@@ -1,11 +1,11 @@
-# make study | study-web | smoke | test | lint | mutants | bench | report | lab | clean
+# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | lab | clean
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 READY := $(BIN)/.installed
 
-.PHONY: study study-web smoke test lint mutants bench report lab clean
+.PHONY: study study-web study-wide smoke test lint mutants bench report lab clean
 
 study: $(READY)
 	imbbench check
@@ -16,6 +16,10 @@ study: $(READY)
 study-web: $(READY)
 	imbbench check
 	dvc repro web/dvc.yaml
+
+study-wide: $(READY)
+	imbbench check
+	dvc repro wide/dvc.yaml
 
 smoke: $(READY)
 	python tests/smoke.py smoke

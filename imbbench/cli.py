@@ -82,17 +82,34 @@ def _list():
     for title, entries in (
         ("Data sets", study.datasets),
         ("Web data sets", study.web_datasets),
+        ("Wide data sets", study.wide_datasets),
         ("Benchmark data sets", study.benchmark_datasets),
     ):
         print(f"{title} ({len(entries)})")
         for name, entry in entries.items():
-            print(f"  {name:<20} {entry.get('modality', ''):<8} {entry.get('why', '')}")
+            words = f"{_size(name)}{entry.get('why', '')}"
+            print(f"  {name:<20} {entry.get('modality', ''):<8} {words}")
     print(f"Learners ({len(study.learners)})")
     for name in study.learners:
         print(f"  {name:<20} {', '.join(learner_class(study, name).features)}")
     for family in study.families:
         names = study.family(family)
         print(f"Family {family} ({len(names)}): {', '.join(names)}")
+
+
+def _size(dataset):
+    """Rows, features, classes and imbalance of a data set that is prepared here, or nothing."""
+    from imbbench.paths import root
+
+    path = root() / "data/prepared" / dataset / "card.json"
+    if not path.is_file():
+        return ""
+    card = json.loads(path.read_text("utf-8"))
+    counts, ratio = card["classes"].values(), card["imbalance_ratio"]
+    return (
+        f"{card['rows']} × {card['features']}, {len(counts)} classes {max(counts)} … "
+        f"{min(counts)} ({ratio:g}): "
+    )
 
 
 @_command("check", "")
@@ -274,6 +291,7 @@ def _columns(context, parameter, value):
     metavar="ROWS",
     help="Leave out the rows of classes that have fewer.",
 )
+@click.option("--drop-unlabelled", is_flag=True, help="Leave out the rows without a label.")
 @click.option(
     "--drop", multiple=True, metavar="COLUMN", help="Leave a column out. May be repeated."
 )

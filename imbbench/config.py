@@ -22,7 +22,9 @@ LEARNER_LIMITS = {"strategies", "splits"}
 DEEPEST, MOST_LETTERS = 50, 10_000_000
 LONGEST = 10**6  # seconds of a time limit: eleven days; a timer takes no infinite ones
 # The keys that hold data sets.
-GROUPS = ("datasets", "web_datasets", "benchmark_datasets")
+GROUPS = ("datasets", "web_datasets", "wide_datasets", "benchmark_datasets")
+# Beside params.yaml: the wide study's rules, data sets and what is run on them.
+WIDE = "wide/study.yaml"
 
 
 class Protocol(BaseModel):
@@ -40,7 +42,15 @@ class Protocol(BaseModel):
 
 
 class Study(BaseModel):
-    """The whole of ``params.yaml``."""
+    """The whole of ``params.yaml``, and of ``wide/study.yaml`` where there is one.
+
+    Attributes
+    ----------
+    wide_learners
+        Learner -> limits beside those it has anyway: the learners that wide data sets are run with.
+    wide_without
+        Strategies that wide data sets are not run with.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -50,12 +60,15 @@ class Study(BaseModel):
     strategies: dict[str, dict[str, dict | None]]
     datasets: dict[str, dict]
     web_datasets: dict[str, dict] = {}
+    wide_datasets: dict[str, dict] = {}
+    wide_learners: dict[str, dict | None] = {}
+    wide_without: list[str] = []
     benchmark_datasets: dict[str, dict] = {}
 
     @property
     def all_datasets(self):
-        """The entries of every data set, by name: of the study, of the web, of the benchmarks."""
-        return {**self.datasets, **self.web_datasets, **self.benchmark_datasets}
+        """The entries of every data set, by name, of all :data:`GROUPS`."""
+        return {name: entry for key in GROUPS for name, entry in getattr(self, key).items()}
 
     @property
     def own_datasets(self):
@@ -72,8 +85,28 @@ class Study(BaseModel):
         return entries[name]
 
     def results(self, name):
-        """Folder of a data set's results, relative to the root: web data sets have their own."""
-        return "results/web" if name in self.web_datasets else "results"
+        """Folder of a data set's results, from the root; web and wide ones have their own."""
+        groups = {"results/web": self.web_datasets, "results/wide": self.wide_datasets}
+        return next((folder for folder, names in groups.items() if name in names), "results")
+
+    def run_on(self, dataset):
+        """The study as it is run on a data set: with fewer strategies on a wide one.
+
+        Returns
+        -------
+        Study
+        """
+        if dataset not in self.wide_datasets:
+            return self
+        learners = {
+            name: {**(self.learners[name] or {}), **(limits or {})}
+            for name, limits in self.wide_learners.items()
+        }
+        strategies = {
+            family: {n: entry for n, entry in (found or {}).items() if n not in self.wide_without}
+            for family, found in self.strategies.items()
+        }
+        return self.model_copy(update={"learners": learners, "strategies": strategies})
 
     def family(self, name):
         """The entries of a family, by strategy name."""
@@ -106,12 +139,12 @@ def setting_text(value):
 
 
 def load(path=None):
-    """Read and check ``params.yaml``.
+    """Read and check ``params.yaml``, and the wide study's file beside it.
 
     Parameters
     ----------
     path : path-like, optional
-        Default: the one of :func:`root`.
+        Of ``params.yaml``; default: the one of :func:`root`.
 
     Returns
     -------
@@ -124,11 +157,41 @@ def load(path=None):
     """
     path = Path(path) if path else root() / "params.yaml"
     try:
-        study = Study.model_validate(read_yaml(path))
+        study = Study.model_validate(read_study(path))
     except ValidationError as error:
-        raise StudyError(f"{path.name}: {explain(error, Study)}") from None
+        place = str(error.errors()[0]["loc"][0])
+        file = WIDE if place in _wide(path) else path.name
+        raise StudyError(f"{file}: {explain(error, Study)}") from None
     _check_names(study)
     return study
+
+
+def read_study(path):
+    """What ``params.yaml`` and the wide study's file beside it hold, as one; nothing is checked.
+
+    Parameters
+    ----------
+    path : path-like
+        Of ``params.yaml``.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    StudyError
+        As of :func:`read_yaml`, and if both have a key.
+    """
+    found, wide = read_yaml(Path(path)), _wide(path)
+    if both := found.keys() & wide.keys():
+        raise StudyError(f"'{min(both)}' is in params.yaml and in {WIDE}.")
+    return found | wide
+
+
+def _wide(path):
+    wide = Path(path).parent / WIDE
+    return read_yaml(wide) if wide.is_file() else {}
 
 
 def read_yaml(path):
@@ -222,6 +285,14 @@ def _check_names(study):
         both = set(getattr(study, one)) & set(getattr(study, other))
         if both:
             raise StudyError(f"params.yaml: '{min(both)}' is in {one} and in {other}.")
+    strategies = [name for found in study.strategies.values() for name in found or ()]
+    for key, kind, known in (
+        ("wide_learners", "learner", study.learners),
+        ("wide_without", "strategy", strategies),
+    ):
+        for name in getattr(study, key):
+            if name not in known:
+                raise StudyError(unknown_name(kind, name, known, f"({key})"))
     for family in study.families:
         module = f"imbbench.strategies.{family}"
         if not family.isidentifier() or importlib.util.find_spec(module) is None:

@@ -34,11 +34,22 @@ def test_list(study, capsys):
     assert lines[0] == COUNTS
     assert "Data sets (7)" in lines
     assert "Web data sets (0)" in lines
+    assert "Wide data sets (0)" in lines
     assert "Benchmark data sets (0)" in lines
     assert "Learners (6)" in lines
     assert any(line.split() == ["texts", "text", "a", "test"] for line in lines)
     assert any(line.split() == ["mlp", "tabular"] for line in lines)
     assert "Family weighting (2): inverse_frequency, table_3" in lines
+
+
+def test_list_shows_the_size_of_what_is_prepared(study, tmp_path, capsys):
+    card = {"rows": 9, "features": 2, "classes": {"a": 6, "b": 3}, "imbalance_ratio": 2.0}
+    folder = tmp_path / "data/prepared/texts"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "card.json").write_text(json.dumps(card))
+    assert main(["list"]) == 0
+    (line,) = (x for x in capsys.readouterr().out.splitlines() if x.startswith("  texts "))
+    assert line.split(maxsplit=2)[2] == "9 × 2, 2 classes 6 … 3 (2): a test"
 
 
 def test_check(study, capsys):
@@ -244,12 +255,13 @@ def test_add_dataset_hands_on_every_option(monkeypatch):
         **{"separator": ";", "decimal": ",", "encoding": "cp1252", "min_class": 3, "dry_run": True},
         **{"drop": ("a", "b"), "categorical": ("c",), "numeric": ("d",), "missing": ("?",)},
         **{"cut": (1.5, 2.0), "classes": (("1", "bad"),), "columns": ["a,b", "c"]},
+        "drop_unlabelled": True,
     }
     arguments = ["add-dataset", "a.csv", "--target", "y", "--dry-run", "--columns", '"a,b",c']
     arguments += shlex.split(
         "--name n --member m --text t --positive p --groups g --separator ';' --decimal , "
         "--encoding cp1252 --min-class 3 --drop a --drop b --categorical c --numeric d "
-        "--missing ? --cut 1.5 --cut 2 --class 1 bad"
+        "--missing ? --cut 1.5 --cut 2 --class 1 bad --drop-unlabelled"
     )
     assert main(arguments) == 0
     assert got == options

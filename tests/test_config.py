@@ -168,6 +168,55 @@ def test_web_data_sets_have_their_own_results(load):
     assert study.dataset("far") == VALID["datasets"]["toy"]
 
 
+WIDE = {
+    "wide_datasets": {"far": VALID["datasets"]["toy"]},
+    "wide_learners": {"mlp": {"splits": 2}},
+    "wide_without": ["heavy"],
+}
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """Loads the valid study with a file of the wide one beside it."""
+
+    def go(content, params=VALID):
+        (tmp_path / "wide").mkdir(exist_ok=True)
+        (tmp_path / "wide/study.yaml").write_text(json.dumps(content), encoding="utf-8")
+        (tmp_path / "params.yaml").write_text(json.dumps(params), encoding="utf-8")
+        return config.load(tmp_path / "params.yaml")
+
+    return go
+
+
+def test_wide_data_sets_have_a_file_results_and_limits_of_their_own(wide):
+    study = wide(WIDE)
+    assert list(study.datasets) == ["toy"] and list(study.all_datasets) == ["toy", "far"]
+    assert (study.results("toy"), study.results("far")) == ("results", "results/wide")
+    assert study.run_on("toy") is study
+    limited = study.run_on("far")
+    assert limited.learners == {"mlp": {"splits": 2}}
+    assert limited.strategies["weighting"] == {"inverse_frequency": None}
+    assert study.learners == VALID["learners"] and "heavy" in study.family("weighting")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"wide_dataset": {}}, "^wide/study.yaml: unknown key 'wide_dataset'. Known there: fam"),
+        ({"wide_without": "heavy"}, "^wide/study.yaml: 'wide_without': .*list"),
+        ({"wide_without": ["light"]}, r"no strategy 'light'.*\(wide_without\)"),
+        ({"wide_learners": {"tree": {}}}, r"no learner 'tree'.*\(wide_learners\)"),
+        ({"protocol": {}}, "'protocol' is in params.yaml and in wide/study.yaml"),
+        ({"wide_datasets": {"toy": {}}}, "'toy' is in datasets and in wide_datasets"),
+    ],
+)
+def test_what_the_wide_file_may_not_say(wide, change, message):
+    with pytest.raises(StudyError, match=message):
+        wide(WIDE | change)
+    with pytest.raises(StudyError, match=r"^params.yaml: unknown key 'familes'"):
+        wide(WIDE, VALID | {"familes": []})
+
+
 def test_benchmark_data_sets_are_known_but_not_in_the_study(load):
     study = load(change("benchmark_datasets", {"big": VALID["datasets"]["toy"]}))
     assert list(study.datasets) == ["toy"]

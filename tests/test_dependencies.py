@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from imbbench.bench import code
+from imbbench.config import WIDE, read_study
 
 ROOT = Path(__file__).parents[1]
 MODULES = {
@@ -29,7 +30,7 @@ def read(path):
     return YAML(typ="safe").load((ROOT / path).read_text(encoding="utf-8"))
 
 
-PARAMS = read("params.yaml")
+PARAMS = read_study(ROOT / "params.yaml")
 
 
 @functools.cache
@@ -97,6 +98,10 @@ def needed(command):
     """
     python, m, package, name, *arguments = shlex.split(command)
     assert (python, m, package) == ("python", "-m", "imbbench")
+    if name == "run" and len(arguments) == 1:  # all families, and no page
+        fitting = ("imbbench.bench", "imbbench.strategies")
+        modules = closure({module for module in MODULES if module.startswith(fitting)})
+        return files(MODULES[module] for module in modules)
     if name in ("execute", "run"):
         notebook = arguments[0] if name == "execute" else "notebooks/02_run_family.ipynb"
         modules = closure(imports(parsed(ROOT / notebook)) | EXECUTING)
@@ -142,7 +147,7 @@ def problems(stage):
     return sorted(missing + [f"{dep} is useless" for dep in own if dep not in used])
 
 
-PIPELINES = {path: stages(read(path)) for path in ("dvc.yaml", "web/dvc.yaml")}
+PIPELINES = {path: stages(read(path)) for path in ("dvc.yaml", "web/dvc.yaml", "wide/dvc.yaml")}
 EVERY = [(path, name) for path, found in PIPELINES.items() for name in found]
 
 
@@ -173,7 +178,7 @@ def test_each_dependency_that_is_taken_away_is_missed(path, name):
 )
 def test_each_dependency_that_is_not_needed_is_found(path, name, dep):
     stage = PIPELINES[path][name]
-    if dep not in stage["deps"]:
+    if not any(dep.startswith(known) for known in stage["deps"]):
         wrong = problems({**stage, "deps": [*stage["deps"], dep]})
         assert wrong == [f"{dep} is useless"]
 
@@ -194,7 +199,7 @@ def data_sets(command):
 
 def other_deps(path, name):
     """What a stage depends on beside code."""
-    results = "results/web" if path.startswith("web") else "results"
+    results = (Path("results") / path).parent.as_posix()
     kind, _, place = name.partition("@")
     dataset, _, _ = place.partition("-")
     fitting = ["data.csv", "schema.json"]
@@ -216,9 +221,19 @@ def other_deps(path, name):
 
 
 def other_params(path, name):
-    """What of ``params.yaml`` makes a stage stale."""
+    """What of ``params.yaml``, or of the wide study's file, makes a stage stale."""
     kind, _, place = name.partition("@")
     dataset, _, family = place.partition("-")
+    if path.startswith("wide"):
+        entry = f"wide_datasets.{dataset}"
+        return {
+            "fetch": [{WIDE: [f"{entry}.source", f"{entry}.sha256"]}],
+            "prepare": [{WIDE: [entry]}, "protocol.folds"],
+            "run": [
+                *("families", "learners", "protocol", "strategies"),
+                {WIDE: ["wide_learners", "wide_without"]},
+            ],
+        }.get(kind, [])
     where = "web_datasets" if path.startswith("web") else "datasets"
     return {
         "fetch": [f"{where}.{dataset}.source", f"{where}.{dataset}.sha256"],
@@ -255,6 +270,27 @@ def test_one_list_says_which_code_a_cell_depends_on(family):
             deps = [d for d in PIPELINES[path][name]["deps"] if d.startswith("imbbench/")]
             kept = [dep for dep in deps if not dep.startswith(RENDERING)]
             assert sorted(kept) == sorted(f"imbbench/{place}" for place in code.code_of(family))
+
+
+def test_a_wide_run_depends_on_the_code_of_all_families():
+    everything = in_package(code.code_of(*PARAMS["families"]))
+    for name, stage in PIPELINES["wide/dvc.yaml"].items():
+        if name.startswith("run@"):
+            deps = [d.removeprefix("imbbench/") for d in stage["deps"] if d.startswith("imbbench/")]
+            assert in_package(deps) == everything
+
+
+def test_a_wide_data_set_has_a_stage_each_and_a_pipeline_stays_small():
+    names = PARAMS["wide_datasets"]
+    kinds = ("fetch", "prepare", "run", "report")
+    assert {*PIPELINES["wide/dvc.yaml"]} == {f"{kind}@{name}" for kind in kinds for name in names}
+    # What DVC does grows with the square of them.
+    assert all(len(found) <= 250 for found in PIPELINES.values())
+
+
+def test_no_other_pipeline_knows_of_the_wide_data_sets():
+    for path in ("dvc.yaml", "web/dvc.yaml"):
+        assert "wide" not in (ROOT / path).read_text(encoding="utf-8")
 
 
 def test_the_memos_key_changes_with_that_code_and_with_no_other(tmp_path, monkeypatch):

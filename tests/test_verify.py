@@ -412,6 +412,30 @@ def test_a_cell_that_fails_now_is_named(project, monkeypatch):
     assert f"{said}: ZeroDivisionError: division by zero" in text
 
 
+def test_a_folder_is_counted_as_dvc_does(tmp_path):
+    for name, content in {"a.csv": "1\n", "b/c.csv": "2\n", "b.csv": "3\n"}.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(content)
+    assert verify._md5(tmp_path) == "3c810016117aebd356c2fd3fe523190e.dir"
+
+
+def test_a_stage_may_have_the_folder_of_a_data_set_for_an_output(project):
+    lock_file = project / "dvc.lock"
+    record = json.loads(lock_file.read_text())
+    outs = record["stages"]["run@all"]["outs"]
+    folder = project / "results/runs/binary"
+    kept = [out for out in outs if not out["path"].startswith("results/runs/binary/")]
+    kept.append({"path": "results/runs/binary", "md5": verify._md5(folder)})
+    record["stages"]["run@all"]["outs"] = kept
+    lock_file.write_text(json.dumps(record))
+    assert verified(1)[0] == 0
+    path = folder / "weighting.csv"
+    path.write_bytes(path.read_bytes() + b"\n")
+    code, text = verified(1)
+    said = "results/runs/binary is not as dvc.lock records it: it was changed by hand."
+    assert code == 1 and text.count(said) == 1
+
+
 @pytest.mark.parametrize(
     "name", ["runs/binary/weighting.csv", "web/curves/fixed_test/reference.csv"]
 )

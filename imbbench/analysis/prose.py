@@ -168,6 +168,12 @@ def facts(card):
         "licence": card["licence"],
         "citation": card["citation"],
     }
+    if rare := card.get("rare_classes_left_out"):
+        rows["rare classes left out"] = _some([f"{label} ({n})" for label, n in rare.items()])
+    if "unlabelled_rows_left_out" in card:
+        rows["rows without a label, left out"] = card["unlabelled_rows_left_out"]
+    if "stratum" in card:
+        rows["origin"], rows["stratum"] = card["origin"], card["stratum"]
     return pd.DataFrame({"fact": rows.keys(), "value": map(str, rows.values())})
 
 

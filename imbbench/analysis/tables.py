@@ -53,11 +53,13 @@ def _paths(study, kind, datasets, families, suffix):
         for family in families or study.families:
             path = root() / results / kind / dataset / f"{family}{suffix}"
             if not path.is_file():
-                pipeline = "" if results == "results" else "web/dvc.yaml:"
+                pipeline = results.removeprefix("results").removeprefix("/")
+                pipeline = f"{pipeline}/dvc.yaml:" if pipeline else ""
+                stage = dataset if dataset in study.wide_datasets else f"{dataset}-{family}"
                 raise StudyError(
                     f"Data set '{dataset}' has no results of family '{family}' "
                     f"({path.relative_to(root())} is missing): "
-                    f"run `dvc repro {pipeline}run@{dataset}-{family}` first."
+                    f"run `dvc repro {pipeline}run@{stage}` first."
                 )
             yield dataset, family, path
 

@@ -15,7 +15,7 @@ from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from imbbench.config import GROUPS, read_yaml, setting_text
+from imbbench.config import GROUPS, read_study, setting_text
 from imbbench.data.archives import sha256
 from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
@@ -44,7 +44,8 @@ COMMA = re.compile(r"[+-]?\d*,\d+")
 THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+")
 LISTS = ("drop", "categorical", "numeric")
 PLAIN = re.compile(r"[\w ./-]*")
-WORDS = {"source", "fallbacks", "sha256", "licence", "why", "citation"}  # decide no number
+# They decide no number.
+WORDS = {"source", "fallbacks", "sha256", "licence", "why", "citation", "origin", "stratum"}
 
 
 def add_dataset(
@@ -70,6 +71,7 @@ def add_dataset(
     positive=None,
     cut=(),
     min_class=None,
+    drop_unlabelled=False,
     groups=None,
     dry_run=False,
 ):
@@ -110,7 +112,7 @@ def add_dataset(
         Label in the file and class name; other labels keep their name.
     cut : sequence of float
         The highest value of each class but the last, where the target is a quantity.
-    encoding, positive, min_class, groups
+    encoding, positive, min_class, drop_unlabelled, groups
         As of :class:`imbbench.data.datasets.Dataset`.
     dry_run : bool
         Write nothing.
@@ -127,7 +129,7 @@ def add_dataset(
     """
     params = Path(params or root() / "params.yaml")
     document = params.read_text("utf-8")
-    study = read_yaml(params)
+    study = read_study(params)
     options = {
         "text": text,
         "licence": licence,
@@ -142,6 +144,7 @@ def add_dataset(
         "groups": groups,
         "positive": positive,
         "min_class": min_class,
+        "drop_unlabelled": drop_unlabelled,
     }
     options = {key: value for key, value in options.items() if value}
     with tempfile.TemporaryDirectory() as scratch:

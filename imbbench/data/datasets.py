@@ -51,7 +51,9 @@ class Source(BaseModel):
         The name of a set that scikit-learn carries.
     files
         Role -> member of the archive (``inner.tar.gz!member`` for an archive inside it), or name of
-        a file in the folder or repository. Without it the source is one file of role ``data``.
+        a file in the folder or repository. Without it the source is one file of role ``data``. A
+        ``*`` in a member of an archive stands for any name: files of one line each are joined, in
+        the order of their names.
     archive_sha256
         Checksum of the archive, looked at before anything in it; only for a ``path`` may it be
         left out.
@@ -89,6 +91,8 @@ class Source(BaseModel):
             raise ValueError("a huggingface source needs files and revision, a full commit hash")
         if self.revision and not self.huggingface:
             raise ValueError("revision belongs to a huggingface source")
+        if not self.archive_sha256 and any("*" in member for member in self.files.values()):
+            raise ValueError("a * joins files of an archive; it needs archive_sha256")
         if self.files and (self.openml or self.sklearn):
             raise ValueError(f"an {self.kind} source is one file; leave out files")
         return self
@@ -151,7 +155,7 @@ class LongTail(BaseModel):
 
 
 class Dataset(BaseModel):
-    """One entry of ``datasets``, ``web_datasets`` or ``benchmark_datasets`` in ``params.yaml``.
+    """One entry of ``datasets``, or of another of the keys that hold data sets.
 
     Attributes
     ----------
@@ -185,6 +189,8 @@ class Dataset(BaseModel):
         Columns that are no features; columns that are nominal although they look like numbers.
     text
         The column of texts, for modality ``text``.
+    mail
+        The texts are e-mails: their subject and what stands below the header is kept.
     quoting
         False where a double quote is an ordinary character.
     classes
@@ -192,6 +198,8 @@ class Dataset(BaseModel):
     cut
         For a target that is a number: class name -> ``[lowest, highest]``, both inclusive, null
         for no bound; what no class claims belongs to the class whose bounds are both null.
+    drop_unlabelled
+        Leave out the rows without a label, which are refused otherwise.
     long_tail
         Make the training part of every split long-tailed, and its test part even.
     splits
@@ -199,6 +207,12 @@ class Dataset(BaseModel):
     study
         False where the data set is the user's own: it has its results and its report, and stays
         out of what the study says as a whole.
+    origin
+        The table or corpus that it is cut from: data sets of one origin count once in statistics.
+        Without it, itself.
+    stratum
+        What an untreated learner makes of it: ``core``, ``ceiling`` (every strategy ties there) or
+        ``little signal``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -227,13 +241,17 @@ class Dataset(BaseModel):
     numeric: list[str] = []
     groups: str | None = None
     text: str | None = None
+    mail: bool = False
     classes: dict[str, str] = {}
     cut: dict[str, tuple[float | None, float | None]] = {}
     positive: str | None = None
     min_class: int | None = Field(None, ge=1, strict=True)
+    drop_unlabelled: bool = False
     long_tail: LongTail | None = None
     splits: int | None = Field(None, ge=1, strict=True)
     study: bool = True
+    origin: str = Field("", pattern=rf"^({NAME.pattern})?$")
+    stratum: Literal["core", "ceiling", "little signal"] | None = None
 
     @property
     def parts(self):
@@ -272,6 +290,8 @@ class Dataset(BaseModel):
                 )
         if (self.modality == "text") != (self.text is not None):
             raise ValueError("text names the column of texts; modality text needs it")
+        if self.mail and not self.text:
+            raise ValueError("mail is about texts; text names their column")
         if self.parts and roles != {"data"}:
             raise ValueError("format json with columns is one file of role data")
         if self.long_tail and ("test" in roles or self.parts):

@@ -42,6 +42,8 @@ def understood(dataset, frame, table):
     if table.rare:
         rare = _some([f"{label} ({n})" for label, n in table.rare.items()], 12)
         lines.append(f"  classes of fewer than {dataset.min_class} rows, left out: {rare}")
+    if table.unlabelled:
+        lines.append(f"  rows without a label, left out: {table.unlabelled}")
     counts = {label: n for label, n in table.class_counts.items() if label}
     if counts:
         ratio = max(counts.values()) / min(counts.values())

@@ -43,7 +43,7 @@ def prepare(name, dataset, raw_dir, out_dir, folds=5):
     ``data.csv`` has the features in the order of the file, then ``_label`` (class name),
     ``_group`` (equal for rows whose features are identical) and, where the set brings its own
     test set, ``_part``. A missing value is an empty field. No row is dropped but those of classes
-    that ``min_class`` leaves out.
+    that ``min_class`` leaves out, and those that ``drop_unlabelled`` does.
 
     Parameters
     ----------
@@ -97,6 +97,8 @@ class Table:
         ``train`` or ``test``, where the set brings its own test set.
     rare : dict
         Class -> rows, of the classes that ``min_class`` left out.
+    unlabelled : int
+        Rows that ``drop_unlabelled`` left out.
     """
 
     columns: dict
@@ -105,6 +107,7 @@ class Table:
     groups: list
     part: list | None
     rare: dict
+    unlabelled: int
 
     @property
     def class_counts(self):
@@ -149,9 +152,16 @@ def tabulate(dataset, frame, nominal, part=None):
     if dataset.min_class:
         counts = Counter(labels)
         rare = {y: n for y, n in sorted(counts.items()) if y and n < dataset.min_class}
-        kept = [row for row, label in enumerate(labels) if label not in rare]
+    unlabelled = labels.count("") if dataset.drop_unlabelled else 0
+    left_out = {*rare, ""} if unlabelled else {*rare}
+    if left_out:
+        kept = [row for row, label in enumerate(labels) if label not in left_out]
         if not kept:
-            raise StudyError(f"every class has fewer than {dataset.min_class} rows (min_class)")
+            raise StudyError(
+                f"every class has fewer than {dataset.min_class} rows (min_class)"
+                if rare
+                else "no row has a label; is the target the right column?"
+            )
         frame, labels = frame.iloc[kept], [labels[row] for row in kept]
         part = part and [part[row] for row in kept]
     columns, numeric = _features(dataset, frame, nominal)
@@ -159,7 +169,7 @@ def tabulate(dataset, frame, nominal, part=None):
     groups = [seen.setdefault(row, len(seen)) for row in zip(*columns.values(), strict=True)]
     if dataset.groups:
         groups = joined_groups(groups, frame[dataset.groups])
-    return Table(columns, numeric, labels, groups, part, rare)
+    return Table(columns, numeric, labels, groups, part, rare, unlabelled)
 
 
 def joined_groups(groups, values):
@@ -261,7 +271,8 @@ def _features(dataset, frame, nominal):
                 f"a text data set has one feature, {dataset.text}; put the others into drop: "
                 f"{', '.join(others)}"
             )
-        return {"text": columns[dataset.text]}, []
+        texts = columns[dataset.text]
+        return {"text": [*map(subject_and_body, texts)] if dataset.mail else texts}, []
     numeric = []
     for column, values in columns.items():
         is_nominal = column in dataset.categorical or column in (nominal or ())
@@ -272,6 +283,29 @@ def _features(dataset, frame, nominal):
             columns[column] = numbers
             numeric.append(column)
     return columns, numeric
+
+
+def subject_and_body(mail):
+    """The subject of an e-mail, and on the next lines what stands below its header, as it is.
+
+    The header says where a mail came from, and so to which corpus it belongs.
+
+    Parameters
+    ----------
+    mail : str
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> subject_and_body("To: a@b\\nSubject: Re: lunch\\n\\nAt noon.")
+    'Re: lunch\\nAt noon.'
+    """
+    header, *body = re.split(r"\r?\n\r?\n", mail, maxsplit=1)
+    subject = re.search(r"(?im)^subject:[ \t]*(.*(?:\r?\n[ \t].*)*)", header)
+    return "\n".join([subject[1].strip() if subject else "", *body])
 
 
 def _plain_numbers(column, values, decimal):
@@ -365,9 +399,9 @@ def check_table(dataset, table, folds):
     labels, groups, part = table.labels, table.groups, table.part
     if missing := [row for row, label in enumerate(labels, 1) if not label]:
         raise StudyError(
-            f"missing labels in {len(missing)} rows, the first is row {missing[0]}; fill them in "
-            "or take those rows out of the file; if a word such as NA is a class, say so "
-            "(--class WORD WORD, or `classes:` in params.yaml)"
+            f"missing labels in {len(missing)} rows, the first is row {missing[0]}; fill them in, "
+            "or leave those rows out (--drop-unlabelled, or `drop_unlabelled:` in params.yaml); "
+            "if a word such as NA is a class, say so (--class WORD WORD, or `classes:`)"
         )
     classes = set(labels)
     if len(classes) == 1:
@@ -486,6 +520,10 @@ def _card(dataset, table, schema):
     }
     if table.rare:
         card["rare_classes_left_out"] = table.rare
+    if table.unlabelled:
+        card["unlabelled_rows_left_out"] = table.unlabelled
+    if dataset.stratum:
+        card |= {"origin": dataset.origin, "stratum": dataset.stratum}
     return card | ({"long_tail": tail.model_dump()} if tail else {})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from imbbench.config import GROUPS, nearest, read_yaml
+from imbbench.config import GROUPS, WIDE, nearest, read_study, read_yaml
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -38,15 +38,16 @@ def remove_dataset(name, params=None, yes=False):
     """
     params = Path(params or root() / "params.yaml")
     folder = params.resolve().parent
-    study = read_yaml(params)
+    study = read_study(params)
     group = next((g for g in GROUPS if name in (study.get(g) or {})), None)
     if not group:
         known = [each for g in GROUPS for each in study.get(g) or {}]
         raise StudyError(f"params.yaml has no data set '{name}'.{nearest(name, known)}")
     entry = study[group][name]
-    texts = {params: _without(params.read_text("utf-8"), group, [name])}
-    said = [f"the entry {group}.{name} of {params.name}"]
-    for lock in (folder / "dvc.lock", folder / "web/dvc.lock"):
+    file = params if group in read_yaml(params) else folder / WIDE
+    texts = {file: _without(file.read_text("utf-8"), group, [name])}
+    said = [f"the entry {group}.{name} of {file.name}"]
+    for lock in (folder / place / "dvc.lock" for place in ("", "web", "wide")):
         if not lock.is_file():
             continue
         text = lock.read_text("utf-8")
@@ -57,7 +58,8 @@ def remove_dataset(name, params=None, yes=False):
             said.append(f"{len(own)} stages of {lock.relative_to(folder).as_posix()}")
     paths = [folder / "data/raw" / name, folder / "data/prepared" / name]
     kinds = ("runs", "curves", "timings", "rendered")
-    paths += [folder / r / kind / name for r in ("results", "results/web") for kind in kinds]
+    places = ("results", "results/web", "results/wide")
+    paths += [folder / place / kind / name for place in places for kind in kinds]
     local = entry.get("source", {}).get("path", "")
     shared = [e for g in GROUPS for n, e in (study.get(g) or {}).items() if n != name]
     if local.startswith("data/local/") and local not in [e["source"].get("path") for e in shared]:

@@ -42,7 +42,8 @@ def read_member(archive, member):
     archive : path or BytesIO
         A zip file (a wheel is one) or a tar file, compressed or not.
     member : str
-        Of ``inner!member`` the member of the inner archive.
+        Of ``inner!member`` the member of the inner archive. With a ``*``, which stands for any name
+        of a file or folder: the files that fit, joined in the order of their names, one a line.
 
     Raises
     ------
@@ -57,14 +58,40 @@ def read_member(archive, member):
                     f"{member} is to be read from what is no zip or tar archive; correct files in "
                     "params.yaml"
                 )
-            entry = _entries(opened).get(name)
-            if entry is None:
+            found = _matching(_entries(opened), name)
+            if not found:
                 raise StudyError(f"the archive has no file {member}; correct files in params.yaml")
-            if problem := _problem(entry):
-                raise StudyError(f"the archive's {member} {problem}; it is not read")
-            content = _content(opened, entry)
+            contents, size = {}, 0
+            for each, entry in found.items():  # as they lie in it: going back is slow
+                if problem := _problem(entry):
+                    raise StudyError(f"the archive's {each} {problem}; it is not read")
+                contents[each] = _content(opened, entry)
+                size += len(contents[each])
+                if size > LIMIT:
+                    raise _too_large(f"what {member} joins")
+            content = contents[name] if name in contents else _joined(contents)
         archive = io.BytesIO(content)
     return content
+
+
+def _matching(entries, name):
+    """The entry of that name, or of a pattern all files that fit."""
+    if "*" not in name:
+        return {name: entries[name]} if name in entries else {}
+    fits = re.compile("[^/]*".join(map(re.escape, name.split("*"))))
+    return {n: e for n, e in entries.items() if fits.fullmatch(n) and not _is_folder(e)}
+
+
+def _is_folder(entry):
+    return entry.is_dir() if isinstance(entry, zipfile.ZipInfo) else entry.isdir()
+
+
+def _joined(contents):
+    lines = {name: contents[name].strip() for name in sorted(contents)}
+    long = next((name for name, line in lines.items() if len(line.splitlines()) != 1), None)
+    if long:
+        raise StudyError(f"the archive's {long} has not one line, as every file that a * joins has")
+    return b"".join(line + b"\n" for line in lines.values())
 
 
 def members(archive):

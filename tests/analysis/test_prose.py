@@ -163,6 +163,26 @@ def test_facts_shorten_long_lists():
     assert facts["features"] == "3 (2 numeric, 1 categorical)"
 
 
+def test_facts_say_what_was_left_out_and_the_stratum_where_there_are_such():
+    def facts(**given):
+        return prose.facts(made_up.card("d", **given)).set_index("fact")["value"]
+
+    optional = {"rare classes left out", "rows without a label, left out", "origin", "stratum"}
+    assert not optional & {*facts().index}
+    found = facts(
+        rare_classes_left_out={"a": 3, "b": 9},
+        unlabelled_rows_left_out=7,
+        origin="wine",
+        stratum="ceiling",
+    )
+    assert found[found.index.isin(optional)].to_dict() == {
+        "rare classes left out": "a (3), b (9)",
+        "rows without a label, left out": "7",
+        "origin": "wine",
+        "stratum": "ceiling",
+    }
+
+
 def test_unscored_cells_are_grouped_by_reason():
     runs = pd.DataFrame(
         [row("d", "tree", "loss", "a", s, "", status="failed", reason="no") for s in (0, 1)]

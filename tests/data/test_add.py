@@ -159,10 +159,13 @@ def test_adding_again_renews_the_checksum_only(params):
         ),
         ("sms", "it is one of web_datasets; its target is 'label'"),
         ("big", "it is one of benchmark_datasets; its target is 'label'"),
+        ("far", "it is one of wide_datasets; its target is 'label'"),
     ],
 )
 def test_a_name_that_is_taken(name, differs, params):
     (params.parent / "churn.csv").write_text(GOOD)
+    (params.parent / "wide").mkdir()
+    (params.parent / "wide/study.yaml").write_text("wide_datasets: {far: {target: label}}\n")
     with pytest.raises(StudyError, match=f"data set {name}: the name is taken.*: {differs}"):
         add_dataset("churn.csv", "churned", name=name)
     assert params.read_text("utf-8") == PARAMS
@@ -217,6 +220,13 @@ def test_options_become_keys_of_the_entry(params):
     found = entry(params, "a")
     assert (found["numeric"], found["categorical"]) == (["word", "code"], [])
     assert found["encoding"] == "cp1252"
+
+
+def test_rows_without_a_label_are_left_out_when_told(params, capsys):
+    (params.parent / "a.csv").write_text(GOOD + "1,a,\n2,b,NA\n")
+    add_dataset("a.csv", "churned", drop_unlabelled=True)
+    assert "rows without a label, left out: 2" in capsys.readouterr().out
+    assert entry(params, "a")["drop_unlabelled"] is True
 
 
 def test_what_the_entry_says_of_the_file_holds_when_it_is_added_again(params):

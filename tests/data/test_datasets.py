@@ -84,6 +84,13 @@ def test_an_error_says_which_data_set_it_is_about():
             "json with columns is one file",
         ),
         ({"format": "json", "columns": ["a", "y"], "long_tail": TAIL}, "long_tail .* brings its"),
+        ({"mail": True}, "mail is about texts"),
+        ({"origin": "Wine 2"}, "origin: .*match pattern"),
+        ({"stratum": "easy"}, "stratum: .*'core', 'ceiling' or 'little signal'"),
+        (
+            {"source": {"url": "http://a/", "files": {"data": "*.csv"}}},
+            r"a \* joins files of an archive; it needs archive_sha256",
+        ),
         ({"splits": 0}, "splits: .*greater than or equal to 1"),
         ({"splits": "2"}, "splits: .*valid integer"),
         ({"splits": True}, "splits: .*valid integer"),

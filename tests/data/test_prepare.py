@@ -10,10 +10,18 @@ from imbbench.bench import protocol
 from imbbench.bench.prepared import load_prepared
 from imbbench.config import Protocol
 from imbbench.data.datasets import parse_dataset
-from imbbench.data.prepare import CANONICAL, joined_groups, number, plain_number, prepare
+from imbbench.data.prepare import (
+    CANONICAL,
+    joined_groups,
+    number,
+    plain_number,
+    prepare,
+    subject_and_body,
+)
 from imbbench.data.readers import canonical
 from imbbench.errors import StudyError
 
+GOOD_ROWS = b"x,y\n1,p\n2,q\n3,p\n4,q\n"
 PACKAGE = {"why": "a test", "licence": "none", "target": "y", "modality": "tabular"}
 
 
@@ -405,6 +413,50 @@ def test_rare_classes_are_left_out_with_their_rows(tmp_path):
     # A missing label is no rare class.
     with pytest.raises(StudyError, match="missing labels in 1 rows"):
         run(tmp_path, b"x,y\n" + b"\n".join([*rows, b"9,"]) + b"\n", min_class=3)
+
+
+def test_rows_without_a_label_are_left_out_where_the_entry_says_so(tmp_path):
+    content = b"x,y\n1,p\n2,q\nword,\n3,p\n4,NA\n5,q\n6,r\n"
+    with pytest.raises(StudyError, match=r"missing labels in 2 rows.*--drop-unlabelled"):
+        run(tmp_path, content)
+    card = run(tmp_path, content, drop_unlabelled=True, min_class=2)
+    assert card["classes"] == {"p": 2, "q": 2} and card["rows"] == 4
+    assert (card["unlabelled_rows_left_out"], card["rare_classes_left_out"]) == (2, {"r": 1})
+    assert schema(tmp_path)["numeric"] == ["x"]  # the word went with its row
+    assert "unlabelled_rows_left_out" not in run(tmp_path, GOOD_ROWS, drop_unlabelled=True)
+    with pytest.raises(StudyError, match="no row has a label; is the target the right column"):
+        run(tmp_path, b"x,y\n1,\n2,NA\n", drop_unlabelled=True)
+
+
+MAILS = {
+    "To: a\nSubject: Re: x\nY: no\n\nNoon.\n\nSubject: no": "Re: x\nNoon.\n\nSubject: no",
+    "subject:  of two\n\tlines \nTo: c\n\n": "of two\n\tlines\n",
+    "To: a\r\nSubject: ends\r\n so\r\n\r\nBody\n\nmore": "ends\r\n so\nBody\n\nmore",
+    "To: a\n\nno subject: here": "\nno subject: here",
+    "Subject: header alone": "header alone",
+}
+
+
+@pytest.mark.parametrize(("mail", "kept"), MAILS.items())
+def test_of_a_mail_the_subject_and_what_stands_below_the_header(mail, kept):
+    assert subject_and_body(mail) == kept
+
+
+def test_mails_that_differ_in_their_headers_only_are_one_text(tmp_path):
+    mails = [f"From: {i}\nSubject: {i // 2}\n\nbody" for i in range(8)]
+    rows = [{"t": mail, "y": "pq"[i % 4 // 2]} for i, mail in enumerate(mails)]
+    content = "\n".join(map(json.dumps, rows)).encode()
+    entry = {"format": "jsonl", "text": "t", "modality": "text"}
+    assert run(tmp_path, content, **entry)["duplicate_rows"] == 0
+    assert "From: 0" in table(tmp_path)
+    assert run(tmp_path, content, mail=True, **entry)["duplicate_rows"] == 4
+    assert "From" not in table(tmp_path) and '"0\nbody",p,0' in table(tmp_path)
+
+
+def test_the_card_has_origin_and_stratum(tmp_path):
+    assert not {"origin", "stratum"} & {*run(tmp_path, GOOD_ROWS)}
+    card = run(tmp_path, GOOD_ROWS, origin="wine", stratum="core")
+    assert (card["origin"], card["stratum"]) == ("wine", "core")
 
 
 def test_groups_hold_rows_together_beside_identical_ones(tmp_path):

@@ -126,3 +126,25 @@ def test_the_other_entries_are_what_they_were(tmp_path_factory, names, gaps, dat
     text = (folder / "params.yaml").read_text()
     assert text.count("# of the file") == len(names) - 1
     assert re.search(rf"(?m)^  {gone}:", text) is None
+
+
+def test_a_wide_data_set_goes_from_the_file_it_is_in(project):
+    (project / "wide").mkdir()
+    study = project / "wide/study.yaml"
+    study.write_text("wide_datasets:\n" + ENTRY.format("far", "far.csv") + "\nwide_without: []\n")
+    (project / "wide/dvc.lock").write_text(LOCK.format("far").replace("run@far-loss", "run@far"))
+    runs = project / "results/wide/runs/far/loss.csv"
+    runs.parent.mkdir(parents=True)
+    runs.write_text("a table")
+    before = contents(project)
+    said = remove_dataset("far", yes=True)
+    assert said == [
+        "the entry wide_datasets.far of study.yaml",
+        "2 stages of wide/dvc.lock",
+        "results/wide/runs/far",
+    ]
+    after = contents(project)
+    assert set(before) - set(after) == {"results/wide/runs/far/loss.csv"}
+    changed = {file for file in after if after[file] != before[file]}
+    assert changed == {"wide/study.yaml", "wide/dvc.lock"}
+    assert YAML(typ="safe").load(study.read_text()) == {"wide_datasets": None, "wide_without": []}

@@ -38,6 +38,42 @@ def test_members_of_archives_inside_archives(make, tmp_path):
             read_member(io.BytesIO(path.read_bytes()), member)
 
 
+@pytest.mark.parametrize("make", [zipped, tarred])
+def test_a_star_joins_the_files_that_fit_in_the_order_of_their_names(make):
+    lines = {"d/b/2.json": b"{2}\n", "d/a/3.json": b" {3} ", "d/a/10.json": b"{10}\r\n"}
+    others = {"d/a/3.txt": b"no", "d/x.json": b"no", "e/a/1.json": b"no", "d/a/b/1.json": b"no"}
+    content = make({**lines, **others, "d/*.csv": b"two\nlines"})
+    read = read_member(io.BytesIO(content), "d/*/*.json")
+    assert read == b"{10}\n{3}\n{2}\n"
+    assert read_member(io.BytesIO(content), "d/*.csv") == b"two\nlines"  # which has that name
+    refused(content, r"the archive has no file d/\*\.tsv", "d/*.tsv")
+    for bad in (b"{1}\n{2}", b" \n"):
+        refused(make({"d/1": b"{1}", "d/2": bad}), "the archive's d/2 has not one line", "d/*")
+
+
+def test_a_star_fits_no_folder_and_no_link_and_has_a_limit(monkeypatch):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        folder, link = tarfile.TarInfo("d/b"), tarfile.TarInfo("d/c")
+        folder.type, link.type, link.linkname = tarfile.DIRTYPE, tarfile.SYMTYPE, "d/a"
+        for name in ("d/a", "d/z"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 9
+            archive.addfile(entry, io.BytesIO(b"123456789"))
+        archive.addfile(folder)
+    content = buffer.getvalue()
+    assert read_member(io.BytesIO(content), "d/*") == b"123456789\n" * 2
+    buffer.seek(0)
+    with tarfile.open(fileobj=buffer, mode="a") as archive:
+        archive.addfile(link)
+    refused(buffer.getvalue(), "the archive's d/c is a link", "d/*")
+    with zipfile.ZipFile(packed := io.BytesIO(), "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("d/a", b"1" * 600)
+        archive.writestr("d/z", b"2" * 600)
+    monkeypatch.setattr(unpack, "LIMIT", 1000)
+    refused(packed.getvalue(), r"what d/\* joins is larger", "d/*")
+
+
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE])
 def test_a_link_inside_an_archive_is_not_followed(kind):
     buffer = io.BytesIO()
