@@ -165,10 +165,13 @@ def _prepare(dataset):
     )
 
 
-@_command("run", "yeast weighting", "yeast weighting --fresh")
+@_command("run", "yeast weighting", "yeast weighting --fresh", "ecoli3")
 @_dataset
 @click.argument(
-    "family", help="A family of strategies, as in params.yaml.", shell_complete=_known("families")
+    "family",
+    help="A family of strategies, as in params.yaml; without one all of them, and no pages.",
+    required=False,
+    shell_complete=_known("families"),
 )
 @click.option("--fresh", is_flag=True, help="Fit all cells, also those that did not change.")
 @click.option(
@@ -192,24 +195,38 @@ def _run(started, dataset, family, fresh, scheduler):
         os.environ["IMBBENCH_FRESH"] = "1"
     if scheduler:
         os.environ["IMBBENCH_SCHEDULER"] = scheduler
-    from imbbench import config, notebooks
+    from imbbench import config
     from imbbench.data.datasets import parse_dataset
-    from imbbench.files import write_whole
     from imbbench.paths import root
 
     study = config.load()
     parse_dataset(dataset, study.dataset(dataset))
-    study.family(family)
     results = root() / study.results(dataset)
+    if family is None:
+        from imbbench.bench.run import run_dataset
+
+        for done in run_dataset(dataset):
+            _write_time(results / "timings" / dataset / f"{done}.json", started)
+            started = time.time()
+        return
+    from imbbench import notebooks
+
+    study.family(family)
     parameters = {"dataset": dataset, "family": family, "save": True}
     notebooks.execute(
         root() / "notebooks" / "02_run_family.ipynb",
         results / "rendered" / dataset / f"{family}.ipynb",
         parameters,
     )
-    path = results / "timings" / dataset / f"{family}.json"
+    _write_time(results / "timings" / dataset / f"{family}.json", started)
+
+
+def _write_time(path, started):
+    """Add how long a stage took to what its run says of itself."""
+    from imbbench.files import write_whole
+
     loop = json.loads(path.read_text())
-    if "stage_seconds" not in loop:  # of the run that fitted, where this one kept all cells
+    if "stage_seconds" not in loop:  # else it is of the run that fitted, and this one kept all
         loop["stage_seconds"] = round(time.time() - started, 3)
         write_whole(path, json.dumps(loop, indent=1) + "\n")
 

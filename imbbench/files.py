@@ -2,13 +2,18 @@
 
 import hashlib
 import os
+import platform
 import uuid
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
+
 from imbbench.paths import root
 
 MOST_CACHED = 2**31  # bytes of one folder of the cache
+PART = ".part-"  # begins the names of files that are being written; DVC ignores them
+_HERE = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 def write_whole(path, content):
@@ -24,7 +29,8 @@ def write_whole(path, content):
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = str(path.with_name(f".part-{uuid.uuid4().hex}{path.suffix}"))
+    _clear_parts(path.parent)
+    part = str(path.with_name(f"{PART}{_HERE}-{os.getpid()}-{uuid.uuid4().hex}{path.suffix}"))
     # Not by tempfile, which hides it from others: who may read it is the umask's to say.
     os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
     try:
@@ -35,6 +41,14 @@ def write_whole(path, content):
         os.replace(part, path)
     finally:
         Path(part).unlink(missing_ok=True)
+
+
+def _clear_parts(folder):
+    """Remove what processes of this machine that were killed have left behind."""
+    for part in folder.glob(f"{PART}{_HERE}-*"):
+        pid = part.name.removeprefix(f"{PART}{_HERE}-").partition("-")[0]
+        if not (pid.isdecimal() and psutil.pid_exists(int(pid))):
+            part.unlink(missing_ok=True)
 
 
 def write_table(table, path):

@@ -246,7 +246,7 @@ def _md5(path):
 
 def _asked(study, dataset, prepared):
     """By the key of a cell that ``params.yaml`` asks for: why it is left out, and its rules."""
-    asked = {}
+    asked, study = {}, study.run_on(dataset)
     for family in study.families:
         for task in tasks(study, dataset, family):
             key = key_of(study, task, prepared.schema["modality"])

@@ -1,7 +1,10 @@
 """Files are written whole or not at all."""
 
 import os
+import signal
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -55,3 +58,75 @@ def test_a_table_has_the_same_bytes_everywhere_and_lies_below_the_studys_folder(
         files.write_table(table, path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results").iterdir()}
     assert found == dict.fromkeys(["a.csv", "b.csv"], 'a,b\n0.1,"x, y"\n,ü\n'.encode())
+
+
+HELD = """
+import sys, time
+from imbbench.files import write_whole
+
+def content(part):
+    open(part, "w").write("half")
+    print(part, flush=True)
+    time.sleep(600)
+
+write_whole(sys.argv[1], content)
+"""
+
+
+def test_what_a_kill_leaves_behind_is_cleared_and_what_is_being_written_stays(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("old")
+    writers = [
+        subprocess.Popen([sys.executable, "-c", HELD, path], stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    parts = [Path(writer.stdout.readline().strip()) for writer in writers]
+    writers[0].send_signal(signal.SIGKILL)
+    writers[0].wait()
+    assert path.read_text() == "old"
+    assert all(part.name.startswith(files.PART) and part.is_file() for part in parts)
+    files.write_whole(path, "new")
+    assert [part.exists() for part in parts] == [False, True]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["a.csv", parts[1].name])
+    writers[1].kill()
+    writers[1].wait()
+    patterns = (Path(__file__).parents[1] / ".dvcignore").read_text().splitlines()
+    assert f"{files.PART}*" in patterns
+
+
+def test_what_is_remembered_comes_back_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "kind" / "a"
+    assert files.recall(path) is None
+    for content in (b"", b"\n", b"x" * 999):
+        files.remember(path, content)
+        assert files.recall(path) == content
+    whole = path.read_bytes()
+    for damaged in (
+        whole[:-1],
+        whole + b"x",
+        whole[:70] + b"?" + whole[71:],
+        b"",
+        b"\xff",
+        whole[1:],
+    ):
+        path.write_bytes(damaged)
+        assert files.recall(path) is None
+    path.unlink()
+    path.mkdir()
+    assert files.recall(path) is None
+    files.remember(path, b"nowhere to go")  # nothing is said
+    files.remember(tmp_path / "kind" / "a" / "b" / "c", b"1")
+    assert files.recall(tmp_path / "kind" / "a" / "b" / "c") == b"1"
+
+
+def test_the_cache_is_bounded_and_what_was_not_used_for_longest_goes(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "MOST_CACHED", 1000)
+    size = 300 - 65
+    for number, name in enumerate("abc"):
+        files.remember(tmp_path / name, b"x" * size)
+        os.utime(tmp_path / name, (number, number))
+    assert files.recall(tmp_path / "a") is not None  # used now
+    files.remember(tmp_path / "d", b"x" * size)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "c", "d"]
+    files.remember(tmp_path / "e", b"x" * 2000)
+    assert [p.name for p in tmp_path.iterdir()] == ["e"]

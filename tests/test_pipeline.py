@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -182,6 +183,64 @@ def test_a_forced_rerun_gives_the_same_bytes(project):
     key = [name for name in before if "first/weighting" in name]
     assert len(key) == 2
     assert {name: after[name] for name in key} == {name: before[name] for name in key}
+
+
+RUN = (sys.executable, "-m", "imbbench", "run", "first", "weighting")
+
+
+def test_a_stage_that_is_killed_goes_on_from_its_finished_cells(project):
+    folder, _ = project
+    whole = results(folder, ("runs", "curves", "rendered"))
+    process = subprocess.Popen(
+        [*RUN, "--fresh"],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    for line in process.stdout:
+        if line.startswith("3/12 "):
+            break
+    process.kill()
+    process.wait()
+    assert results(folder, ("runs", "curves", "rendered")) == whole
+    parts = folder / "data/cache/cells/first-weighting.jsonl"
+    finished = len(parts.read_text().splitlines())
+    assert 3 <= finished < 12
+    for name in ("runs", "curves", "timings"):  # those of the tables would be taken first
+        (folder / f"results/{name}/first/weighting.csv").unlink()
+    output = run(folder, *RUN).stdout
+    assert f"0 cells are those of the tables, {finished} those of a run that was cut off" in output
+    assert results(folder, ("runs", "curves", "rendered")) == whole
+    assert not parts.exists()
+
+
+ELSEWHERE = """
+import os, runpy, sys
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+sys.argv[0] = "imbbench"
+runpy.run_module("imbbench", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_odd_surroundings_change_no_byte(project, tmp_path):
+    """A path with blanks and umlauts, no home, no UTF-8, one core."""
+    folder, _ = project
+    there = tmp_path / "meine Stüdie"
+    shutil.copytree(folder, there, ignore=shutil.ignore_patterns(".git", "cache"))
+    (there / "elsewhere.py").write_text(ELSEWHERE)
+    bare = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": "/nonexistent", "PYTHONUTF8": "0"}
+    for arguments in (["run", "first", "weighting", "--fresh"], ["check"]):
+        output = run(there, sys.executable, "elsewhere.py", *arguments, env=bare).stdout
+        assert "Traceback" not in output
+    assert results(there, ("runs", "curves", "rendered")) == results(
+        folder, ("runs", "curves", "rendered")
+    )
+    for page in (there / "results/rendered").rglob("*.ipynb"):
+        text = page.read_text("utf-8")
+        assert "/nonexistent" not in text and str(tmp_path) not in text
 
 
 @pytest.fixture(scope="module")

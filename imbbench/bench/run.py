@@ -14,7 +14,7 @@ from imbbench.bench.memo import kept, made_from, unfinished, write_down
 from imbbench.bench.pool import compute
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
-from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, without_score
+from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, save, without_score
 from imbbench.errors import StudyError
 from imbbench.paths import root
 
@@ -74,6 +74,9 @@ def left_out(study, task):
 def run_family(dataset, family, splits=None, progress=print, jobs=None):
     """Run every cell of a family on a data set.
 
+    Cells of the tables, and those of a run that was cut off, are kept as long as what they were
+    made from is the same; see :mod:`imbbench.bench.memo`.
+
     Parameters
     ----------
     dataset, family : str
@@ -94,15 +97,45 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
     StudyError
         For unknown names and wrong parameters, before anything is fitted.
     """
-    study = config.load()
-    study.dataset(dataset)
-    check_family(study, family)
-    try_all(study, [family], networks=False)
+    study = _checked(dataset, [family])
     todo = tasks(study, dataset, family)
     if splits is not None:
         todo = [task for task in todo if task.split < splits]
     if not todo:
         raise StudyError(f"Family '{family}' has nothing to run on data set '{dataset}'.")
+    return _run(study, todo, progress, jobs)
+
+
+def run_dataset(dataset, progress=print):
+    """Run all families on a data set and write their tables.
+
+    Yields
+    ------
+    family : str
+        Whose tables were written.
+    """
+    families = config.load().families
+    study = _checked(dataset, families)
+    for family in families:
+        todo = tasks(study, dataset, family)
+        if todo:
+            save(_run(study, todo, progress), study.results(dataset), dataset, family)
+            yield family
+
+
+def _checked(dataset, families):
+    study = config.load()
+    study.dataset(dataset)
+    study = study.run_on(dataset)
+    for family in families:
+        check_family(study, family)
+    try_all(study, families, networks=False)
+    return study
+
+
+def _run(study, todo, progress=print, jobs=None):
+    """The cells of a family, fitted or kept."""
+    dataset, family = todo[0].dataset, todo[0].family
     prepared, _ = data_of(dataset, study.protocol)
     results, reasons = [], {task: left_out(study, task) for task in todo}
     for task, reason in reasons.items():
