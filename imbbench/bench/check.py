@@ -1,5 +1,6 @@
 """What ``params.yaml`` says of learners and strategies: checked, tried, and told as a table."""
 
+import difflib
 import warnings
 from functools import partial
 
@@ -7,7 +8,7 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from imbbench.config import LEARNER_LIMITS, LONGEST, setting_text, unknown_name
+from imbbench.config import LEARNER_LIMITS, LONGEST, nearest, setting_text, unknown_name
 from imbbench.errors import StudyError
 
 # Made-up rows that everything is tried on: few, and more for what needs many.
@@ -53,18 +54,24 @@ def check_family(study, family):
 def _check_learner(study, name, strategies):
     """Check the keys of a learner, and where it is run."""
     from imbbench.bench.learners import classifier
-    from imbbench.bench.registry import learner_class, parameters
+    from imbbench.bench.registry import GIVEN, learner_class, parameters, takes_others
     from imbbench.bench.values import check_whole
 
     where, settings = f"learner '{name}'", study.learners[name] or {}
     cls = learner_class(study, name)
     known = [*parameters(cls), *sorted(LEARNER_LIMITS)]
+    others = False
     if "class" in settings:
-        known = ["class", *parameters(_said(where, classifier, settings["class"])), *known]
+        imported = _said(where, classifier, settings["class"])
+        known, others = ["class", *parameters(imported), *known], takes_others(imported)
     unknown = sorted(set(settings) - set(known))
+    if others:  # all but slips of the pen are for its library to know
+        slips = {key for key in unknown if difflib.get_close_matches(key, known, 1, 0.8)}
+        unknown = sorted(slips | {*GIVEN} & {*unknown})
     if unknown:
         raise StudyError(
             f"params.yaml: {where} has the unknown key '{unknown[0]}'. Known: {', '.join(known)}."
+            f"{nearest(unknown[0], known)}"
         )
     if "splits" in settings:
         _said(where, check_whole, "splits", settings["splits"])

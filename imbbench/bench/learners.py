@@ -5,8 +5,10 @@ names ``categorical`` (which columns hold codes) and ``random_state`` from the c
 else comes from ``params.yaml``. Neural ones are in :mod:`imbbench.bench.neural`.
 """
 
+import contextlib
 import importlib
 import inspect
+import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -284,7 +286,8 @@ class Imported(_Numbered):
     """Any classifier in scikit-learn's manner, by the class that ``params.yaml`` names.
 
     It sees of tables and images what ``logreg`` and ``tree`` see, of texts the principal
-    components of their embeddings. It is fitted in one thread.
+    components of their embeddings. It is fitted in one thread; what it prints, of some libraries
+    a line per round, is not shown.
 
     Parameters
     ----------
@@ -327,4 +330,10 @@ class Imported(_Numbered):
         """Fit; ``sample_weight`` (N,) is refused where the class takes none."""
         if sample_weight is not None and not self.weighted:
             raise ValueError(f"{self.settings['class']} takes no weights of rows")
-        return super().fit(X, y, sample_weight)
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        """Probabilities, (N, C)."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            return super().predict_proba(X)

@@ -48,6 +48,8 @@ INTERNAL = {
     *("loss", "bias", "draw", "head", "stepper", "pretrain"),
     *("encoder", "categorical", "random_state"),
 }
+# Set by the study, of a ``class:``.
+GIVEN = ("random_state", "n_jobs")
 
 
 def learner_class(study, name):
@@ -71,7 +73,23 @@ def parameters(cls):
         return [name for name in names if name not in INTERNAL]
     with suppress(TypeError):  # what cannot be made without arguments
         names += cls().get_params(deep=False)  # more than the signature has, of XGBoost
-    return [name for name in dict.fromkeys(names) if name not in ("random_state", "n_jobs")]
+    return [name for name in dict.fromkeys(names) if name not in GIVEN]
+
+
+def takes_others(cls):
+    """Whether a ``class:`` takes parameters that neither its signature nor ``get_params`` names.
+
+    So does LightGBM's, whose library knows many more; where ``get_params`` has more than the
+    signature, as of XGBoost, those are all.
+    """
+    found = inspect.signature(cls).parameters.values()
+    named = {p.name for p in found if p.kind is not p.VAR_KEYWORD}
+    if len(named) == len(found):
+        return False
+    try:
+        return set(cls().get_params(deep=False)) <= named
+    except TypeError:  # what cannot be made without arguments
+        return True
 
 
 RESERVED = {"control", "learners", "primary", "role", "splits", "time_limit"}

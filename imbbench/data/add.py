@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.nodes import MappingNode
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from imbbench.config import GROUPS, read_study, setting_text
@@ -514,21 +515,30 @@ def _renewed(document, name, old, new):
     return "".join([*lines[:first], block, *lines[end:]])
 
 
+def _keys(node):
+    """Where each key of a mapping is, and its value's node, by key; of anything else none."""
+    if not isinstance(node, MappingNode):
+        return {}
+    return {key.value: (key.start_mark, value) for key, value in node.value}
+
+
 def _lines_of(document, name):
     """All lines, first and end of an entry's (of all entries if it is new), and their indent."""
-    study = YAML().load(document)
+    # Nodes know their lines, and are read many times faster than what keeps comments.
+    study = _keys(YAML(typ="safe").compose(document))
     lines = document.splitlines(keepends=True)
-    if study is None or "datasets" not in study or not study["datasets"]:
+    sets = _keys(study["datasets"][1]) if "datasets" in study else {}
+    if not sets:
         raise StudyError("params.yaml has no data sets to add to; it needs `datasets:` with one")
-    sets = study["datasets"]
-    if sets.fa.flow_style():
+    if study["datasets"][1].flow_style:
         raise StudyError("params.yaml writes datasets in braces; write one entry a line instead")
-    indent = sets.lc.key(next(iter(sets)))[1]
-    first = start = study.lc.key("datasets")[0]
-    end = min((study.lc.key(k)[0] for k in study if study.lc.key(k)[0] > start), default=len(lines))
+    indent = next(iter(sets.values()))[0].column
+    first = start = study["datasets"][0].line
+    later = [key.line for key, _ in study.values() if key.line > start]
+    end = min(later, default=len(lines))
     if name in sets:
-        first = sets.lc.key(name)[0]
-        end = min((sets.lc.key(k)[0] for k in sets if sets.lc.key(k)[0] > first), default=end)
+        first = sets[name][0].line
+        end = min((key.line for key, _ in sets.values() if key.line > first), default=end)
     while end > start and (not lines[end - 1].strip() or lines[end - 1].lstrip().startswith("#")):
         end -= 1
     return lines, first, end, indent

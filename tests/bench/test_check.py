@@ -3,6 +3,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from imbbench import config
 from imbbench.bench.check import check, check_family, strategy_table
@@ -11,6 +12,7 @@ from imbbench.bench.run import run_family
 from imbbench.errors import StudyError
 from imbbench.strategies import weighting
 
+OPEN = f"{__name__}.Open"
 KNN = "sklearn.neighbors.KNeighborsClassifier"
 MIXTURE = "sklearn.mixture.GaussianMixture"
 STUDY = {
@@ -33,6 +35,17 @@ STUDY = {
         }
     },
 }
+
+
+class Open(LogisticRegression):
+    """Like LightGBM's: its library knows parameters that nothing here names."""
+
+    def __init__(self, rounds=5, C=1.0, **others):
+        super().__init__(C=C)
+        self.rounds, self.others = rounds, others
+
+    def get_params(self, deep=True):
+        return {"rounds": self.rounds, "C": self.C}
 
 
 @pytest.fixture
@@ -73,6 +86,7 @@ def test_a_sound_study(changed):
         ("learners.knn", {"class": "sklearn.neighbors.KNeighborsClassifier", "n_neighbors": 40}),
         ("learners.svc", {"class": "sklearn.svm.SVC", "probability": True, "splits": 1}),
         ("learners.wide", {"class": "xgboost.XGBClassifier", "max_depth": 2}),
+        ("learners.open", {"class": OPEN, "rounds": 3, "verbose": -1, "max_bin": 9}),
         # Longer than anybody waits, but it may be meant.
         ("learners.hgb", {"max_iter": 1_000_000}),
     ],
@@ -146,6 +160,9 @@ def test_the_projects_own_study():
         ("learners.own", {"class": "sklearn.linear_model.Ridge"}, "'own' fails .*no predict_proba"),
         ("learners.own", {"class": MIXTURE}, "'own' fails .*no attribute 'classes_'"),
         ("learners.own", {"class": "xgboost.XGBClassifier", "depth": 2}, "unknown key 'depth'"),
+        ("learners.own", {"class": OPEN, "round": 2}, "unknown key 'round'.*mean 'rounds'"),
+        ("learners.own", {"class": OPEN, "random_state": 2}, "unknown key 'random_state'"),
+        ("learners.own", {"class": OPEN, "n_jobs": 2}, "unknown key 'n_jobs'"),
         ("learners.own", {"n_neighbors": 3}, "Unknown learner 'own'.*Give it a class in params"),
         ("strategies.weighting.heavy.table", [1, -1], "'heavy' of family 'weighting' fails .*weig"),
     ],

@@ -204,3 +204,23 @@ class Doubtful(LogReg):
 def test_what_is_far_from_one_is_not_made_one(data):
     model = Imported(**{"class": f"{__name__}.Doubtful"}).fit(*data)
     np.testing.assert_allclose(model.predict_proba(data[0]).sum(axis=1), 2)
+
+
+class Talkative(LogReg):
+    """Tells of every round."""
+
+    def fit(self, X, y, sample_weight=None):
+        print("a round")
+        return super().fit(X, y, sample_weight)
+
+    def predict_proba(self, X):
+        print("a row")
+        return super().predict_proba(X)
+
+
+def test_what_a_library_prints_is_not_shown(data, capsys):
+    model = Imported(**{"class": f"{__name__}.Talkative"}).fit(*data)
+    model.predict_proba(data[0])
+    assert capsys.readouterr().out == ""
+    print("heard")
+    assert capsys.readouterr().out == "heard\n"

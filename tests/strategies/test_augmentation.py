@@ -417,8 +417,8 @@ SIGNS += ["[0]", "[7", "^x$", "{y}", "<b>", "\\", "*bold*", "~", "a/b", "k\x00l"
 FAKE = """#!{python}
 import re, sys
 
-if sys.argv[1:] == ["-l"]:
-    print({listed!r})
+if sys.argv[1:] in (["-l"], ["-V"]):
+    print({listed!r} if sys.argv[1] == "-l" else {version!r})
     sys.exit()
 with open({log!r}, "a", encoding="utf-8") as log:
     print(sys.argv[1:], file=log)
@@ -438,10 +438,12 @@ def fake(tmp_path, monkeypatch):
     folder = tmp_path / "programs"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    monkeypatch.setenv("APERTIUM_DATADIR", str(tmp_path / "pairs"))
 
-    def put(listed="eng-spa spa-eng", fault="", said="", code=0):
+    def put(listed="eng-spa spa-eng", fault="", said="", code=0, version="Apertium 1"):
         program, log = folder / "apertium", folder / "log"
         parts = {"listed": listed, "fault": fault, "said": said, "code": code, "log": str(log)}
+        parts["version"] = version
         program.write_text(FAKE.format(python=sys.executable, **parts), "utf-8")
         program.chmod(0o755)
         return log
@@ -507,6 +509,30 @@ def test_rules_write_any_number_of_texts_and_each_once(make_cell, fake, monkeypa
     assert written["text"].is_unique
     for text, (row,) in written[["text", "rows"]].to_numpy():
         assert text == there_and_back([cell.texts[row]])[0] != cell.texts[row]
+
+
+def test_another_program_or_dictionary_writes_anew(make_cell, fake, tmp_path):
+    log = fake()
+    modes, words = tmp_path / "pairs" / "modes", tmp_path / "pairs" / "words.bin"
+    modes.mkdir(parents=True)
+    for pair in PAIRS:
+        (modes / f"{pair}.mode").write_text(f"lt-proc '{words}' | cat '/gone'", "utf-8")
+    words.write_bytes(b"casa")
+
+    def calls():
+        fit(make_cell, "back_translation", **BY_RULES)
+        return len(log.read_text("utf-8").splitlines())
+
+    assert [calls(), calls()] == [2, 2]
+    words.write_bytes(b"hogar")
+    assert [calls(), calls()] == [4, 4]
+    fake(version="Apertium 2")
+    assert [calls(), calls()] == [6, 6]
+    (modes / "spa-eng.mode").write_text(f"lt-proc -b '{words}'", "utf-8")
+    assert [calls(), calls()] == [8, 8]
+    (tmp_path / "programs" / "apertium").unlink()
+    with pytest.raises(NotApplicable):
+        calls()
 
 
 def pair_is_installed():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ruamel.yaml import YAML
 
 from imbbench.bench.cell import Cell, Task
 from imbbench.bench.check import check
@@ -108,7 +109,34 @@ def test_an_impossible_value_is_found_by_the_check_of_a_study(study):
         check(study)
 
 
-@pytest.mark.parametrize("table", [{0: 1.0, 1: 9.0}, {False: 1.0, True: 9.0}, {"a": 1, None: 2}])
-def test_names_that_yaml_takes_for_something_else_are_to_be_quoted(table):
-    with pytest.raises(StudyError, match=r"strategy .tried. of family .weighting.: .*in quotes"):
-        resolve("weighting", "tried", {"table": table})
+@pytest.mark.parametrize(
+    ("classes", "text"),
+    [
+        (["0", "1"], "{0: 1, 1: 9}"),
+        (["false", "true"], "{false: 1, true: 9}"),
+        (["False", "yes"], "{False: 1, yes: 9}"),
+        (["1.50", "null"], "{1.5: 1, null: 9}"),
+        (["a: {", "007"], "{'a: {': 1, 7: 9}"),
+    ],
+)
+def test_names_may_be_what_yaml_takes_for_something_else(make, caught, classes, text):
+    cell = make("binary")
+    cell.classes = classes
+    weights = YAML(typ="safe").load(text)
+    assert caught(weighting.table, cell, weights)["class_weight"].tolist() == [1, 9]
+
+
+@pytest.mark.parametrize(
+    ("classes", "weights", "message"),
+    [
+        (["1", "01"], {"1": 1, 1: 9}, "1 is no name of a single class to YAML: put it in quotes"),
+        (["0", "1"], {"1": 1, 1: 9}, "put it in quotes"),
+        (["0", "1"], {0: 1, True: 9}, "missing or unknown: 1, True"),
+        (["0", "1"], {0: 1, 1.0: 9}, "missing or unknown: 1, 1.0"),
+    ],
+)
+def test_names_that_yaml_cannot_tell_apart_are_to_be_quoted(make, classes, weights, message):
+    cell = make("binary")
+    cell.classes = classes
+    with pytest.raises(ValueError, match=message):
+        weighting.table(cell, weights)

@@ -17,7 +17,7 @@ import pandas as pd
 from imbbench.bench.registry import strategy
 from imbbench.bench.values import check_choice, check_sizes, check_whole
 from imbbench.strategies.augmentation.added_rows import fit_with, proposed_texts, source_rows
-from imbbench.strategies.augmentation.apertium import there_and_back
+from imbbench.strategies.augmentation.apertium import there_and_back, version
 from imbbench.strategies.augmentation.edits import EDITS, edit_text, neighbours_for
 from imbbench.strategies.augmentation.language_models import (
     LANGUAGE_MODEL,
@@ -103,6 +103,8 @@ def back_translation(cell, there=None, back=None, ratio=1, per_class=None):
         return proposed_texts(home, cell.y, rows, "written").assign(place=np.arange(len(rows)))
 
     settings = {"method": "back_translation", "there": there, "back": back}
+    if by_rules:
+        settings["program"] = version()  # another one may write other texts
     return fit_with_written(cell, texts, rows, propose, settings, slow=not by_rules)
 
 

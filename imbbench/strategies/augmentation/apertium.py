@@ -1,8 +1,11 @@
 """There and back again by rules, with Apertium: offline, without a model, the same every time."""
 
+import hashlib
+import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 from imbbench.bench.registry import NotApplicable
 from imbbench.errors import StudyError
@@ -25,6 +28,32 @@ def _need_program():
         raise NotApplicable(
             f"apertium has no {' and '.join(PAIRS)}: install the Debian package apertium-eng-spa"
         )
+
+
+def version():
+    """What decides the texts that come back: the program's version and the pair's contents.
+
+    Returns
+    -------
+    str
+        As "Apertium 3.8.3, eng-spa 0123456789ab"; the checksum is that of the rules and
+        dictionaries, which have no version to ask for.
+
+    Raises
+    ------
+    NotApplicable
+        Without the program, or without its pair of languages.
+    """
+    _need_program()
+    told = subprocess.run(["apertium", "-V"], capture_output=True, check=False)
+    folder = Path(os.environ.get("APERTIUM_DATADIR", "/usr/share/apertium"))
+    digest = hashlib.sha256()
+    for mode in (folder / "modes" / f"{pair}.mode" for pair in PAIRS):
+        steps = mode.read_text("utf-8") if mode.is_file() else ""
+        for file in map(Path, re.findall("'([^']+)'", steps)):
+            digest.update(file.read_bytes() if file.is_file() else b"")
+        digest.update(steps.encode())
+    return f"{told.stdout.decode().strip()}, {PAIRS[0]} {digest.hexdigest()[:12]}"
 
 
 def _translated(lines, pair):

@@ -6,6 +6,9 @@ the batch; other learners weight each row.
 
 from functools import partial
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from imbbench.bench.correction import corrected  # noqa: F401 (a key of this family, too)
 from imbbench.bench.counts import (
     effective_number_weights,
@@ -60,9 +63,28 @@ def alpha_share(cell):
 def _check_table(weights):
     if not isinstance(weights, dict | list) or len(weights) < 2:
         raise ValueError("give a weight per class, by name or from the largest class down")
-    for name in weights if isinstance(weights, dict) else ():
-        if not isinstance(name, str):
-            raise ValueError(f"{name!r} is no name of a class to YAML: put it in quotes")
+
+
+def _as_yaml(name):
+    """What YAML takes a name for that is not in quotes."""
+    try:
+        return YAML(typ="safe").load(name)
+    except YAMLError:
+        return name
+
+
+def _by_name(weights, classes):
+    """Weights by the classes' names, where YAML has taken a name for a number or a truth value."""
+    found = {}
+    for key, weight in weights.items():
+        names = [key]
+        if not isinstance(key, str):
+            read = {name: _as_yaml(name) for name in classes}
+            names = [n for n, v in read.items() if type(v) is type(key) and v == key] or [str(key)]
+        if len(names) > 1 or names[0] in found:
+            raise ValueError(f"{key!r} is no name of a single class to YAML: put it in quotes")
+        found[names[0]] = weight
+    return found
 
 
 @strategy(by_key=True, check=_check_table)
@@ -73,6 +95,7 @@ def table(cell, weights):
     that names only some of the classes, or some that do not exist, is refused.
     """
     if isinstance(weights, dict):
+        weights = _by_name(weights, cell.classes)
         known = set(weights) & set(cell.classes)
         cell.need(known, f"the weights are for the classes {', '.join(map(str, weights))}")
         wrong = sorted(map(str, set(weights) ^ set(cell.classes)))
