@@ -114,7 +114,7 @@ def test_a_broken_entry_is_one_message(study, tmp_path, capsys, monkeypatch, com
         (["frobnicate"], "No such command 'frobnicate'."),
         (["lst"], "Did you mean 'list'?"),
         (["add_dataset"], "Did you mean 'add-dataset'?"),
-        (["run", "mixed"], "Missing argument 'FAMILY'"),
+        (["run"], "Missing argument 'DATASET'"),
         (["list", "--all"], "No such option '--all'."),
         (["add-dataset", "a.csv", "--traget", "y"], "Did you mean one of: '--target'"),
         (["add-dataset", "a.csv"], "Missing option '--target'"),

@@ -1,7 +1,5 @@
 """Fitted models in the local cache, in a format that runs no code when it is read."""
 
-import skops.io
-
 from imbbench.files import recall, remember
 
 # A file that names another type is none of ours.
@@ -21,6 +19,8 @@ TRUSTED = [
 
 def save_model(path, model, seconds):
     """Keep a fitted model and the seconds its fit took, if it is one that can be kept."""
+    import skops.io  # takes seconds, since it loads all of scikit-learn
+
     try:
         data = skops.io.dumps({"model": model, "seconds": seconds})
         unknown = set(skops.io.get_untrusted_types(data=data)) - set(TRUSTED)
@@ -42,6 +42,8 @@ def load_model(path):
     data = recall(path)
     if data is None:
         return None
+    import skops.io
+
     try:
         found = skops.io.loads(data, trusted=TRUSTED)
         return found["model"], found["seconds"]

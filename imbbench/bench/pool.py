@@ -20,10 +20,13 @@ from imbbench.bench.registry import learner_class
 from imbbench.bench.rows import key_of, without_score
 from imbbench.bench.scoring import over_limit, run_cell
 from imbbench.bench.workers import Died, Over, watched
+from imbbench.config import LONGEST
 from imbbench.errors import StudyError
 
 
 def _work(study, reuse, task):
+    if task.strategy == "plain":
+        import skops.io  # noqa: F401 (before the cell's clock starts: it will be kept)
     if learner_class(study, task.learner).neural or "torch" in sys.modules:
         import torch
 
@@ -67,6 +70,31 @@ def _result(study, task, outcome):
         reason = f"ended its process twice: {outcome.why}"
         rows, timing, curve = without_score(key, "failed", reason)
     return rows, timing | {"platform": hardware()}, curve
+
+
+def in_worker(function, *arguments):
+    """Call a function in a worker, which has the libraries loaded that this process may not need.
+
+    Raises
+    ------
+    StudyError
+        The function's own, or if the worker ends.
+    """
+    call = functools.partial(_told, function)
+    ((_, outcome),) = watched(call, [arguments], 1, lambda task: LONGEST)
+    if isinstance(outcome, Died):
+        raise StudyError(f"a worker process ended: {outcome.why}")
+    found, refused = outcome
+    if refused:
+        raise StudyError(refused)
+    return found
+
+
+def _told(function, arguments):
+    try:
+        return function(*arguments), ""
+    except StudyError as error:
+        return None, str(error)
 
 
 def compute(study, todo, jobs=None, reuse=True, progress=print, finished=None):

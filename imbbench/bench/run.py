@@ -1,5 +1,6 @@
 """Run the cells of one family on one data set."""
 
+import functools
 import os
 from contextlib import suppress
 from dataclasses import astuple
@@ -9,9 +10,9 @@ import pandas as pd
 
 from imbbench import config
 from imbbench.bench.cell import Task
-from imbbench.bench.check import check_family, try_all
+from imbbench.bench.check import check_family, strategy_table, try_all
 from imbbench.bench.memo import kept, made_from, unfinished, write_down
-from imbbench.bench.pool import compute
+from imbbench.bench.pool import compute, in_worker
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
 from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, save, without_score
@@ -103,7 +104,7 @@ def run_family(dataset, family, splits=None, progress=print, jobs=None):
         todo = [task for task in todo if task.split < splits]
     if not todo:
         raise StudyError(f"Family '{family}' has nothing to run on data set '{dataset}'.")
-    return _run(study, todo, progress, jobs)
+    return _run(study, todo, lambda: in_worker(try_all, study, [family], False), progress, jobs)
 
 
 def run_dataset(dataset, progress=print):
@@ -116,10 +117,11 @@ def run_dataset(dataset, progress=print):
     """
     families = config.load().families
     study = _checked(dataset, families)
+    first = functools.cache(lambda: in_worker(try_all, study, families, False))
     for family in families:
         todo = tasks(study, dataset, family)
         if todo:
-            save(_run(study, todo, progress), study.results(dataset), dataset, family)
+            save(_run(study, todo, first, progress), study.results(dataset), dataset, family)
             yield family
 
 
@@ -127,14 +129,22 @@ def _checked(dataset, families):
     study = config.load()
     study.dataset(dataset)
     study = study.run_on(dataset)
-    for family in families:
-        check_family(study, family)
-    try_all(study, families, networks=False)
+    in_worker(_check, study, families)
     return study
 
 
-def _run(study, todo, progress=print, jobs=None):
-    """The cells of a family, fitted or kept."""
+def _check(study, families):
+    for family in families:
+        check_family(study, family)
+
+
+def described(study, family):
+    """What the strategies of a family are; see :func:`imbbench.bench.check.strategy_table`."""
+    return in_worker(strategy_table, study, family)
+
+
+def _run(study, todo, before, progress, jobs=None):
+    """The cells of a family, fitted or kept; ``before`` is called before any is fitted."""
     dataset, family = todo[0].dataset, todo[0].family
     prepared, _ = data_of(dataset, study.protocol)
     results, reasons = [], {task: left_out(study, task) for task in todo}
@@ -160,6 +170,8 @@ def _run(study, todo, progress=print, jobs=None):
             row["made_from"] = hashes[task]
         write_down(dataset, family, hashes[task], rows, timing, curve)
 
+    if missing:
+        before()
     fitted, loop = compute(study, missing, jobs, progress=progress, finished=finished)
     results = sorted(old + begun + fitted + results, key=lambda result: astuple(result[0]))
     timings = pd.DataFrame([timing for _, _, timing, _ in results])
