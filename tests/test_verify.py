@@ -1,9 +1,11 @@
 """`imbbench verify`: committed results are compared with lock, registry, themselves and refits."""
 
 import hashlib
+import importlib.util
 import json
 import shutil
 from dataclasses import astuple
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -535,6 +537,46 @@ def test_true_differences_seldom_look_one_sided():
         sizes = rng.normal(size=30) * 10.0 ** rng.uniform(-5, -1, 30)
         alarms += bool(verify.one_sided(gaps(np.where(rng.random(30) < 0.5, sizes, 0)), 0.01))
     assert alarms <= 8
+
+
+@pytest.fixture(scope="module")
+def measured():
+    """The script that measures refits."""
+    path = Path(__file__).with_name("benchmarks") / "measure_refits.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    measured = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(measured)
+    return measured
+
+
+def test_limits_of_networks_are_those_that_were_measured(measured):
+    table = pd.read_csv(measured.FILE)
+    assert table["difference"].abs().max() > 0
+    found = measured.limits(table)
+    assert set(found.index) == {"mlp", "minilm_head", "cnn"}
+    for learner, row in found.iterrows():
+        limit = verify.LIMITS[learner]
+        assert (limit.scores, limit.labels, limit.classes) == (row.scores, row.labels, row.classes)
+    # Not fitted there, since it takes minutes: what is widest.
+    assert verify.LIMITS["minilm_finetune"][1:] == tuple(
+        found.max()[["scores", "labels", "classes"]]
+    )
+
+
+def test_measured_limits_follow_from_the_largest_difference(measured):
+    cell = {"learner": "mlp", "dataset": "a", "strategy": "plain", "split": 0, "smallest": 10}
+    base = [{**cell, "rule": r, "brier": 0.2, "macro_f1": 0.5, "recall_1": 0.5} for r in "ab"]
+    now = [dict(row) for row in base]
+    now[1] |= {"brier": 0.2213, "macro_f1": 0.45, "recall_1": 0.7}
+    table = measured.compared({"one": pd.DataFrame(base), "two": pd.DataFrame(now)})
+    assert table["kind"].tolist() == ["classes", "labels", "scores"]
+    assert table["rule"].tolist() == ["b"] * 3
+    np.testing.assert_allclose(table["difference"], [0.2, -0.05, 0.0213], atol=1e-9)
+    # Twice of it; of labels and classes one row in ten is on top, and there is a least.
+    found = measured.limits(table).loc["mlp"].to_dict()
+    assert found == {"classes": 0.3, "labels": 0.03, "scores": 0.05}
+    few = measured.limits(table.assign(smallest=[10, 1, 1])).loc["mlp"]
+    assert (few["classes"], few["scores"]) == (0.3, 0.05)
 
 
 def test_every_learner_has_limits(study):
