@@ -288,6 +288,21 @@ def test_elsewhere_a_value_beyond_the_limit_is_found(project, monkeypatch):
     assert text.count("(allowed elsewhere: 0.01)") == 3
 
 
+@pytest.mark.parametrize("learner", ["logreg", "mlp"])
+def test_a_value_that_is_left_blank_is_found_anywhere(project, learner):
+    def blank(table):
+        chosen = (table["learner"] == learner) & (table["split"] == "1")
+        return table.assign(brier=table["brier"].mask(chosen, ""))
+
+    edit(project, "runs/binary/reference.csv", blank)
+    for place in (lambda root: None, moved):
+        place(project)
+        code, text = verified()
+        assert code == 1
+        said = f"binary {learner} reference plain split 1, rule argmax: brier is nan in results/"
+        assert said in text
+
+
 def test_elsewhere_a_tie_is_named_and_more_than_ties_are_found(project):
     moved(project)
     edit(project, "runs/binary/reference.csv", nudged("brier", 0.002, learner="tree", split="1"))
