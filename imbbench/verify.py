@@ -402,7 +402,7 @@ def _refit(study, committed, smallest, sample, seed, progress):
         return wrong
     values = []
     for dataset, found in scored.items():
-        new = run_table(found, data_of(dataset, study.protocol)[0])
+        new = run_table(found, data_of(dataset, study.protocol)[0]).drop(columns="made_from")
         old = committed[dataset]["runs"].drop_duplicates([*CELL, "rule"])
         both = old.merge(new, on=[*CELL, "rule"], suffixes=("", " here"))
         both = both.merge(sample[[*CELL, "platform"]], on=CELL)

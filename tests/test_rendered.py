@@ -96,7 +96,7 @@ def test_a_family_says_what_its_committed_tables_hold(page, committed):
             shown = run_cell(cell, space)
             if "parameters" in cell.metadata.get("tags", []):
                 space |= {"dataset": page.parent.name, "family": page.stem}
-            changed = "strategy_table" in cell.source and former()  # it shows params.yaml
+            changed = "described" in cell.source and former()  # it shows params.yaml
             if PROGRESS not in cell.metadata.get("tags", []) and not changed:
                 assert shown == said(other.outputs)
                 compared += len(shown)

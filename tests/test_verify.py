@@ -53,7 +53,8 @@ def one_by_one(study, todo, jobs=None, reuse=True, progress=print, finished=None
         rows, timing, curve = run_cell(study, task, reuse)
         timing["platform"] = hardware()
         REFITTED.setdefault(task, (rows, timing, curve))
-        finished(task, rows, timing, curve)
+        if finished is not None:
+            finished(task, rows, timing, curve)
         found.append((task, rows, timing, curve))
     return found, {"loop_seconds": 0.0}
 

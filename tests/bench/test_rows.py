@@ -88,7 +88,7 @@ def test_curves_are_means_of_precision_and_sums_of_rows_over_splits():
     table = curve_table(results)
     assert table["learner"].tolist() == ["hgb", "tree"]
     assert list(table)[:4] == ["learner", "strategy", "made_from", "precision_at_0.00"]
-    assert list(table)[22:26] == ["precision_at_1.00", "rows_0", "confidence_0", "correct_0"]
+    assert list(table)[23:27] == ["precision_at_1.00", "rows_0", "confidence_0", "correct_0"]
     assert list(table)[-1] == "correct_14"
     tree = table.set_index("learner").loc["tree"]
     assert tree["precision_at_0.05"] == 0.5502

@@ -1,3 +1,4 @@
+import io
 import json
 
 import numpy as np
@@ -17,6 +18,7 @@ from imbbench.bench.prepared import Prepared
 from imbbench.bench.registry import definitions
 from imbbench.chapters import sms_spam
 from imbbench.errors import StudyError
+from imbbench.files import recall
 from imbbench.strategies.loss.focal import FocalLoss
 
 NOTEBOOK = ROOT / "notebooks/08_sms_spam.ipynb"
@@ -223,7 +225,8 @@ def test_every_arm_is_scored_with_every_seed_on_the_same_rows(runs):
 
 def test_scores_are_those_of_the_probabilities(runs, study):
     row = runs.query("split == '85/15' and seed == 1 and arm == 'focal'").iloc[0]
-    found = np.load(sms_spam.memo(study, "messages", "85/15", 1, "focal"))
+    content = recall(sms_spam.memo(study, "messages", "85/15", 1, "focal"))
+    found = np.load(io.BytesIO(content))
     data = sms_spam.load("messages")
     seed = sms_spam.seed_of(study, "messages", "85/15", 1)
     y, p = data.y[sms_spam.cut(data, "85/15", seed)[1]], found["probabilities"]
