@@ -1,6 +1,7 @@
 """Settings that decide the sign of an effect, beside the study's own, for notebook 10."""
 
 import inspect
+import itertools
 import json
 import math
 from dataclasses import astuple, dataclass, field
@@ -282,6 +283,7 @@ def primary(study, learner):
     return [
         (family, name)
         for family in FAMILIES
+        if family in study.families
         for name, entry in study.family(family).items()
         if entry.get("primary") and learner in entry.get("learners", [learner])
     ]
@@ -311,21 +313,18 @@ def plan(study, datasets, learners, splits, step_splits):
     kinds = {name: data_of(name, study.protocol)[0].schema["modality"] for name in datasets}
 
     def places(learner, number):
-        seen = learner_class(study, learner).features
+        seen = learner_class(study, learner).features if learner in study.learners else ()
         return [(name, k) for name in datasets if kinds[name] in seen for k in range(number)]
 
     for comparison in COMPARISONS:
-        for (dataset, split), name in [
-            (place, name)
-            for place in places(comparison.learner, splits)
-            for name in comparison.strategies
-        ]:
-            pair = tuple(name.split("/"))
+        pairs = [tuple(name.split("/")) for name in comparison.strategies]
+        pairs = [pair for pair in pairs if pair[1] in (study.strategies.get(pair[0]) or {})]
+        for (dataset, split), pair in itertools.product(places(comparison.learner, splits), pairs):
             control = control_of(study, *pair)
-            where = dataset, comparison.learner
             for setting in (FAIR, comparison.setting):
-                add(*where, pair, setting, split, "test")
-                add(*where, control, setting if comparison.both else FAIR, split, "test")
+                add(dataset, comparison.learner, pair, setting, split, "test")
+                both = setting if comparison.both else FAIR
+                add(dataset, comparison.learner, control, both, split, "test")
     for learner in learners:
         steps = STEPS if _neural(study, learner) else ()
         for dataset, split in places(learner, step_splits):
