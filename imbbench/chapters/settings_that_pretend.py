@@ -512,32 +512,34 @@ def compute(datasets, learners, splits, step_splits, jobs=-1, progress=print):
     return table.sort_values([*FIT, "part", "rule"], ignore_index=True)
 
 
-def _values(table, part):
-    """What is compared, a column per outcome, by data set, learner, family, ... split."""
+def _differences(table, part):
+    """Strategies minus their controls, on one part of the data.
+
+    Returns
+    -------
+    callable
+        ``of(learner, (family, strategy), setting, setting of the control)``: a DataFrame, by data
+        set, means over splits of a column per outcome.
+    """
     rows = table[(table["status"] == "ok") & (table["part"] == part)]
-    return pd.DataFrame(
+    values = pd.DataFrame(
         {
-            outcome: rows[rows["rule"] == rule].set_index(FIT)[metric]
+            outcome: rows[rows["rule"] == rule].set_index([*FIT[1:5], "dataset", "split"])[metric]
             for outcome, (metric, rule) in OUTCOMES.items()
         }
-    )
-
-
-def _differences(table, part, learner, pair, settings):
-    """A strategy minus its control, (family, name) with each its setting: by data set."""
-    values = _values(table, part)
+    ).sort_index()
     homes = control_families(table).set_index(["family", "strategy"])
-    if pair not in homes.index:
-        return values.iloc[:0].groupby("dataset").mean()
-    control = tuple(homes.loc[pair, ["control_family", "control"]])
-    both = []
-    for (family, name), setting in zip((pair, control), settings, strict=True):
-        wanted = {"learner": learner, "family": family, "strategy": name, "setting": setting}
-        chosen = np.logical_and.reduce(
-            [values.index.get_level_values(k) == v for k, v in wanted.items()]
-        )
-        both.append(values[chosen].droplevel(list(wanted)))
-    return (both[0] - both[1]).dropna(how="all").groupby("dataset").mean()
+    homes = dict(zip(homes.index, homes[["control_family", "control"]].to_numpy(), strict=True))
+
+    def one(*key):
+        return values.loc[key] if key in values.index else values.iloc[:0].droplevel(FIT[1:5])
+
+    def of(learner, pair, setting, setting_of_control):
+        control = homes.get(pair, ("", ""))
+        both = one(learner, *pair, setting) - one(learner, *control, setting_of_control)
+        return both.dropna(how="all").groupby("dataset").mean()
+
+    return of
 
 
 def effects(table):
@@ -556,13 +558,13 @@ def effects(table):
         ``pretending`` and their paired difference ``shift`` the mean, ``…_low`` and ``…_high``;
         ``turns``: whether the mean changes its sign, see :func:`turns`.
     """
-    rows = []
+    rows, difference = [], _differences(table, "test")
     for comparison in COMPARISONS:
         for name in comparison.strategies:
             pair = tuple(name.split("/"))
-            fair = _differences(table, "test", comparison.learner, pair, (FAIR, FAIR))
+            fair = difference(comparison.learner, pair, FAIR, FAIR)
             settings = comparison.setting, comparison.setting if comparison.both else FAIR
-            pretending = _differences(table, "test", comparison.learner, pair, settings)
+            pretending = difference(comparison.learner, pair, *settings)
             for outcome in OUTCOMES:
                 found = pd.DataFrame({"fair": fair[outcome], "pretending": pretending[outcome]})
                 found = found.dropna()
@@ -601,17 +603,12 @@ def steps_effects(table):
         One row per learner, primary strategy and tuned outcome: ``learner``, ``strategy``,
         ``outcome``, ``datasets``, means over data sets under the settings' names, ``turns``.
     """
-    rows = []
+    rows, difference = [], _differences(table, "validation")
     tried = table[(table["part"] == "validation") & table["primary"]]
-    for learner, family, strategy in (
-        tried[["learner", "family", "strategy"]].drop_duplicates().itertuples(index=False)
-    ):
-        means = {
-            setting: _differences(
-                table, "validation", learner, (family, strategy), (setting, setting)
-            )
-            for setting in STEPS
-        }
+    names = tried[["learner", "family", "strategy"]].drop_duplicates()
+    for learner, *pair in names.itertuples(index=False):
+        family, strategy = pair
+        means = {setting: difference(learner, tuple(pair), setting, setting) for setting in STEPS}
         for outcome in STEPPED:
             found = pd.DataFrame(
                 {setting: part[outcome] for setting, part in means.items()}
@@ -625,7 +622,8 @@ def steps_effects(table):
                 }
                 row |= {"datasets": len(found), **found.mean()}
                 rows.append(row | {"turns": turns(found.mean())})
-    return pd.DataFrame(rows)
+    names = ["learner", "family", "strategy", "outcome", "datasets", *STEPS, "turns"]
+    return pd.DataFrame(rows, columns=names).astype({"turns": bool})
 
 
 def log_losses(table):
@@ -643,25 +641,30 @@ def log_losses(table):
         log loss of the training part's class shares ``ratio``; ``corrected``, with the
         probabilities put back to these shares from those they follow (NaN where these are not
         known); ``calibrated``, with a slope and an offset per class fitted on the validation
-        part; ``plain``, of the untreated learner; and the ``reason`` of a ratio above
-        :data:`FACTOR`, the first of :data:`REASONS` that holds, else "".
+        part; ``untreated``, of the ``control`` where that is of family ``reference``, else of
+        ``plain``; and the ``reason`` of a ratio above :data:`FACTOR`, the first of
+        :data:`REASONS` that holds, else "".
     """
     rows = table[(table["setting"] == FAIR) & (table["part"] == "test")]
     rows = rows[(rows["rule"] == "argmax") & rows["log_loss"].notna()]
-    ratios = {
-        "ratio": "log_loss", "corrected": "log_loss_corrected", "calibrated": "log_loss_calibrated"
-    }  # fmt: skip
-    found = rows[["dataset", "learner", "strategy", "split", "primary"]].assign(
-        **{name: rows[column] / rows["log_loss_of_shares"] for name, column in ratios.items()}
+    place = ["dataset", "learner", "split"]
+    found = rows[[*place, "family", "strategy", "control", "primary"]].assign(
+        ratio=rows["log_loss"] / rows["log_loss_of_shares"],
+        corrected=rows["log_loss_corrected"] / rows["log_loss_of_shares"],
+        calibrated=rows["log_loss_calibrated"] / rows["log_loss_of_shares"],
     )
-    plain = found[found["strategy"] == "plain"].set_index(["dataset", "learner", "split"])["ratio"]
-    found = (
-        found[found["primary"]]
-        .drop(columns="primary")
-        .join(plain.rename("plain"), on=["dataset", "learner", "split"])
-    )
+    reference = found[found["family"] == "reference"].rename(columns={"ratio": "untreated"})
+    known = set(reference["strategy"])
+    found["control"] = found["control"].where(found["control"].isin(known), "plain")
+    reference = reference.set_index([*place, "strategy"])["untreated"]
+    found = found[found["primary"]].drop(columns=["primary", "family"])
+    found = found.join(reference, on=[*place, "control"])
     above = found["ratio"] > FACTOR
-    holds = [found["corrected"] <= FACTOR, found["plain"] > FACTOR, found["calibrated"] <= FACTOR]
+    holds = [
+        found["corrected"] <= FACTOR,
+        found["untreated"] > FACTOR,
+        found["calibrated"] <= FACTOR,
+    ]
     reasons = np.select(holds, list(REASONS)[:3], list(REASONS)[3])
     return found.assign(reason=np.where(above, reasons, "")).reset_index(drop=True)
 
@@ -809,7 +812,7 @@ def losses_shown(losses):
             counts = above["reason"].value_counts()
             row = {"strategy": code(strategy), "fits": len(part), "above": len(above)}
             row |= {"median": above["ratio"].median(), "corrected": above["corrected"].median()}
-            row |= {"plain": above["plain"].median()}
+            row |= {"untreated": above["untreated"].median()}
             rows.append(row | {name: int(counts.get(name, 0)) for name in REASONS})
     table = pd.DataFrame(rows).round(1)
     return table.sort_values("above", ascending=False, kind="stable")
@@ -828,22 +831,21 @@ def conclusion(effects, steps, losses):
         Of the functions of these names.
     """
     lines = []
-    tuned = effects[effects["outcome"].isin(STEPPED)]
-    for (effect, learner), part in tuned.groupby(["effect", "learner"], sort=False):
+    for (effect, learner), part in effects.groupby(["effect", "learner"], sort=False):
         means = [
-            f"{rows['shift'].mean():+.3f} in {outcome}"
+            f"{rows['shift'].abs().mean():.3f} in {outcome}"
             for outcome, rows in part.groupby("outcome", sort=False)
         ]
         most = part.loc[part["shift"].abs().idxmax()]
+        clear = (part["shift_low"] > 0) | (part["shift_high"] < 0)
         turned = part[part["turns"]]
         lines.append(
-            f"- **{effect.capitalize()}** ({code(learner)}) moves the difference to the control by "
-            f"{' and '.join(means)} on average over {part['strategy'].nunique()} "
-            f"{'strategy' if part['strategy'].nunique() == 1 else 'strategies'}; most that of "
-            f"{code(most['strategy'])} ({most['setting']}) in {most['outcome']}: "
-            f"{most['pretending']:+.3f} instead of {most['fair']:+.3f}. "
-            f"{len(turned)} of {len(part)} means change sign: "
-            f"{_names(map(code, turned['strategy']))}."
+            f"- **{effect.capitalize()}** ({code(learner)}, {part['datasets'].max()} data sets) "
+            f"moves a difference to the control up or down, on average by {'; '.join(means)}; most "
+            f"that of {code(most['strategy'])} ({most['setting']}, {most['outcome']}), to "
+            f"{most['pretending']:+.3f} from {most['fair']:+.3f}. {len(turned)} of {len(part)} "
+            f"change sign ({_names(map(code, turned['strategy']))}); {int(clear.sum())} move by an "
+            f"interval clear of zero."
         )
     for learner, part in steps.groupby("learner", sort=False):
         turned = part[part["turns"]]
@@ -855,8 +857,12 @@ def conclusion(effects, steps, losses):
             f"{LARGE:g}, {len(turned)} turn their sign and are undecided: {_names(named)}."
         )
     above = losses[losses["reason"] != ""]
-    counts = above["reason"].value_counts()
-    said = [f"{counts[name]} {name} ({why})" for name, why in REASONS.items() if name in counts]
+    said = []
+    for name, why in REASONS.items():
+        by = above.loc[above["reason"] == name, "learner"].value_counts()
+        if len(by):
+            learners = ", ".join(f"{code(learner)} {count}" for learner, count in by.items())
+            said.append(f"{by.sum()} *{name}*: {why} ({learners})")
     lines.append(
         f"- **Log loss:** {len(above)} of {len(losses)} fits of primary strategies have one of "
         f"more than {FACTOR} times that of the class shares. Reasons, the first that holds: "
