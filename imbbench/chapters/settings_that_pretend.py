@@ -451,16 +451,24 @@ def _calibration(logits, y):
     return lambda logits: np.exp(line[0]) * logits + line[1:]
 
 
+# As it was imported: who edits this file meanwhile changes no key of the memo.
+SOURCES = [
+    inspect.getsource(part)
+    for part in (
+        *(_Cell, _Stopping, _StoppedCell, _EpochCell, _model, scored, _log_losses, _calibration),
+    )
+]
+
+
 def _work(study, fit, parts):
     """Rows of :func:`scored`, from the local memo where these very ones were made before."""
     import torch
 
     family = study.family(fit.family)
-    own = _Cell, _Stopping, _StoppedCell, _EpochCell, _model, scored, _log_losses, _calibration
     key = [
         *(astuple(fit), repr(SETTINGS[fit.setting]), sorted(parts), family),
         *(content_of(fit.dataset), study.protocol.model_dump(), study.learner(fit.learner)),
-        *(code_hash(fit.family), [inspect.getsource(part) for part in own]),
+        *(code_hash(fit.family), SOURCES),
     ]
     path = cache_file("settings_that_pretend", json.dumps(key), ".json")
     if not path.is_file():
@@ -849,12 +857,20 @@ def conclusion(effects, steps, losses):
         )
     for learner, part in steps.groupby("learner", sort=False):
         turned = part[part["turns"]]
-        named = [f"{code(row.strategy)} ({row.outcome})" for row in turned.itertuples()]
+        outcomes = turned.groupby("strategy", sort=False)["outcome"].agg(", ".join)
+        named = [f"{code(strategy)} ({words})" for strategy, words in outcomes.items()]
         large = (part[STEPS].abs() > LARGE).any(axis=1)
+        start = part.loc[part["strategy"] == "bias_init", STEPS]
+        span = (start.max(axis=1) - start.min(axis=1)).max()
+        noise = (
+            f" `bias_init`, another start with the same optimum, spans {span:.3f}: so much is the "
+            "noise of single fits."
+        )
         lines.append(
             f"- **Half and twice the steps** ({code(learner)}, validation parts of "
             f"{part['datasets'].max()} data sets): of {int(large.sum())} differences larger than "
             f"{LARGE:g}, {len(turned)} turn their sign and are undecided: {_names(named)}."
+            f"{'' if start.empty else noise}"
         )
     above = losses[losses["reason"] != ""]
     said = []

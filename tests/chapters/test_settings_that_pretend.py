@@ -344,8 +344,8 @@ def test_conclusion_of_hand_made_tables():
     )
     assert lines[1] == (
         "- **Half and twice the steps** (`mlp`, validation parts of 3 data sets): of 2 differences "
-        "larger than 0.01, 2 turn their sign and are undecided: `logit_adjusted` (macro-F1), "
-        "`logit_adjusted` (balanced accuracy)."
+        "larger than 0.01, 2 turn their sign and are undecided: `logit_adjusted` (macro-F1, "
+        "balanced accuracy)."
     )
     assert lines[2] == (
         "- **Log loss:** 4 of 5 fits of primary strategies have one of more than 2 times that of "
@@ -355,6 +355,14 @@ def test_conclusion_of_hand_made_tables():
         "per class from the validation part put them below it (`mlp` 1); 1 *open*: none of these "
         "(`mlp` 1)."
     )
+
+
+def test_a_start_alone_says_how_much_is_noise():
+    table = made_up()
+    table = table.replace({"logit_adjusted": "bias_init"}).assign(primary=True)
+    steps = chapter.steps_effects(table)
+    said = chapter.conclusion(chapter.effects(table), steps, chapter.log_losses(with_losses()))
+    assert "spans 0.040: so much is the noise of single fits." in said
 
 
 def test_tables_of_the_page():
