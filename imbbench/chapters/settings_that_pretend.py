@@ -585,7 +585,9 @@ def effects(table):
                     ends = t_interval(found[kind])
                     row |= dict(zip((kind, f"{kind}_low", f"{kind}_high"), ends, strict=True))
                 rows.append(row | {"turns": turns([row["fair"], row["pretending"]])})
-    return pd.DataFrame(rows)
+    ends = [f"{kind}{end}" for kind in ("fair", "pretending", "shift") for end in ENDS.values()]
+    names = [*NAMES, "outcome", "datasets", *ends, "turns"]
+    return pd.DataFrame(rows, columns=names).astype({"turns": bool})
 
 
 def turns(means):
@@ -863,13 +865,14 @@ def conclusion(effects, steps, losses):
         start = part.loc[part["strategy"] == "bias_init", STEPS]
         span = (start.max(axis=1) - start.min(axis=1)).max()
         noise = (
-            f" `bias_init`, another start with the same optimum, spans {span:.3f}: so much is the "
-            "noise of single fits."
+            f" `bias_init`, which only changes where training starts, spans {span:.3f}: a "
+            "yardstick of what single fits differ by without a remedy."
         )
         lines.append(
             f"- **Half and twice the steps** ({code(learner)}, validation parts of "
             f"{part['datasets'].max()} data sets): of {int(large.sum())} differences larger than "
-            f"{LARGE:g}, {len(turned)} turn their sign and are undecided: {_names(named)}."
+            f"{LARGE:g}, those that turn their sign and are undecided are {len(turned)}: "
+            f"{_names(named)}."
             f"{'' if start.empty else noise}"
         )
     above = losses[losses["reason"] != ""]

@@ -237,6 +237,13 @@ def test_effects_by_hand():
     assert half_as_large["pretending"] == pytest.approx(-0.025)
 
 
+def test_a_setting_of_the_strategy_alone_is_held_against_the_fair_control():
+    rows = row("loss/ldam", 0.52) + row("loss/ldam", 0.4, "full margin")
+    rows += row("loss/cosine_best_of_3", 0.5) + row("loss/cosine_best_of_3", 0.9, "full margin")
+    found = chapter.effects(pd.DataFrame(rows)).set_index("outcome").loc["macro-F1"]
+    assert [found["fair"], found["pretending"]] == pytest.approx([0.02, -0.1])
+
+
 def test_a_data_set_with_one_of_the_two_settings_is_left_out():
     table = made_up()
     lost = (table["dataset"] == "one") & (table["setting"] == "early stopping")
@@ -344,8 +351,8 @@ def test_conclusion_of_hand_made_tables():
     )
     assert lines[1] == (
         "- **Half and twice the steps** (`mlp`, validation parts of 3 data sets): of 2 differences "
-        "larger than 0.01, 2 turn their sign and are undecided: `logit_adjusted` (macro-F1, "
-        "balanced accuracy)."
+        "larger than 0.01, those that turn their sign and are undecided are 2: `logit_adjusted` "
+        "(macro-F1, balanced accuracy)."
     )
     assert lines[2] == (
         "- **Log loss:** 4 of 5 fits of primary strategies have one of more than 2 times that of "
@@ -362,7 +369,7 @@ def test_a_start_alone_says_how_much_is_noise():
     table = table.replace({"logit_adjusted": "bias_init"}).assign(primary=True)
     steps = chapter.steps_effects(table)
     said = chapter.conclusion(chapter.effects(table), steps, chapter.log_losses(with_losses()))
-    assert "spans 0.040: so much is the noise of single fits." in said
+    assert "spans 0.040: a yardstick of what single fits differ by" in said
 
 
 def test_tables_of_the_page():
