@@ -241,6 +241,7 @@ def other_params(path, name):
         "run": ["protocol", "learners", f"strategies.{family}"],
         "sms_spam_article": ["protocol.encoder", "protocol.seed", "learners.minilm_finetune"],
         "generated_text": ["protocol", "strategies.augmentation"],
+        "settings_that_pretend": ["protocol", "learners", "strategies"],
         "study": list(dict.fromkeys(["datasets", where, "families"])),
     }.get(kind, [])
 
