@@ -3,3 +3,13 @@
 
 class StudyError(Exception):
     """Bad input to the study: the message names what was wrong and what to do."""
+
+
+def reason_of(error):
+    """An error in one line that any file can hold."""
+    try:
+        text = str(error)
+    except Exception:
+        text = "its message cannot be shown"
+    line = " ".join(f"{type(error).__name__}: {text}".split())[:300]
+    return line.encode("utf-8", "replace").decode("utf-8")

@@ -156,9 +156,11 @@ def _run(study, todo, before, progress, jobs=None):
     hashes = made_from(study, [task for task in todo if not reasons[task]])
     fresh = bool(os.environ.get(FRESH))
     old, curves = ([], []) if fresh else kept(root() / study.results(dataset), hashes)
-    rest = {t: made for t, made in hashes.items() if t not in {task for task, *_ in old}}
+    done = {task for task, *_ in old}
+    rest = {task: made for task, made in hashes.items() if task not in done}
     begun = [] if fresh else unfinished(dataset, family, rest)
-    missing = [task for task in rest if task not in {task for task, *_ in begun}]
+    done = {task for task, *_ in begun}
+    missing = [task for task in rest if task not in done]
     if len(missing) < len(hashes):
         progress(
             f"{dataset} {family}: {len(old)} cells are those of the tables, {len(begun)} those of "

@@ -18,6 +18,7 @@ from imbbench.bench.limits import (
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import NotApplicable, resolve
 from imbbench.bench.rows import flat, key_of, names_of, without_score
+from imbbench.errors import reason_of
 
 
 def run_cell(study, task, reuse=True):
@@ -66,8 +67,7 @@ def run_cell(study, task, reuse=True):
     except Exception as error:
         if of_the_machine(error):
             raise  # it is tried again
-        said = " ".join(f"{type(error).__name__}: {error}".split())
-        return no_score("failed", said[:300])
+        return no_score("failed", reason_of(error))
     return rows, {**names_of(key), **seconds, "peak_memory_mib": peak_mib()}, curve
 
 

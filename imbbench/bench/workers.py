@@ -12,7 +12,7 @@ from multiprocessing.connection import wait
 
 import psutil
 
-from imbbench.errors import StudyError
+from imbbench.errors import StudyError, reason_of
 
 # One worker per core, each in one thread; read when the libraries are loaded.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -244,8 +244,7 @@ def _serve(there, function, environment, folder):
         try:
             there.send(("done", function(task)))
         except BaseException as error:
-            said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-            there.send(("broken", (said, getattr(error, "errno", None))))
+            there.send(("broken", (reason_of(error), getattr(error, "errno", None))))
             return
 
 

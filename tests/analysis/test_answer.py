@@ -130,6 +130,7 @@ def write(root):
             for r in RECALLS:  # straight lines from 1 down to half, .6 and .8
                 curves[f"precision_at_{r:.2f}"] = 1 - steep * r
             loop = {"cells": len(times), "cores": 2, "loop_seconds": 10.0, "cpu_seconds": 18.0}
+            loop["fitted"] = len(times)
             stage = {"stage_seconds": 16.0, "encode_seconds": 1.0}
             if (dataset, family) == ("beta", "ensemble"):
                 loop |= {"loop_seconds": 40.0, "cpu_seconds": 60.0}

@@ -218,3 +218,25 @@ def test_times_are_of_what_they_are_called(study, monkeypatch):
     assert timing["epochs"] == 3
     place = [timing[name] for name in ("dataset", "learner", "family", "strategy", "split")]
     assert place == ["binary", "mlp", "reference", "tried", 0]
+
+
+class _Mute(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (_Mute(), "_Mute: its message cannot be shown"),
+        (ValueError("a\ud800b\n  c"), "ValueError: a?b c"),
+        (KeyError("ü" * 400), "KeyError: '" + "ü" * 289),
+    ],
+)
+def test_any_error_has_a_reason_that_can_be_written(error, reason, tried, tmp_path):
+    def fail(cell):
+        raise error
+
+    rows, timing, _ = tried(fail)
+    assert (rows[0]["status"], rows[0]["reason"], timing["status"]) == ("failed", reason, "failed")
+    (tmp_path / "table").write_text(rows[0]["reason"], encoding="utf-8")
