@@ -67,7 +67,7 @@ def _result(study, task, outcome):
             "changed; the cells that were finished are kept: make room and run it again."
         )
     else:
-        reason = f"ended its process twice: {outcome.why}"
+        reason = f"ended its process, also when tried again: {outcome.why}"
         rows, timing, curve = without_score(key, "failed", reason)
     return rows, timing | {"platform": hardware()}, curve
 

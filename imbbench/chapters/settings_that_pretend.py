@@ -26,7 +26,7 @@ from imbbench.bench.learners import one_hot
 from imbbench.bench.prepared import content_of, data_of
 from imbbench.bench.registry import NotApplicable, learner_class, resolve
 from imbbench.bench.scoring import checked_probabilities
-from imbbench.files import write_whole
+from imbbench.files import recall, remember
 from imbbench.paths import cache_file
 from imbbench.strategies.schedule.class_means import NearestClassMean
 from imbbench.strategies.schedule.stages import OnFeatures, fit_in_steps
@@ -471,11 +471,13 @@ def _work(study, fit, parts):
         *(code_hash(fit.family), SOURCES),
     ]
     path = cache_file("settings_that_pretend", json.dumps(key), ".json")
-    if not path.is_file():
+    content = recall(path)
+    if content is None:
         torch.set_num_threads(1)
         torch.set_flush_denormal(True)
-        write_whole(path, json.dumps(scored(study, fit, parts)))
-    return json.loads(path.read_text(encoding="utf-8"))
+        content = json.dumps(scored(study, fit, parts)).encode()
+        remember(path, content)
+    return json.loads(content)
 
 
 def compute(datasets, learners, splits, step_splits, jobs=-1, progress=print):

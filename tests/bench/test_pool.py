@@ -1,16 +1,19 @@
+import errno
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from imbbench.bench import metrics, run
+from imbbench.bench import metrics, pool, run
 from imbbench.bench.cell import Task
 from imbbench.bench.features import KINDS, Kind
 from imbbench.bench.pool import compute, hardware
 from imbbench.bench.registry import strategy
 from imbbench.bench.run import run_family
 from imbbench.bench.scoring import run_cell
+from imbbench.bench.workers import Died, Over
+from imbbench.errors import StudyError
 from imbbench.strategies import weighting
 
 
@@ -115,3 +118,51 @@ def test_texts_are_encoded_once_before_the_clock_starts(study, in_process, monke
     assert [timing["status"] for _, _, timing, _ in results] == ["ok", "ok"]
     assert set(seen) == {(114, study.protocol.encoder)}
     assert loop["encode_seconds"] >= 0.3
+
+
+def ending(outcomes):
+    """Workers of which every call ends in the next of ``outcomes``; None lets it be made."""
+
+    def watched(function, tasks, jobs, limit):
+        for task, outcome in zip(tasks, outcomes, strict=True):
+            yield task, function(task) if outcome is None else outcome
+
+    return watched
+
+
+def test_a_cell_that_ended_its_process_or_took_too_long_is_recorded_beside_the_others(
+    study, monkeypatch
+):
+    outcomes = [Died("SIGSEGV"), None, Over(12.0, 61.0)]
+    monkeypatch.setattr(pool, "watched", ending(outcomes))
+    todo = [Task("binary", "reference", "logreg", "plain", split) for split in range(3)]
+    seen = []
+    results, loop = compute(study, todo, finished=lambda task, *rest: seen.append(task))
+    assert seen == todo
+    (_, dead, *_), (_, fine, *_), (_, late, timing, curve) = results
+    assert (dead[0]["status"], dead[0]["split"]) == ("failed", 0)
+    assert dead[0]["reason"] == "ended its process, also when tried again: SIGSEGV"
+    assert [row["status"] for row in fine] == ["ok"] * 3
+    assert (late[0]["status"], late[0]["reason"]) == (
+        "timed out",
+        "longer than 60 s of processor time",
+    )
+    assert (timing["cpu_seconds"], timing["platform"], curve) == (61.0, hardware(), None)
+    assert loop["cpu_seconds"] > 61
+
+
+def test_a_full_disk_stops_everything_and_no_table_is_changed(study, in_process, monkeypatch):
+    full = Died("OSError: [Errno 28] No space left on device", errno.ENOSPC)
+    study.learners = {"logreg": {"C": 1.0}}
+    before, cut_off = pool.watched, ending([None, None, full, *[None] * 3])
+
+    def watched(function, tasks, *rest):
+        cells = len(tasks) == 6  # what is checked before them is one call
+        return (cut_off if cells else before)(function, tasks, *rest)
+
+    monkeypatch.setattr(pool, "watched", watched)
+    with pytest.raises(StudyError, match=r"'binary', strategy '.*No space left .*No table was"):
+        run_family("binary", "weighting", progress=lambda line: None)
+    monkeypatch.setattr(pool, "watched", before)
+    outcome = run_family("binary", "weighting", progress=lambda line: None)
+    assert (outcome.loop["kept"], outcome.loop["fitted"]) == (2, 4)

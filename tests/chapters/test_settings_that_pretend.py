@@ -15,6 +15,7 @@ from imbbench.bench.cell import Cell, Task
 from imbbench.bench.scoring import run_cell
 from imbbench.chapters import settings_that_pretend as chapter
 from imbbench.chapters.settings_that_pretend import FAIR, Fit
+from imbbench.files import recall, remember
 from imbbench.strategies.schedule.class_means import NearestClassMean
 
 STRATEGIES = {
@@ -404,7 +405,7 @@ def test_fits_are_read_from_the_memo_while_settings_and_code_stay(study):
     one, parts = fit("reference/plain", learner="tree"), {"test"}
     rows = chapter._work(study, one, parts)
     (path,) = config.root().glob("data/cache/settings_that_pretend/*.json")
-    path.write_text(path.read_text().replace('"rule": "argmax"', '"rule": "read"'))
+    remember(path, recall(path).replace(b'"rule": "argmax"', b'"rule": "read"'))
     assert chapter._work(study, one, parts)[0] == {**rows[0], "rule": "read"}
     study.learners["tree"]["min_samples_leaf"] = 50
     assert chapter._work(study, one, parts)[0]["rule"] == "argmax"
