@@ -39,6 +39,7 @@ class Protocol(BaseModel):
     seed: int = 0
     time_limit: float = Field(600, gt=0, le=LONGEST, description="processor seconds per cell")
     encoder: str = ENCODER
+    keep_predictions: bool = Field(False, description="keep every cell's probabilities locally")
 
 
 class Study(BaseModel):

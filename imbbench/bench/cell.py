@@ -271,7 +271,8 @@ class Cell:
         study, task = self._study, self._task
         if self._given:
             return self.fit()
-        settings = [study.protocol.model_dump(), self._settings, code_hash()]
+        same = study.protocol.model_dump(exclude={"keep_predictions"})
+        settings = [same, self._settings, code_hash()]
         if "class" in self._settings:
             settings.append(library_version(self._settings["class"]))
         key = json.dumps([content_of(task.dataset), task.learner, task.split, settings])

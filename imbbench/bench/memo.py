@@ -44,7 +44,7 @@ def made_from(study, tasks):
         Twelve hexadecimal digits.
     """
     content = {name: content_of(name) for name in {task.dataset for task in tasks}}
-    protocol = study.protocol.model_dump(exclude={"splits"})
+    protocol = study.protocol.model_dump(exclude={"splits", "keep_predictions"})
     found = {}
     for task in tasks:
         entries, settings = study.family(task.family), study.learner(task.learner)

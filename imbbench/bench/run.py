@@ -13,6 +13,7 @@ from imbbench.bench.cell import Task
 from imbbench.bench.check import check_family, strategy_table, try_all
 from imbbench.bench.memo import kept, made_from, unfinished, write_down
 from imbbench.bench.pool import compute, in_worker
+from imbbench.bench.predictions import keep_predictions, pack_predictions
 from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
 from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, save, without_score
@@ -146,7 +147,7 @@ def described(study, family):
 def _run(study, todo, before, progress, jobs=None):
     """The cells of a family, fitted or kept; ``before`` is called before any is fitted."""
     dataset, family = todo[0].dataset, todo[0].family
-    prepared, _ = data_of(dataset, study.protocol)
+    prepared, cuts = data_of(dataset, study.protocol)
     results, reasons = [], {task: left_out(study, task) for task in todo}
     for task, reason in reasons.items():
         if reason:
@@ -170,11 +171,14 @@ def _run(study, todo, before, progress, jobs=None):
     def finished(task, rows, timing, curve):
         for row in (*rows, timing):
             row["made_from"] = hashes[task]
+        if curve is not None:
+            keep_predictions(task, hashes[task], curve)
         write_down(dataset, family, hashes[task], rows, timing, curve)
 
     if missing:
         before()
     fitted, loop = compute(study, missing, jobs, progress=progress, finished=finished)
+    pack_predictions(dataset, family, hashes, cuts)
     results = sorted(old + begun + fitted + results, key=lambda result: astuple(result[0]))
     timings = pd.DataFrame([timing for _, _, timing, _ in results])
     tables = run_table(results, prepared), timings, curve_table(begun + fitted, curves)

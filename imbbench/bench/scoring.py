@@ -38,7 +38,8 @@ def run_cell(study, task, reuse=True):
         ``not applicable`` and the ``reason``.
     timing : dict
     curve : dict or None
-        Precision by recall and reliability sums.
+        Precision by recall and reliability sums; with ``protocol.keep_predictions`` also the
+        probabilities of the parts ``validation`` and ``test``.
     """
     entry = study.family(task.family)[task.strategy]
     key = key_of(study, task, data_of(task.dataset, study.protocol)[0].schema["modality"])
@@ -51,7 +52,8 @@ def run_cell(study, task, reuse=True):
 
     try:
         data = split_of(study, task.dataset, task.learner, task.split)
-        probabilities, labels, calibrated, seconds = _fit_predict(study, task, entry, data, reuse)
+        parts, labels, calibrated, seconds = _fit_predict(study, task, entry, data, reuse)
+        probabilities = parts["test"]
         seconds |= {"status": "ok", "cpu_seconds": time.process_time() - cpu}
         scores = metrics.score_metrics(data.y_test, probabilities, calibrated)
         rows = []
@@ -60,6 +62,8 @@ def run_cell(study, task, reuse=True):
             found |= {"offset": offsets}
             rows.append({**key, "rule": rule, "status": "ok", "reason": "", **flat(found)})
         curve = metrics.curves(data.y_test, probabilities, calibrated)
+        if study.protocol.keep_predictions:
+            curve |= {part: values.astype("float32") for part, values in parts.items()}
     except NotApplicable as error:
         return no_score("not applicable", str(error))
     except TimeLimit:
@@ -77,7 +81,7 @@ def over_limit(study, entry):
 
 
 def _fit_predict(study, task, entry, data, reuse):
-    """Probabilities of the test fold, labels and offsets by rule, calibrated or not, seconds."""
+    """Probabilities by part, labels and offsets by rule, calibrated or not, seconds."""
     call, own_rule = resolve(task.family, task.strategy, entry)
     n_classes = len(data.classes)
     with time_limit(seconds_allowed(study, entry)):
@@ -87,6 +91,7 @@ def _fit_predict(study, task, entry, data, reuse):
         fitted = time.perf_counter()
         probabilities = checked_probabilities(model.predict_proba(view_of(data.X_test)), n_classes)
         predicted = time.perf_counter()
+        parts = {"test": probabilities}
         if own_rule:
             labels = {
                 "own": (
@@ -96,6 +101,7 @@ def _fit_predict(study, task, entry, data, reuse):
             }
         else:
             held_out = checked_probabilities(model.predict_proba(cell.X_val), n_classes)
+            parts["validation"] = held_out
             labels = {"argmax": (protocol.decide(probabilities), None)}
             for rule, objective in protocol.TUNED.items():
                 offsets = protocol.tune_offsets(held_out, cell.y_val, objective)
@@ -106,7 +112,7 @@ def _fit_predict(study, task, entry, data, reuse):
         "epochs": cell.rows_seen / len(cell.y),
         "members": _members(model) or np.nan,
     }
-    return probabilities, labels, not getattr(model, "scores_only", False), seconds
+    return parts, labels, not getattr(model, "scores_only", False), seconds
 
 
 def _members(model):
