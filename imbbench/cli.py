@@ -13,6 +13,12 @@ from imbbench.errors import StudyError
 
 ANSWER = "<!-- answer: written by `make report` -->"
 ANSWER_END = "<!-- /answer -->"
+FIGURE = """\
+<picture>
+  <source media="(prefers-color-scheme: dark)" srcset="results/figures/headline_dark.svg">
+  <img alt="What every remedy changes, by family: balanced accuracy at the default cut-off, \
+macro-F1 when both may move their cut-off, Brier score" src="results/figures/headline.svg">
+</picture>"""
 
 
 def main(arguments=None):
@@ -385,7 +391,10 @@ def _verify(cells, seed):
 @_command("cache", "", "--clear")
 @click.option("--clear", is_flag=True, help="Delete it; it is made again where it is needed.")
 def _cache(clear):
-    """Show the local cache: plain models, embeddings, written texts, unfinished families."""
+    """Show the local cache: plain models, embeddings, written texts, unfinished families.
+
+    Probabilities that were kept are no cache and stay: they are in data/predictions.
+    """
     import shutil
 
     from imbbench.paths import root
@@ -405,7 +414,7 @@ def _cache(clear):
 
 @_command("readme", "")
 def _readme():
-    """Write the study's answer into README.md.
+    """Write the study's answer and its figure into README.md.
 
     The answer is in results/tables/answer.md; `dvc repro study` makes it.
     """
@@ -417,15 +426,51 @@ def _readme():
         raise StudyError(f"{answer} is missing: run `dvc repro study` first.")
     before, rest = readme.read_text(encoding="utf-8").split(ANSWER, 1)
     after = rest[rest.index(ANSWER_END) :]
-    write_whole(readme, f"{before}{ANSWER}\n{answer.read_text(encoding='utf-8')}{after}")
+    advice, _, more = answer.read_text(encoding="utf-8").partition("\n\n")
+    write_whole(readme, f"{before}{ANSWER}\n{advice}\n\n{FIGURE}\n\n{more}{after}")
 
 
-@_command("summary", "")
-def _summary():
-    """Print the leaderboard and where to read on."""
+@_command("summary", "", "--metric macro_f1 --learners weak", "--modality text --count 20")
+@click.option(
+    "--metric",
+    type=click.Choice(["balanced_accuracy", "macro_f1", "average_precision", "brier"]),
+    default="balanced_accuracy",
+    show_default=True,
+    help="What strategies are ordered by; labels with both cut-offs tuned for it.",
+)
+@click.option(
+    "--learners",
+    type=click.Choice(["strong", "weak", "ensembles"]),
+    default="strong",
+    show_default=True,
+    help="Strong (boosted trees, pretrained and convolutional networks), weak, or ensembles.",
+)
+@click.option(
+    "--modality",
+    type=click.Choice(["tabular", "text", "image"]),
+    help="Of the data; the first of them that there are results of.",
+)
+@click.option("--count", type=click.IntRange(1), default=10, show_default=True, help="Rows shown.")
+def _summary(metric, learners, modality, count):
+    """Print what the study advises, the leading strategies, and where to read on."""
     from imbbench import config
-    from imbbench.analysis.prose import summary
+    from imbbench.analysis.answer import summary
 
-    text = summary()
     print(f"params.yaml: {_counts(config.load())}; scored beside a control:")
-    print(text)
+    print(summary(metric, learners, modality, count))
+
+
+@_command("archive", "imbbench.zip")
+@click.argument("target", help="The file to write.")
+def _archive(target):
+    """Pack results, kept probabilities, settings and locks for a data repository.
+
+    Probabilities are those that cells of this machine gave (`protocol.keep_predictions`).
+    """
+    from pathlib import Path
+
+    from imbbench.archive import archive
+
+    for place, (count, size) in archive(target).items():
+        print(f"  {place or 'study':<17} {count:>6} files {size / 2**20:>9.1f} MiB")
+    print(f"{target}: {Path(target).stat().st_size / 2**20:.1f} MiB.")

@@ -11,7 +11,8 @@ PARTS = ["imbbench", "notebooks", "web", "dvc.yaml", "params.yaml", "pyproject.t
 # They need data sets that copies do not have, or minutes.
 LEFT_OUT = [
     *("right_and_wrong", "replications", "sms_spam_article", "generated_text"),
-    "settings_that_pretend",
+    *("settings_that_pretend", "toy_figure", "doses", "batches", "prior_shift"),
+    "noise_and_gaps",
 ]
 
 

@@ -58,7 +58,7 @@ def test_check(study, capsys):
 
 
 def test_the_summary_has_the_same_counts(study, capsys, monkeypatch):
-    monkeypatch.setattr("imbbench.analysis.prose.summary", lambda: "the leaderboard")
+    monkeypatch.setattr("imbbench.analysis.answer.summary", lambda *asked: "the leaderboard")
     assert main(["summary"]) == 0
     assert capsys.readouterr().out == (
         f"params.yaml: {COUNTS}; scored beside a control:\nthe leaderboard\n"

@@ -212,7 +212,11 @@ def other_deps(path, name):
     if kind == "report":
         tables = {f"{results}/{table}/{dataset}" for table in ("runs", "curves", "timings")}
         return tables | {f"data/prepared/{dataset}/card.json"}
-    if kind == "study":
+    if kind == "claims":
+        return {"results/runs"}
+    if kind == "prior_shift":
+        return {"results/runs", *(f"data/prepared/{name}/card.json" for name in PARAMS["datasets"])}
+    if kind in ("study", "how_it_was_run"):
         return {f"{r}/{t}" for r in {"results", results} for t in ("runs", "timings")}
     named = data_sets(PIPELINES[path][name]["cmd"])
     texts = {f"results/runs/{dataset}/augmentation.csv" for dataset in named}
@@ -242,7 +246,13 @@ def other_params(path, name):
         "sms_spam_article": ["protocol.encoder", "protocol.seed", "learners.minilm_finetune"],
         "generated_text": ["protocol", "strategies.augmentation"],
         "settings_that_pretend": ["protocol", "learners", "strategies"],
-        "study": list(dict.fromkeys(["datasets", where, "families"])),
+        "study": list(dict.fromkeys(["datasets", where, "families", "strategies"])),
+        "claims": ["datasets", "families", "strategies"],
+        "prior_shift": ["datasets", "families", "strategies"],
+        "doses": ["protocol", "learners"],
+        "noise_and_gaps": ["protocol", "learners", "strategies"],
+        "batches": ["protocol", "learners.mlp"],
+        "how_it_was_run": list(dict.fromkeys(["datasets", where, "families", "strategies"])),
     }.get(kind, [])
 
 

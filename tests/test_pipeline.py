@@ -54,6 +54,9 @@ def shorten(pipeline):
     stage["cmd"] += " -p seeds 2 -p epochs 2 -p batch_counts '[900, 100]'"
 
 
+AGGREGATES = ["study", "how_it_was_run", "claims"]
+
+
 def ran(output):
     """Stages that a ``dvc repro`` really ran."""
     return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
@@ -92,7 +95,7 @@ def test_first_run_makes_every_result(project):
         "run@first-weighting",
         "report@first",
         "losses_explained",
-        "study",
+        *AGGREGATES,
     }
     runs = pd.read_csv(folder / "results/runs/first/weighting.csv")
     assert set(runs["status"]) == {"ok"}
@@ -155,11 +158,11 @@ def test_a_changed_parameter_and_an_added_data_set_make_stale_what_they_are_in(p
     edit_params(
         folder, lambda p: p["strategies"]["weighting"].update(minority_10={"table": [1, 2]})
     )
-    assert stale(folder) - before == {"run@first-weighting"}
+    assert stale(folder) - before == {"run@first-weighting", *AGGREGATES}
     (folder / "params.yaml").write_text(original)
     assert "dvc repro" in add(folder, "second", seed=1, shift=0.5)
     stages = ("fetch@second", "prepare@second", "run@second-reference", "run@second-weighting")
-    assert stale(folder) - before == {*stages, "report@second", "study"}
+    assert stale(folder) - before == {*stages, "report@second", *AGGREGATES}
     (folder / "params.yaml").write_text(original)
 
 
@@ -276,7 +279,7 @@ def test_a_killed_run_is_resumed(resumed):
     name = "results/runs/" + second.removeprefix("run@").replace("-", "/") + ".csv"
     assert left[name] == old[name]
     assert afterwards[0] == second
-    assert set(afterwards) == {second, "report@first", "study"}
+    assert set(afterwards) == {second, "report@first", *AGGREGATES}
     assert results(folder, ("runs",))[name] != old[name]
 
 

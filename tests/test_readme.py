@@ -23,11 +23,13 @@ def snippet(title, language):
 
 def test_the_answer_is_the_committed_one():
     shown = README.split(cli.ANSWER)[1].split(cli.ANSWER_END)[0]
+    shown = shown.replace(f"{cli.FIGURE}\n\n", "")
     assert shown.strip() == (ROOT / "results/tables/answer.md").read_text(encoding="utf-8").strip()
 
 
 def test_every_linked_file_is_there():
     links = re.findall(r"\]\(([^)#]+)\)", README)
+    links += re.findall(r'src(?:set)?="([^"]+)"', README)
     assert links
     for link in links:
         assert link.startswith("https://") or (ROOT / link).exists(), link

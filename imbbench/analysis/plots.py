@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from imbbench.analysis.tables import WORDS
 from imbbench.bench.metrics import BINS, RECALLS
 
 WIDTH = 8.0  # inches: the width of a page on GitHub
@@ -444,31 +443,3 @@ def fit_times(times):
     ax.set_xlabel("fit seconds relative to plain, median over learners and splits (log axis)")
     ax.grid(axis="y", visible=False)
     return figure
-
-
-@mpl.rc_context(STYLE)
-def learner_effects(table):
-    """Mean effect of the strategies on each learner at either rule, the weakest first.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`imbbench.analysis.statistics.learner_effects`.
-    """
-    table = table.assign(
-        label=table["learner"] + " (" + table["modality"] + ")", family=table["modality"]
-    )
-    return effects(table, "mean over strategies: macro-F1 minus that of the control")
-
-
-@mpl.rc_context(STYLE)
-def calibration(table):
-    """Effects on Brier score and ECE.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Of :func:`imbbench.analysis.statistics.calibration`.
-    """
-    looks = {"brier": (PALETTE[3], "o"), "ece": (PALETTE[2], "s")}
-    return effects(table, "difference to the control (to the right: worse)", "metric", looks, WORDS)

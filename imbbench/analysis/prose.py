@@ -1,8 +1,6 @@
 """What notebooks and the command line say: Markdown tables, and sentences made from numbers."""
 
-import json
 import re
-import textwrap
 
 import numpy as np
 import pandas as pd
@@ -12,7 +10,6 @@ from imbbench.analysis.statistics import (
     MAIN,
     OF_LABELS,
     PLACE,
-    TAIL,
     best_of_rules,
     best_tuned,
     both_rules,
@@ -22,9 +19,7 @@ from imbbench.analysis.statistics import (
     tuned_for_each,
     widths,
 )
-from imbbench.analysis.tables import WORDS, role_of, widely_run
-from imbbench.errors import StudyError
-from imbbench.paths import root
+from imbbench.analysis.tables import WORDS, widely_run
 
 # Code, and the address of a page: there a backslash would show.
 KEPT = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|https?://[\w./~:?#@!&'()+,;=%-]+")
@@ -380,74 +375,6 @@ def dataset_conclusion(runs):
     )
 
 
-def study_conclusion(numbers, by_learner):
-    """Sentences on the whole study.
-
-    Parameters
-    ----------
-    numbers : dict
-        Of :func:`imbbench.analysis.tables.headline`.
-    by_learner : DataFrame
-        Of :func:`imbbench.analysis.statistics.learner_effects`.
-    """
-    argmax, tuned, tuning = numbers["argmax"], numbers["tuned"], numbers["plain_tuned_minus_argmax"]
-    worse, statuses = numbers["calibration"], numbers["cells_by_status"]
-    interval = (
-        "" if tuning["low"] is None else f" [{_signed(tuning['low'])}, {_signed(tuning['high'])}]"
-    )
-    lines = [
-        f"{statuses.get('ok', 0)} of {numbers['cells']} cells have a score, on "
-        f"{numbers['datasets']} data sets with {numbers['learners']} learners; "
-        f"{statuses.get('not applicable', 0)} do not apply or were left out for their cost, and "
-        f"{statuses.get('failed', 0) + statuses.get('timed out', 0)} failed or timed out, each "
-        "with its reason. "
-        f"Of {numbers['strategies']} strategies, not counting controls, ablations, calibrators "
-        f"and placebos, {numbers['strategies_on_three_data_sets']} were scored on three or more "
-        "data sets; the sentences are about those.\n",
-        f"- **At the default decision**, macro-F1 is improved over the control by "
-        f"{argmax['improve_clearly']} of {argmax['strategies']} strategies with an interval above "
-        f"zero and harmed by {argmax['harm_clearly']}; the mean difference is "
-        f"{_signed(argmax['mean_difference'])}, the largest {_signed(argmax['best_difference'])} "
-        f"({code(argmax['best'])}).",
-        f"- **When the control may tune its decision too**, macro-F1 is improved by "
-        f"{tuned['improve_clearly']} of {tuned['strategies']} and harmed by "
-        f"{tuned['harm_clearly']}; the mean difference is "
-        f"{_signed(tuned['mean_difference'])}, the largest {_signed(tuned['best_difference'])} "
-        f"({code(tuned['best'])}).",
-        f"- **Tuning the decision of the untreated learner** alone changes macro-F1 by "
-        f"{_signed(tuning['mean'])}{interval}.",
-        f"- **Calibration:** {worse['worse']} of {worse['strategies']} strategies raise the Brier "
-        f"score, {worse['worse_clearly']} of them with an interval above zero; most of all "
-        f"{code(worse['worst'])} ({_signed(worse['worst_brier_difference'])}).",
-    ]
-    for modality, part in by_learner.groupby("modality", sort=False):
-        ends = part.drop_duplicates("learner")["learner"].iloc[[0, -1]]
-        mean = part.set_index(["learner", "rule"])["mean"]
-        if ends.nunique() == 2:
-            words = [
-                f"{code(name)}, by {_signed(mean[name, 'argmax'])} at argmax and "
-                f"{_signed(mean[name, 'tuned'])} at the tuned rule"
-                for name in ends
-            ]
-            lines.append(
-                f"- **Weak and strong learners ({modality}):** on average strategies change the "
-                f"weakest, {words[0]}; the strongest, {words[1]}."
-            )
-    chance = TAIL * (argmax["strategies"] + tuned["strategies"])
-    lines.append(
-        f"- The intervals are not corrected for their number: about {chance:.0f} of these "
-        f"{argmax['strategies'] + tuned['strategies']} would lie above zero by chance alone."
-    )
-    running = numbers["running"]
-    if running["stage_minutes"]:
-        lines.append(
-            f"- Fitting and predicting took {running['cpu_minutes']:.0f} minutes of processor "
-            f"time; the {running['run_stages']} run stages, with whatever ran beside them on the "
-            f"{running['cores']} cores, add up to {running['stage_minutes']:.0f} minutes."
-        )
-    return "\n".join(lines)
-
-
 def top(board, count=10):
     """The first rows of the leaderboard for reading.
 
@@ -499,58 +426,3 @@ def running(loops):
             "overhead per stage (s)": overhead.round(1),
         }
     )
-
-
-def summary():
-    """What the committed tables say, in a screenful; printed by ``imbbench summary``."""
-    folder = root() / "results"
-    paths = [folder / "study.json", folder / "tables" / "leaderboard.csv"]
-    for path in paths:
-        if not path.is_file():
-            raise StudyError(f"{path.relative_to(root())} is missing: run `dvc repro study` first.")
-    numbers = json.loads(paths[0].read_text(encoding="utf-8"))
-    board = pd.read_csv(paths[1])
-    if "role" not in board:  # one of the former protocol
-        board["role"] = [role_of(family) for family in board["family"]]
-    rows = widely_run(board).head(10)
-    width = rows["label"].str.len().max()
-    argmax, tuned, running = numbers["argmax"], numbers["tuned"], numbers["running"]
-    overhead = ""
-    if running["overhead_seconds_max"] is not None:
-        overhead = (
-            f"; overhead per stage {running['overhead_seconds_median']:.1f} s (median), "
-            f"{running['overhead_seconds_max']:.1f} s (largest)"
-        )
-    head = f"{'strategy':<{width}}  data sets  mean rank  macro-F1 to control: argmax  tuned rule"
-    lines = [
-        f"{numbers['datasets']} data sets, {numbers['learners']} learners, "
-        f"{numbers['strategies']} strategies, {numbers['cells']} cells "
-        f"({', '.join(f'{n} {k}' for k, n in numbers['cells_by_status'].items())})",
-        "",
-        head,
-        *(
-            f"{r.label:<{width}}  {r.datasets:>9}  {r.rank:>9.0f}  {r.macro_f1_argmax:>27.3f}"
-            f"  {r.macro_f1_tuned:>10.3f}"
-            for r in rows.itertuples()
-        ),
-        "(mean rank from 0, always best, to 100; macro-F1 as difference to the control)",
-        "",
-        *textwrap.wrap(
-            f"At argmax {argmax['improve_clearly']} of {argmax['strategies']} strategies clearly "
-            f"raise macro-F1 (mean {_signed(argmax['mean_difference'])}), once both sides tune "
-            f"their decision {tuned['improve_clearly']} (mean "
-            f"{_signed(tuned['mean_difference'])}). Tuning the decision of the untreated learner "
-            f"alone: {_signed(numbers['plain_tuned_minus_argmax']['mean'])}.",
-            95,
-        ),
-        "",
-        *textwrap.wrap(
-            f"{running['run_stages']} run stages, {running['loop_minutes']:.1f} min in their cell "
-            f"loops, {running['utilisation']:.0%} of the cores used there{overhead}.",
-            95,
-        ),
-        "",
-        "Read on: results/rendered/04_study.ipynb for all data sets; in results/rendered/<name>/",
-        "data_card.ipynb, report.ipynb and a notebook per family for each data set.",
-    ]
-    return "\n".join(lines)

@@ -191,51 +191,6 @@ def effects(differences, metric, by=NAMES):
     return table.reset_index()
 
 
-def learner_effects(runs):
-    """Mean difference of the strategies to their controls per learner, weakest learner first.
-
-    Of remedies that were scored with every learner of a data set, so that all learners are
-    compared on the same strategies.
-
-    Returns
-    -------
-    DataFrame
-        Of :func:`effects` with ``modality`` and ``learner`` in place of the strategy's name, in
-        the order of :func:`learner_strength`.
-    """
-    found = remedies(paired_differences(runs, [MAIN]))
-    used = found.groupby(["dataset", "label"])["learner"].transform("nunique")
-    there = found.groupby("dataset")["learner"].transform("nunique")
-    found = effects(found[used == there], MAIN, by=["modality", "learner"])
-    order = {pair: place for place, pair in enumerate(learner_strength(runs).index)}
-    pairs = zip(found["modality"], found["learner"], strict=True)
-    found["order"] = [order[pair] for pair in pairs]
-    return found.sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
-
-
-def learner_strength(runs):
-    """Learners of each modality from weak to strong, by what ``plain`` reaches.
-
-    Returns
-    -------
-    Series
-        By modality and learner: mean over data sets of its average precision minus the mean of
-        the learners on that data set.
-    """
-    plain = runs[(runs["strategy"] == "plain") & (runs["status"] == "ok")]
-    means = plain.groupby(["modality", "dataset", "learner"])["average_precision"].mean()
-    gaps = means - means.groupby("dataset").transform("mean")
-    strength = gaps.groupby(["modality", "learner"]).mean()
-    return strength.sort_values().sort_index(level="modality", sort_remaining=False)
-
-
-def calibration(differences):
-    """Effects on the errors of the probabilities."""
-    differences = differences[differences["rule"] == "argmax"]
-    parts = [effects(differences, m).assign(metric=m) for m in ("brier", "ece")]
-    return pd.concat(parts, ignore_index=True)
-
-
 def class_differences(runs, shown, rule="argmax"):
     """Recall and precision of every class, minus those of ``plain``.
 
@@ -353,7 +308,7 @@ def on_one_dataset(runs):
     }
 
 
-def _descended(runs):
+def descended(runs):
     """Names of ``plain``, the strategies compared with it, those compared with these, and so on."""
     pairs = runs[["strategy", "control"]].drop_duplicates()
     found, size = {"plain"}, 0
@@ -382,7 +337,7 @@ def relative_ranks(runs, metrics=COMPARED):
         share their mean, and where one strategy is alone the rank is NaN.
     """
     rows = both_rules(runs)
-    rows = rows[rows["strategy"].isin(_descended(runs))]
+    rows = rows[rows["strategy"].isin(descended(runs))]
     ranks = rows[[*PLACE, "rule", *NAMES]].copy()
     place = [rows[name] for name in (*PLACE, "rule")]
     for name in metrics:

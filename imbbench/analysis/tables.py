@@ -6,7 +6,6 @@ Nothing here runs anything: every number is a function of the committed tables.
 import json
 from collections import Counter
 
-import numpy as np
 import pandas as pd
 
 from imbbench.analysis.statistics import (
@@ -17,13 +16,10 @@ from imbbench.analysis.statistics import (
     NAMES,
     OF_LABELS,
     PLACE,
-    SMALLEST,
-    both_rules,
     effects,
     paired_differences,
     relative_ranks,
     remedies,
-    t_interval,
 )
 from imbbench.bench.rows import CELL
 from imbbench.errors import StudyError
@@ -317,88 +313,3 @@ def fit_times(timings):
     return pd.DataFrame(
         {"ratio": groups["ratio"].median(), "seconds": groups["fit_seconds"].mean()}
     ).reset_index()
-
-
-def headline(runs, loops):
-    """Headline numbers of the study, rounded.
-
-    Parameters
-    ----------
-    runs : DataFrame
-        Of :func:`load_runs`.
-    loops : DataFrame
-        Of :func:`load_loops`.
-
-    Returns
-    -------
-    dict
-        What ``results/study.json`` holds.
-    """
-    board = leaderboard(runs)
-    treated = remedies(board[board[f"{MAIN}_argmax"].notna()]).set_index("label")
-    if treated.empty:
-        raise StudyError("No strategy has a score and a control: there is nothing to compare.")
-    wide = widely_run(treated)
-    cells = runs.drop_duplicates(CELL)
-    rows = both_rules(runs[runs["strategy"] == "plain"])
-    plain = rows.pivot_table(index=["dataset", "learner"], columns="rule", values=MAIN)
-    tuning = t_interval((plain["tuned"] - plain["argmax"]).groupby("dataset").mean())
-    found = {
-        "datasets": int(runs["dataset"].nunique()),
-        "learners": int(runs["learner"].nunique()),
-        "strategies": len(treated),
-        "strategies_on_three_data_sets": int((treated["datasets"] >= 3).sum()),
-        "cells": len(cells),
-        "cells_by_status": {k: int(v) for k, v in cells["status"].value_counts().items()},
-        "plain_tuned_minus_argmax": dict(zip(("mean", "low", "high"), tuning, strict=True)),
-        "best_rank": wide["rank"].idxmin(),
-    }
-    for rule in ("argmax", "tuned"):
-        mean, low = wide[f"{MAIN}_{rule}"], wide[f"{MAIN}_{rule}_low"]
-        found[rule] = {
-            "strategies": int(mean.notna().sum()),
-            "improve": int((mean > SMALLEST).sum()),
-            "improve_clearly": int((low > 0).sum()),
-            "harm_clearly": int((wide[f"{MAIN}_{rule}_high"] < 0).sum()),
-            "mean_difference": mean.mean(),
-            "best": mean.idxmax(),
-            "best_difference": mean.max(),
-        }
-    found["calibration"] = {
-        "strategies": int(wide["brier"].notna().sum()),
-        "worse": int((wide["brier"] > SMALLEST).sum()),
-        "worse_clearly": int((wide["brier_low"] > 0).sum()),
-        "worst": wide["brier"].idxmax(),
-        "worst_brier_difference": wide["brier"].max(),
-    }
-    overhead = loops["overhead_seconds"].dropna()
-    available = (loops["cores"] * loops["loop_seconds"]).sum()
-    found["running"] = {
-        "run_stages": len(loops),
-        "utilisation": loops["cpu_seconds"].sum() / available,
-        "cores": int(loops["cores"].max()),
-        "cpu_minutes": loops["cpu_seconds"].sum() / 60,
-        "loop_minutes": loops["loop_seconds"].sum() / 60,
-        "stage_minutes": loops["stage_seconds"].sum() / 60,
-        "overhead_seconds_median": overhead.median(),
-        "overhead_seconds_max": overhead.max(),
-    }
-    return _rounded(found)
-
-
-def _rounded(value):
-    if isinstance(value, dict):
-        return {key: _rounded(v) for key, v in value.items()}
-    if isinstance(value, float):
-        return None if np.isnan(value) else round(float(value), 4)
-    return value
-
-
-def save_study(runs, loops, results):
-    """Write ``tables/leaderboard.csv`` and ``study.json`` below ``results``."""
-    from imbbench.files import write_table, write_whole
-
-    folder = root() / results
-    write_table(leaderboard(runs).round(4), folder / "tables" / "leaderboard.csv")
-    numbers = json.dumps(headline(runs, loops), indent=1) + "\n"
-    write_whole(folder / "study.json", numbers)

@@ -12,6 +12,7 @@ The others lie as far from it as STRATEGIES says, everywhere the same, except th
 - `swings` lies from its control `forest` as far as SWINGS says, and failed once, timed out once;
 - `forest` is marked as a control, so that nothing counts it as one that helps;
 - `cut` is a decision rule: the labels of `plain` when tuned, its probabilities; so it ties there;
+- `steady`, `harmful` and `swings` are primary strategies;
 - `harmful` does not apply to gamma with tree, and `rare` not to gamma.
 """
 
@@ -24,10 +25,12 @@ import pytest
 from matplotlib.colors import to_hex
 
 from imbbench import config
-from imbbench.analysis import plots, prose, statistics, tables
+from imbbench.analysis import answer as study_answer
+from imbbench.analysis import inference, plots, prose, statistics, tables
 from imbbench.bench.metrics import RECALLS
 from imbbench.bench.rows import Outcome, save
-from imbbench.cli import ANSWER, ANSWER_END, main
+from imbbench.cli import ANSWER, ANSWER_END, FIGURE, main
+from imbbench.errors import StudyError
 
 PLAIN = {
     "alpha": {"logreg": 0.50, "tree": 0.40, "tuned": 0.04},
@@ -112,6 +115,8 @@ def write(root):
         entries[family][name] = {"control": control} if control else {}
     entries["posthoc"]["cut"]["threshold"] = 0.3
     entries["ensemble"]["forest"]["role"] = "control"
+    for family, name in (("weighting", "steady"), ("loss", "harmful"), ("ensemble", "swings")):
+        entries[family][name]["primary"] = True
     made_up.write_params(root, list(PLAIN))
     params = json.loads((root / "params.yaml").read_text())
     params |= {"families": FAMILIES, "strategies": entries}
@@ -155,7 +160,8 @@ def runs(root):
 @pytest.fixture(scope="module")
 def saved(root, runs):
     """Folder of what the study's notebook saves."""
-    tables.save_study(runs, tables.load_loops(config.load()), "results")
+    study = config.load()
+    study_answer.save(inference.described(study, runs), tables.load_loops(study), "results")
     return root / "results"
 
 
@@ -171,9 +177,8 @@ def treated(runs):
 
 
 @pytest.fixture(scope="module")
-def answer(saved, runs):
-    numbers = json.loads((saved / "study.json").read_text())
-    return prose.study_conclusion(numbers, statistics.learner_effects(runs))
+def answer(saved):
+    return (saved / "tables/answer.md").read_text(encoding="utf-8")
 
 
 def columns(saved, names):
@@ -277,43 +282,57 @@ def test_leaderboard_differences_in_the_other_metrics(saved):
 
 
 def test_headline_numbers(saved):
-    """Of steady, harmful, swings and cut; rare was scored on two data sets only. The mean of 0.1,
-    -0.06, 0.03 and 0.05 is 0.03; that of 0.02, -0.08, -0.02 and 0 is -0.02. Processor seconds:
-    14 * 18 + 60 = 312, in the loops 14 * 10 + 40 = 180 on two cores, in the stages 274.
+    """Balanced accuracy at argmax: steady +.15 and cut +.04, .05, .06 are clearly better, harmful
+    -.01 is worse; rare, +.3 on two origins, has no interval; the median of .15, -.01, .3, 0 and .05
+    is .05. Macro-F1 tuned: .02; -.08 and -.02; .25; 0. Gains in the Brier score: -.01, -.05; swings
+    -.01 with a wide interval; .04; 0. Of the primary strategies' balanced accuracy tuned .01 and
+    -.03 the median is -.01, of their macro-F1 .02 and -.08 -.03, of their average precision .03 and
+    -.04 -.005. Processor seconds: 14 * 18 + 60 = 312, in the loops 14 * 10 + 40 = 180 on two cores,
+    in the stages 274.
     """
+    moved = {"mean": 0.05, "low": 0.0252, "high": 0.0748}
+    both = {"balanced_accuracy": moved, "macro_f1": moved}
+
+    def undecided(count, median):
+        counts = {"helps": 0, "harms": 0, "equivalent": 0, "undecided": count}
+        rest = {"helping": [], "median": median, "median_smallest": None}
+        return {"strategies": count, "origins": 3, **counts, **rest}
+
     assert json.loads((saved / "study.json").read_text()) == {
         "datasets": 3,
+        "origins": 3,
+        "core_origins": 3,
         "learners": 2,
         "strategies": 5,
-        "strategies_on_three_data_sets": 4,
         "cells": 84,
         "cells_by_status": {"ok": 76, "not applicable": 6, "failed": 1, "timed out": 1},
-        "plain_tuned_minus_argmax": {"mean": 0.05, "low": 0.0252, "high": 0.0748},
-        "best_rank": "swings",
-        "argmax": {
-            "strategies": 4,
-            "improve": 3,
-            "improve_clearly": 2,
-            "harm_clearly": 1,
-            "mean_difference": 0.03,
-            "best": "steady",
-            "best_difference": 0.1,
+        "smallest_difference_counted": 0.005,
+        "panels": {
+            "balanced accuracy": {
+                "strategies": 5, "better": 2, "worse": 1,
+                "best": "rare", "best_gain": 0.3, "median": 0.05, "below_moved": 2,
+            },
+            "macro-F1": {
+                "strategies": 5, "better": 1, "worse": 2,
+                "best": "rare", "best_gain": 0.25, "median": 0.0, "below_moved": None,
+            },
+            "Brier score": {
+                "strategies": 5, "better": 0, "worse": 2,
+                "best": "rare", "best_gain": 0.04, "median": -0.01, "below_moved": None,
+            },
         },
-        "tuned": {
-            "strategies": 4,
-            "improve": 1,
-            "improve_clearly": 1,
-            "harm_clearly": 2,
-            "mean_difference": -0.02,
-            "best": "steady",
-            "best_difference": 0.02,
-        },
-        "calibration": {
-            "strategies": 4,
-            "worse": 3,
-            "worse_clearly": 2,
-            "worst": "harmful",
-            "worst_brier_difference": 0.05,
+        "moved": {"all": both, "weak": both},
+        "verdicts": {
+            "weak": {
+                "balanced accuracy": undecided(2, -0.01),
+                "macro-F1": undecided(2, -0.03),
+                "average precision": undecided(2, -0.005),
+            },
+            "ensembles of trees": {
+                "balanced accuracy": undecided(1, 0.0),
+                "macro-F1": undecided(1, -0.02),
+                "average precision": undecided(1, -0.02),
+            },
         },
         "running": {
             "run_stages": 15,
@@ -325,64 +344,109 @@ def test_headline_numbers(saved):
             "overhead_seconds_median": 5.0,
             "overhead_seconds_max": 8.0,
         },
-    }
+    }  # fmt: skip
 
 
 ANSWERED = """\
-76 of 84 cells have a score, on 3 data sets with 2 learners; 6 do not apply or were left out for \
-their cost, and 2 failed or timed out, each with its reason. Of 5 strategies, not counting \
-controls, ablations, calibrators and placebos, 4 were scored on three or more data sets; the \
-sentences are about those.
+**Leave the data as they are, fit the strongest learner you have, and move its cut-off to where it \
+finds what you need.**
 
-- **At the default decision**, macro-F1 is improved over the control by 2 of 4 strategies with an \
-interval above zero and harmed by 1; the mean difference is +0.030, the largest +0.100 (`steady`).
-- **When the control may tune its decision too**, macro-F1 is improved by 1 of 4 and harmed by 2; \
-the mean difference is -0.020, the largest +0.020 (`steady`).
-- **Tuning the decision of the untreated learner** alone changes macro-F1 by +0.050 \
-[+0.025, +0.075].
-- **Calibration:** 3 of 4 strategies raise the Brier score, 2 of them with an interval above zero; \
-most of all `harmful` (+0.050).
-- **Weak and strong learners (tabular):** on average strategies change the weakest, `tree`, by \
-+0.077 at argmax and +0.018 at the tuned rule; the strongest, `logreg`, by +0.081 at argmax and \
-+0.032 at the tuned rule.
-- The intervals are not corrected for their number: about 0 of these 8 would lie above zero by \
-chance alone.
-- Fitting and predicting took 5 minutes of processor time; the 15 run stages, with whatever ran \
-beside them on the 2 cores, add up to 5 minutes."""
+- **To find more of the minority**, move the cut-off (the probability from which on a case counts \
+as one): balanced accuracy +0.050 [+0.025, +0.075], without a new fit. At the default cut-off 2 \
+of 5 remedies raise it, 1 lower it, and 2 do less than the moved cut-off; the median of them \
+changes it by +0.050.
+- **When both may move their cut-off**, 1 of 5 remedies raise macro-F1 and 2 lower it; the largest \
+gain is +0.250 (`rare`).
+- **If the probabilities matter**, leave the data alone: 2 of 5 remedies make the Brier score \
+worse, 0 better.
+- **With weak learners (linear, one tree, small network)**, of 2 primary strategies on 3 tables: \
+in balanced accuracy 0 help, 0 harm, 0 change less than .01, 2 are undecided; in macro-F1 0 help, \
+0 harm, 0 change less than .01, 2 are undecided; in average precision 0 help, 0 harm, 0 change \
+less than .01, 2 are undecided.
+- **With ensembles of trees, against plain ones of the same size**, of 1 primary strategies on 3 \
+tables: in balanced accuracy 0 help, 0 harm, 0 change less than .01, 1 are undecided; in macro-F1 \
+0 help, 0 harm, 0 change less than .01, 1 are undecided; in average precision 0 help, 0 harm, 0 \
+change less than .01, 1 are undecided.
+- Counted is what differs by 0.005 or more with a 95 % interval clear of zero, over 3 origins of \
+data that are neither trivial nor without signal (of 3; 3 data sets, 2 learners, 5 remedies). The \
+verdicts on primary strategies are corrected for their number (Holm).
+- 76 of 84 cells have a score, 6 do not apply or were left out for their cost, 2 failed or timed \
+out, each with its reason; 5 minutes of processor time.
+"""
 
 
 def test_the_answer_and_the_readme(root, answer):
     assert answer == ANSWERED
-    (root / "results/tables/answer.md").write_text(answer + "\n", encoding="utf-8")
     readme = root / "README.md"
     readme.write_text(f"# Before\n\n{ANSWER}\nan old answer\n{ANSWER_END}\n\nAfter\n")
     assert main(["readme"]) == 0
+    advice, table = ANSWERED.split("\n\n")
     assert readme.read_text(encoding="utf-8") == (
-        f"# Before\n\n<!-- answer: written by `make report` -->\n{ANSWERED}\n"
+        f"# Before\n\n<!-- answer: written by `make report` -->\n{advice}\n\n{FIGURE}\n\n{table}"
         "<!-- /answer -->\n\nAfter\n"
     )
 
 
-def test_how_many_intervals_lie_above_zero_by_chance(saved, runs):
-    """One in forty: 224 / 40 = 5.6."""
+def test_what_is_advised_hangs_on_the_strong_learners_verdicts(saved):
     numbers = json.loads((saved / "study.json").read_text())
-    for rule in ("argmax", "tuned"):
-        numbers[rule]["strategies"] = 112
-    text = prose.study_conclusion(numbers, statistics.learner_effects(runs))
-    assert ": about 6 of these 224 would lie above zero by chance alone." in text
+    of = {"strategies": 20, "helps": 5}
+    numbers["verdicts"]["strong"] = {"balanced accuracy": of, "macro-F1": {**of, "helps": 1}}
+    assert study_answer.advice(numbers).startswith("**Leave the data as they are")
+    of["helps"] = 6
+    assert study_answer.advice(numbers) == (
+        "**Fit the strongest learner you have, and treat the imbalance: 6 of 20 remedies raise its "
+        "balanced accuracy beyond what moving its cut-off does.**"
+    )
 
 
-def test_a_learners_effect_is_over_strategies_that_all_learners_share(runs):
-    """Without harmful on gamma. Of tree at argmax, over splits and strategies (steady, harmful,
-    rare, swings, cut): on alpha (.2 - .12 + .6 - .05 + .08) / 9, on beta (.2 - .12 + .6 + .08 + .1)
-    / 10, on gamma (.2 + .08 + .12) / 6: mean .077185.
-    """
-    found = statistics.learner_effects(runs)
-    assert found["learner"].tolist() == ["tree", "tree", "logreg", "logreg"]
-    assert found["rule"].tolist() == ["argmax", "tuned"] * 2
-    assert found["datasets"].tolist() == [3] * 4
-    assert found["mean"].round(6).tolist() == [0.077185, 0.01763, 0.081407, 0.031704]
-    assert found["low"].round(6).tolist() == [0.052894, -0.02078, 0.045503, -0.037071]
+def test_a_study_without_remedies_has_no_answer(root, runs):
+    study = config.load()
+    plain = inference.described(study, runs[runs["family"] == "reference"])
+    with pytest.raises(StudyError, match="nothing to compare"):
+        study_answer.numbers(plain, tables.load_loops(study))
+
+
+def test_saving_again_writes_the_same_bytes(saved, runs):
+    study = config.load()
+    files = sorted(p for p in saved.rglob("*") if p.is_file() and p.parent.name != "runs")
+    before = {path: path.read_bytes() for path in files}
+    study_answer.save(inference.described(study, runs), tables.load_loops(study), "results")
+    assert {path: path.read_bytes() for path in files} == before
+    assert not any(b"\r" in content for content in before.values())
+
+
+def test_results_of_two_protocols_are_never_put_together(runs):
+    made = runs.assign(made_from="0123456789ab")
+    former = made["dataset"] == "beta"
+    made.loc[former, "made_from"] = np.nan
+    with pytest.raises(StudyError, match=r"'beta' .* run of a former protocol"):
+        inference.described(config.load(), made)
+
+
+def test_the_title_of_the_headline_figure(saved):
+    assert study_answer.title(json.loads((saved / "study.json").read_text())) == (
+        "At the default cut-off 2 of 5 remedies raise balanced accuracy; to move the cut-off of "
+        "the untreated learner does more than 2 of them. When both may move it, 1 gain and 2 lose; "
+        "2 make the probabilities worse."
+    )
+
+
+def test_tables_of_the_parts_have_every_column_that_the_dictionary_explains(saved):
+    found = sorted(path.name for path in (saved / "tables/subsets").iterdir())
+    assert found == ["tabular-core-ensembles_of_trees.csv", "tabular-core-weak.csv"]
+    explained = (saved / "tables/README.md").read_text(encoding="utf-8")
+    for name in found:
+        table = pd.read_csv(saved / "tables/subsets" / name)
+        assert [f"| `{column}` |" in explained for column in table] == [True] * table.shape[1]
+    weak = pd.read_csv(saved / "tables/subsets/tabular-core-weak.csv").set_index(
+        ["label", "outcome"]
+    )
+    row = weak.loc[("steady", "balanced_accuracy argmax")]
+    assert row[["origins", "datasets", "mean", "wins"]].tolist() == [3, 3, pytest.approx(0.15), 1.0]
+    assert weak.loc[("harmful", "brier"), "mean"] == pytest.approx(-0.05)
+    judged = pd.read_csv(saved / "tables/verdicts.csv")
+    assert set(judged["label"]) == {"steady", "harmful", "swings"}
+    assert set(judged["verdict"]) == {"undecided"}
 
 
 def test_the_leaderboard_for_reading(board):
@@ -399,25 +463,30 @@ def test_the_leaderboard_for_reading(board):
 
 
 def test_the_summary(saved):
-    assert prose.summary().splitlines()[:14] == [
-        "3 data sets, 2 learners, 5 strategies, 84 cells (76 ok, 6 not applicable, 1 failed, "
-        "1 timed out)",
+    """Of the weak learners; cut ties when both are tuned, swings is an ensemble."""
+    assert study_answer.summary("balanced_accuracy", "weak").splitlines()[:12] == [
+        "3 data sets of 3 origins, 2 learners, 5 remedies, 84 cells (76 ok, 6 not applicable, 1 "
+        "failed, 1 timed out)",
         "",
-        "strategy  data sets  mean rank  macro-F1 to control: argmax  tuned rule",
-        "swings           3         23                        0.030      -0.020",
-        "steady           3         47                        0.100       0.020",
-        "cut              3         72                        0.050       0.000",
-        "harmful          3        100                       -0.060      -0.080",
-        "(mean rank from 0, always best, to 100; macro-F1 as difference to the control)",
+        "Leave the data as they are, fit the strongest learner you have, and move its cut-off to "
+        "where",
+        "it finds what you need.",
         "",
-        "At argmax 2 of 4 strategies clearly raise macro-F1 (mean +0.030), once both sides tune "
-        "their",
-        "decision 1 (mean -0.020). Tuning the decision of the untreated learner alone: +0.050.",
+        "balanced accuracy, gain over the control, tabular data, weak learners, both cut-offs "
+        "tuned",
+        "strategy  origins    gain  95 % interval",
+        "rare            2  +0.300",
+        "steady          3  +0.010  [+0.010, +0.010]",
+        "cut             3  +0.000  [+0.000, +0.000]",
+        "harmful         3  -0.030  [-0.030, -0.030]",
         "",
-        "15 run stages, 3.0 min in their cell loops, 87% of the cores used there; overhead per "
-        "stage 5.0",
-        "s (median), 8.0 s (largest).",
     ]
+    assert study_answer.summary("brier", "ensembles", count=1).splitlines()[7:9] == [
+        "swings          3  -0.010  [-0.085, +0.065]",
+        "",
+    ]
+    with pytest.raises(StudyError, match=r"tabular-core-strong\.csv is missing: run `dvc repro"):
+        study_answer.summary()
 
 
 def test_cells_without_a_score_and_the_cost_of_running(root, runs):
@@ -618,24 +687,6 @@ def test_an_interval_that_leaves_the_axis_ends_in_an_arrowhead():
     ]
 
 
-def test_the_figures_of_calibration_and_of_learners(runs, treated):
-    figure = plots.calibration(statistics.calibration(treated))
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["Brier score", "ECE"]
-    assert figure.get_supxlabel() == "difference to the control (to the right: worse)"
-    assert marks(figure.axes[0]) == [
-        ("o", "#d55e00", False, [[0.01, 0.82], [0.05, 2.82], [0.01, 5.82], [0.0, 7.82]]),
-        ("o", "#d55e00", True, [[-0.04, 3.82]]),
-        ("s", "#029e73", False, [[-0.02, 1.18], [0.06, 3.18], [0.0, 6.18], [0.0, 8.18]]),
-        ("s", "#029e73", True, [[-0.03, 4.18]]),
-    ]
-    figure = plots.learner_effects(statistics.learner_effects(runs))
-    assert names(figure.axes[0]) == ["tree", "logreg"]
-    assert marks(figure.axes[0]) == [
-        ("o", "#de8f05", False, [[0.0772, 0.82], [0.0814, 1.82]]),
-        ("D", "#0173b2", False, [[0.0176, 1.18], [0.0317, 2.18]]),
-    ]
-
-
 def test_recall_and_precision_by_class(runs):
     """swings has the recalls of plain, not those of its control."""
     shown = ["rare", "swings", "steady"]
@@ -731,3 +782,15 @@ def test_fit_seconds(root):
     assert marks(axes) == [
         ("o", "#0173b2", False, [[0.5, 0], [1.5, 1], [2, 2], [2, 3], [2, 4], [10, 5]])
     ]
+
+
+def test_a_study_of_texts_that_tie_has_an_answer_too(root, runs):
+    """No core table: nothing is said of learners, and nothing fails."""
+    study = config.load()
+    other = inference.described(study, runs).assign(modality="text")
+    numbers = study_answer.numbers(other, tables.load_loops(study))
+    assert numbers["verdicts"] == {} and list(numbers["moved"]) == ["all"]
+    assert "With weak learners" not in study_answer.sentences(numbers)
+    nothing = other.assign(stratum="ceiling")
+    with pytest.raises(StudyError, match="nothing to compare"):
+        study_answer.numbers(nothing, tables.load_loops(study))

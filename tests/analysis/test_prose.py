@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from made_up import row
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
-from imbbench import config
-from imbbench.analysis import prose, statistics, tables
-from imbbench.errors import StudyError
+from imbbench.analysis import prose, tables
 
 
 def test_markdown_escapes_what_would_break_a_table():
@@ -253,45 +251,6 @@ def test_running_shows_utilisation_and_overhead():
     assert unknown["overhead per stage (s)"].isna().all()
 
 
-def test_summary_reads_the_committed_tables(tmp_path, monkeypatch):
-    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
-    made_up.write_params(tmp_path, ["one", "two", "three"])
-    made_up.write_results(tmp_path, ["one", "two", "three"])
-    with pytest.raises(StudyError, match="dvc repro study"):
-        prose.summary()
-    study = config.load()
-    tables.save_study(tables.load_runs(study), tables.load_loops(study), "results")
-    text = prose.summary()
-    assert text.startswith("3 data sets, 2 learners, 3 strategies")
-    assert max(map(len, text.splitlines())) <= 100
-    text = " ".join(text.split())
-    assert "90% of the cores" in text and "5.0 s (median)" in text
-    numbers = tables.headline(tables.load_runs(study), tables.load_loops(study))
-    said = prose.study_conclusion(numbers, statistics.learner_effects(tables.load_runs(study)))
-    assert f"{numbers['tuned']['mean_difference']:+.3f}" in said
-
-
-def test_the_answer_counts_what_has_no_score():
-    rows = [
-        row(name, "mlp", family, strategy, split, rule, control)
-        for name in "def"
-        for rule in ("argmax", "tuned_macro_f1")
-        for family, strategy, control in (("reference", "plain", ""), ("loss", "focal", "plain"))
-        for split in (0, 1)
-    ]
-    rows += [
-        row("d", "mlp", "loss", "ldam", split, "", status=status, reason="why")
-        for split, status in enumerate(["not applicable"] * 3 + ["failed"] * 2 + ["timed out"])
-    ]
-    runs = pd.DataFrame(rows)
-    loops = pd.DataFrame(
-        {name: [1.0] for name in ("cells", "cores", "loop_seconds", "cpu_seconds", "stage_seconds")}
-    ).assign(overhead_seconds=1.0)
-    said = prose.study_conclusion(tables.headline(runs, loops), statistics.learner_effects(runs))
-    assert said.startswith("12 of 18 cells have a score")
-    assert "; 3 do not apply or were left out for their cost, and 3 failed or timed out" in said
-
-
 def test_the_leaderboard_marks_what_is_a_control():
     runs = pd.DataFrame(
         [
@@ -325,15 +284,3 @@ def test_what_has_no_value_is_blank():
     differences = prose.difference_table(runs).set_index("strategy")
     assert differences.loc["`nearest_class_mean`", "Brier score ↓"] == ""
     assert differences.loc["`a`", "Brier score ↓"] == "**-0.100**"
-
-
-def test_the_summary_reads_a_leaderboard_of_the_former_protocol(tmp_path, monkeypatch):
-    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
-    made_up.write_params(tmp_path, ["one", "two", "three"])
-    made_up.write_results(tmp_path, ["one", "two", "three"])
-    study = config.load()
-    tables.save_study(tables.load_runs(study), tables.load_loops(study), "results")
-    text, path = prose.summary(), tmp_path / "results/tables/leaderboard.csv"
-    board = pd.read_csv(path)
-    board.drop(columns="role").to_csv(path, index=False)
-    assert prose.summary() == text and "plain  " not in text

@@ -134,17 +134,6 @@ def test_what_saw_fewer_labels_has_no_rank():
     assert set(ranks["strategy"]) == {"plain", "a", "b"}
 
 
-def test_learners_are_compared_on_the_strategies_they_share():
-    rows = []
-    for learner, plain in (("hgb", 0.9), ("tree", 0.4)):
-        rows += [row("d", learner, "reference", "plain", control="", average_precision=plain)]
-        rows += [row("d", learner, "loss", "shared", macro_f1=0.6)]
-    rows += [row("d", "tree", "loss", "for_trees_only", macro_f1=1.0)]
-    found = statistics.learner_effects(pd.DataFrame(rows))
-    assert found["learner"].tolist() == ["tree", "hgb"]
-    assert found["mean"].tolist() == pytest.approx([0.1, 0.1])
-
-
 def test_class_differences_are_to_plain_whatever_the_control():
     runs = pd.DataFrame(
         [
@@ -191,7 +180,6 @@ def test_what_is_no_remedy_neither_helps_nor_harms():
     found = statistics.on_one_dataset(runs)
     assert found["best"] == {"argmax": "focal", "tuned": "focal"}
     assert (found["strategies"], found["worse"]) == (1, 0)
-    assert statistics.learner_effects(runs)["mean"].tolist() == pytest.approx([0.1, 0.1])
     differences = statistics.paired_differences(runs)
     best = statistics.best_tuned(runs, differences, 5)
     assert best.index.get_level_values("label").tolist() == ["focal"]

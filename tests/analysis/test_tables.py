@@ -1,4 +1,3 @@
-import json
 import warnings
 
 import made_up
@@ -162,45 +161,6 @@ def test_fit_times_are_relative_to_plain_of_the_same_cell():
     assert found["ratio"].to_dict() == pytest.approx({"plain": 1.0, "focal": 2.0})
 
 
-def test_headline_numbers():
-    runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
-    loops = pd.DataFrame(
-        {
-            "cores": [2, 4],
-            "loop_seconds": [10.0, 5.0],
-            "cpu_seconds": [18.0, 12.0],
-            "stage_seconds": [22.0, np.nan],
-            "overhead_seconds": [12.0, np.nan],
-        }
-    )
-    found = tables.headline(runs, loops)
-    assert found["running"]["utilisation"] == 0.75
-    assert found["running"]["overhead_seconds_max"] == 12.0
-    assert found["cells"] == sum(found["cells_by_status"].values())
-    board = tables.leaderboard(runs).set_index("label").drop(["plain", "dummy"])
-    assert found["argmax"]["best"] == board["macro_f1_argmax"].idxmax()
-    assert found["strategies"] == len(board)
-    json.dumps(found, allow_nan=False)
-
-
-def test_headline_without_anything_to_compare_is_an_error():
-    runs = made_up.draw_runs("a")
-    with pytest.raises(StudyError, match="nothing to compare"):
-        tables.headline(runs[runs["family"] == "reference"], pd.DataFrame())
-
-
-def test_save_study_writes_the_same_bytes_again(root):
-    study = config.load()
-    runs, loops = tables.load_runs(study), tables.load_loops(study)
-    tables.save_study(runs, loops, "results")
-    paths = [root / "results/study.json", root / "results/tables/leaderboard.csv"]
-    first = [path.read_bytes() for path in paths]
-    tables.save_study(runs, loops, "results")
-    assert [path.read_bytes() for path in paths] == first
-    assert b"\r" not in first[1]
-    assert pd.read_csv(paths[1])["label"].tolist() == tables.leaderboard(runs)["label"].tolist()
-
-
 def test_what_params_names_no_longer_is_read_and_so_is_the_former_rule(root):
     """A strategy, a control and a mark that went; the one tuned rule of the former protocol."""
     study = config.load()
@@ -223,18 +183,6 @@ def test_what_params_names_no_longer_is_read_and_so_is_the_former_rule(root):
     for name in ("macro_f1_argmax", "macro_f1_tuned", "balanced_accuracy_argmax"):
         assert board[name].to_dict() == pytest.approx(known[name].to_dict(), nan_ok=True)
     assert board["balanced_accuracy_tuned"].isna().all()
-    numbers = tables.headline(runs, tables.load_loops(study))
-    assert numbers["strategies"] == 2
     # The control is missing, too.
     part = tables.leaderboard(runs[runs["strategy"] != "inverse_frequency"]).set_index("strategy")
     assert np.isnan(part.loc["inverse_sqrt", "macro_f1_argmax"])
-
-
-def test_a_strategy_without_probabilities_is_counted_but_not_for_its_brier_score():
-    runs = pd.concat([made_up.draw_runs(name, i) for i, name in enumerate("abc")])
-    loops = pd.DataFrame(
-        {name: [1.0] for name in ("cores", "loop_seconds", "cpu_seconds", "stage_seconds")}
-    ).assign(overhead_seconds=1.0)
-    runs.loc[runs["strategy"] == "inverse_sqrt", "brier"] = np.nan
-    found = tables.headline(runs, loops)
-    assert (found["strategies"], found["calibration"]["strategies"]) == (3, 2)
