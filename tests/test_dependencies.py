@@ -250,6 +250,8 @@ def other_params(path, name):
         "claims": ["datasets", "families", "strategies"],
         "prior_shift": ["datasets", "families", "strategies"],
         "doses": ["protocol", "learners"],
+        "difficulty": ["protocol", "learners"],
+        "search": ["protocol", "learners", "strategies"],
         "noise_and_gaps": ["protocol", "learners", "strategies"],
         "batches": ["protocol", "learners.mlp"],
         "how_it_was_run": list(dict.fromkeys(["datasets", where, "families", "strategies"])),

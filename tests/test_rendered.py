@@ -13,7 +13,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell
 from refresh_sources import PAGES, ROOT, bare, own_cells, source_of
 
 from imbbench import config
-from imbbench.analysis import plots, tables
+from imbbench.analysis import answer, inference, plots, tables
 from imbbench.analysis.statistics import TUNED
 from imbbench.bench import run
 from imbbench.notebooks import PROGRESS
@@ -113,11 +113,13 @@ def test_the_committed_headline_is_that_of_the_committed_tables(results, committ
     if former(results):
         pytest.skip(FORMER)
     study = config.load()
-    asked = "all" if results == "results/web" else None
-    runs, loops = tables.load_runs(study, asked), tables.load_loops(study, asked)
+    names = inference.evidence(study, "all" if results == "results/web" else None)
+    runs = inference.described(study, tables.load_runs(study, names))
     assert set(runs["rule"]) == {"argmax", *TUNED.values(), "own", ""}
-    said = json.loads((ROOT / results / "study.json").read_text(encoding="utf-8"))
-    assert tables.headline(runs, loops) == said
+    numbers, text = answer.answer(runs, tables.load_loops(study, names))
+    folder = ROOT / results
+    assert numbers == json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    assert text + "\n" == (folder / "tables/answer.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
