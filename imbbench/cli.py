@@ -460,6 +460,50 @@ def _summary(metric, learners, modality, count):
     print(summary(metric, learners, modality, count))
 
 
+@_command("measures", "", "--wide")
+@click.option("--wide", is_flag=True, help="Of the wide study's data sets.")
+def _measures(wide):
+    """Write size and imbalance of prepared data sets into a table (a pipeline stage)."""
+    from imbbench import config
+    from imbbench.analysis.recommend import measures
+    from imbbench.analysis.tables import load_card
+    from imbbench.files import write_table
+
+    study = config.load()
+    entries = study.wide_datasets if wide else study.datasets
+    names = [name for name in entries if name not in study.own_datasets]
+    table = measures({name: load_card(name) for name in names})
+    write_table(table, f"results/{'wide/' if wide else ''}tables/measures.csv")
+
+
+@_command("recommend", "yeast", "churn --learner hgb --metric average_precision")
+@_dataset
+@click.option(
+    "--learner",
+    default="hgb",
+    show_default=True,
+    help="The one at hand; advice is within a learner.",
+)
+@click.option(
+    "--metric",
+    type=click.Choice(["balanced_accuracy", "macro_f1", "average_precision", "brier"]),
+    default="balanced_accuracy",
+    show_default=True,
+    help="What matters; labels with the cut-off tuned for it.",
+)
+@click.option("--count", type=click.IntRange(1), default=3, show_default=True, help="At most.")
+def _recommend(dataset, learner, metric, count):
+    """Say what to try on a data set, from the study's data sets that it resembles.
+
+    The data set is prepared (`dvc repro prepare@NAME`); where its family `reference` was run, how
+    well the untreated learner tells its classes apart counts, too.
+    """
+    from imbbench import config
+    from imbbench.analysis.recommend import advise
+
+    print(advise(config.load(), dataset, learner, metric, count))
+
+
 @_command("archive", "imbbench.zip")
 @click.argument("target", help="The file to write.")
 def _archive(target):

@@ -214,6 +214,10 @@ def other_deps(path, name):
         return tables | {f"data/prepared/{dataset}/card.json"}
     if kind == "claims":
         return {"results/runs"}
+    if kind == "what_to_try":
+        return {"results/runs", "results/tables/measures.csv"}
+    if kind == "measures":
+        return {f"data/prepared/{name}/card.json" for name in PARAMS["datasets"]}
     if kind == "prior_shift":
         return {"results/runs", *(f"data/prepared/{name}/card.json" for name in PARAMS["datasets"])}
     if kind in ("study", "how_it_was_run"):
@@ -248,6 +252,8 @@ def other_params(path, name):
         "settings_that_pretend": ["protocol", "learners", "strategies"],
         "study": list(dict.fromkeys(["datasets", where, "families", "strategies"])),
         "claims": ["datasets", "families", "strategies"],
+        "what_to_try": ["datasets", "families", "strategies"],
+        "measures": ["datasets"],
         "prior_shift": ["datasets", "families", "strategies"],
         "doses": ["protocol", "learners"],
         "difficulty": ["protocol", "learners"],
