@@ -1,11 +1,11 @@
-# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | lab | clean
+# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | site | serve | lab | clean
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 READY := $(BIN)/.installed
 
-.PHONY: study study-web study-wide smoke test lint mutants bench report lab clean
+.PHONY: study study-web study-wide smoke test lint mutants bench report site serve lab clean
 
 study: $(READY)
 	imbbench check
@@ -40,6 +40,16 @@ bench: $(READY)
 report: $(READY)
 	dvc repro
 	imbbench readme
+
+# From the committed results; nothing is run.
+site: $(READY)
+	python -m pip install -q -r requirements-site.lock
+	imbbench site build/site/source
+	python -m sphinx -q -b html build/site/source build/site/html
+	@echo "build/site/html/index.html"
+
+serve: site
+	python -m http.server --bind 127.0.0.1 --directory build/site/html 8000
 
 # Saving a source notebook would rerun every stage that depends on it: open copies.
 lab: $(READY)

@@ -504,6 +504,16 @@ def _recommend(dataset, learner, metric, count):
     print(advise(config.load(), dataset, learner, metric, count))
 
 
+@_command("site", "build/site/source")
+@click.argument("target", help="A folder for the pages; it is emptied first.")
+def _site(target):
+    """Write the pages of the site; `make site` builds them."""
+    from imbbench import config
+    from imbbench.analysis.site import build
+
+    build(config.load(), target)
+
+
 @_command("archive", "imbbench.zip")
 @click.argument("target", help="The file to write.")
 def _archive(target):
