@@ -112,3 +112,13 @@ def test_hooks_use_the_locked_ruff_and_strip_the_sources_only():
     for name in ("results/runs/yeast/loss.csv", "dvc.lock", "web/dvc.lock"):
         assert re.search(written, name)
     assert not re.search(written, "imbbench/losses.py")
+
+
+def test_what_the_site_needs_is_locked_apart():
+    lines = (ROOT / "requirements-site.lock").read_text().splitlines()
+    pairs = dict(line.split("==") for line in lines if line and line[0] != "#")
+    locked = {name.lower().replace("_", "-"): version for name, version in pairs.items()}
+    for text in PROJECT["optional-dependencies"]["site"]:
+        requirement = Requirement(text)
+        assert requirement.specifier.contains(locked[requirement.name.lower()])
+    assert not set(locked) & set(lock())

@@ -221,6 +221,15 @@ CLAIMS = [
         ),
     ),
     Claim(
+        "E4",
+        "Changed texts add something to the minority that copies do not.",
+        "`eda` against as many copies, texts",
+        (
+            Part("eda", "macro_f1", "up", minus="copies", rule="tuned", modality="text"),
+            Part("eda", "average_precision", "up", minus="copies", modality="text"),
+        ),
+    ),
+    Claim(
         "E5",
         "Moving the cut-off from .5 to .3 shifts the balance between finding and precision.",
         "`threshold_0_3` against plain",
