@@ -6,6 +6,7 @@ against the control at its best: balanced accuracy and macro-F1, where the contr
 tuned for the very metric, and average precision, which needs none.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -396,12 +397,12 @@ def hierarchical(gained, outcome):
         formula = "gain ~ C(learner, Sum)" if several else "gain ~ 1"
         values = [np.nan] * 5
         if one["origins"] >= FEWEST and part["gain"].std() > 0:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), suppress(np.linalg.LinAlgError):
                 warnings.simplefilter("ignore")  # of variances at zero, which the result shows
                 fit = smf.mixedlm(formula, part, groups="origin").fit(reml=True)
-            low, high = fit.conf_int().loc["Intercept"]
-            between = float(np.sqrt(fit.cov_re.iloc[0, 0]))
-            values = [fit.params["Intercept"], low, high, between, float(np.sqrt(fit.scale))]
+                low, high = fit.conf_int().loc["Intercept"]
+                between = float(np.sqrt(fit.cov_re.iloc[0, 0]))
+                values = [fit.params["Intercept"], low, high, between, float(np.sqrt(fit.scale))]
         keys = ["estimate", "low", "high", "between", "within"]
         found.append(one | dict(zip(keys, map(float, values), strict=True)))
     return pd.DataFrame(found)

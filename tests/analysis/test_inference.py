@@ -235,3 +235,14 @@ def test_what_saw_fewer_labels_is_not_held_against_the_untreated_learner():
     )
     table = inference.families_against_plain(pd.concat([runs, few]), ["macro_f1"])
     assert set(table["family"]) == {"weighting"}
+
+
+def test_a_mixed_model_without_a_solution_is_left_blank(monkeypatch):
+    import statsmodels.formula.api as smf
+
+    def singular(*arguments, **more):
+        raise np.linalg.LinAlgError("Singular matrix")
+
+    monkeypatch.setattr(smf, "mixedlm", singular)
+    table = inference.hierarchical(inference.gains(study({"a": NOISE})), "macro-F1")
+    assert table["origins"].tolist() == [8] and table["estimate"].isna().all()
