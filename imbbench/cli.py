@@ -509,7 +509,7 @@ def _recommend(dataset, learner, metric, count):
 def _site(target):
     """Write the pages of the site; `make site` builds them."""
     from imbbench import config
-    from imbbench.analysis.site import build
+    from imbbench.site import build
 
     build(config.load(), target)
 

@@ -7,8 +7,8 @@ import made_up
 import nbformat
 import pytest
 
-from imbbench import config
-from imbbench.analysis import answer, inference, plots, site, study_plots, tables
+from imbbench import config, site
+from imbbench.analysis import answer, inference, plots, study_plots, tables
 from imbbench.cli import main
 from imbbench.errors import StudyError
 
