@@ -249,13 +249,17 @@ def advice(numbers_):
     if best and shares[best] > 0.25:
         of = found[best]
         return (
-            f"**Fit the strongest learner you have, and treat the imbalance: {of['helps']} of "
-            f"{of['strategies']} remedies raise its {best} beyond what moving its cut-off does.**"
+            f"**Treat the imbalance: {of['helps']} of {of['strategies']} remedies raise the {best} "
+            "of strong learners beyond what moving their cut-off does.**"
         )
-    return (
-        "**Leave the data as they are, fit the strongest learner you have, and move its cut-off to "
-        "where it finds what you need.**"
-    )
+    first = "First move the cut-off of your learner to where it finds what you need"
+    if not best:
+        return f"**{first}.**"
+    of = found[best]
+    shown = f"{of['helps']} of {of['strategies']} remedies are"
+    if not of["helps"]:
+        shown = f"none of {of['strategies']} remedies is"
+    return f"**{first}: {shown} shown to add to that with strong learners.**"
 
 
 def sentences(numbers_):
