@@ -15,9 +15,9 @@ ANSWER = "<!-- answer: written by `make report` -->"
 ANSWER_END = "<!-- /answer -->"
 FIGURE = """\
 <picture>
-  <source media="(prefers-color-scheme: dark)" srcset="results/figures/headline_dark.svg">
+  <source media="(prefers-color-scheme: dark)" srcset="{folder}/figures/headline_dark.svg">
   <img alt="What every remedy changes, by family: balanced accuracy at the default cut-off, \
-macro-F1 when both may move their cut-off, Brier score" src="results/figures/headline.svg">
+macro-F1 when both may move their cut-off, Brier score" src="{folder}/figures/headline.svg">
 </picture>"""
 
 
@@ -416,18 +416,21 @@ def _cache(clear):
 def _readme():
     """Write the study's answer and its figure into README.md.
 
-    The answer is in results/tables/answer.md; `dvc repro study` makes it.
+    The answer is in results/wide/tables/answer.md, or, where the wide study has not been run, in
+    results/tables/answer.md; `dvc repro study` makes it.
     """
+    from imbbench.analysis.answer import leading
     from imbbench.files import write_whole
     from imbbench.paths import root
 
-    readme, answer = root() / "README.md", root() / "results/tables/answer.md"
+    folder = leading()
+    readme, answer = root() / "README.md", root() / folder / "tables/answer.md"
     if not answer.is_file():
         raise StudyError(f"{answer} is missing: run `dvc repro study` first.")
     before, rest = readme.read_text(encoding="utf-8").split(ANSWER, 1)
     after = rest[rest.index(ANSWER_END) :]
     advice, _, more = answer.read_text(encoding="utf-8").partition("\n\n")
-    write_whole(readme, f"{before}{ANSWER}\n{advice}\n\n{FIGURE}\n\n{more}{after}")
+    write_whole(readme, f"{before}{ANSWER}\n{advice}\n\n{FIGURE.format(folder=folder)}\n\n{more}{after}")
 
 
 @_command("summary", "", "--metric macro_f1 --learners weak", "--modality text --count 20")

@@ -108,12 +108,12 @@ def test_a_family_says_what_its_committed_tables_hold(page, committed):
     assert compared == (5 if old else 6)
 
 
-@pytest.mark.parametrize("results", ["results", "results/web"])
+@pytest.mark.parametrize("results", ["results", "results/wide", "results/web"])
 def test_the_committed_headline_is_that_of_the_committed_tables(results, committed):
     if former(results):
         pytest.skip(FORMER)
     study = config.load()
-    names = inference.evidence(study, "all" if results == "results/web" else None)
+    names = inference.evidence(study, results.partition("/")[2] or None)
     runs = inference.described(study, tables.load_runs(study, names))
     assert set(runs["rule"]) == {"argmax", *TUNED.values(), "own", ""}
     numbers, text = answer.answer(runs, tables.load_loops(study, names))

@@ -262,6 +262,21 @@ def advice(numbers_):
     return f"**{first}: {shown} shown to add to that with strong learners.**"
 
 
+def _plural(count, verb):
+    return f"{count} {verb if count == 1 else verb.removesuffix('s')}"
+
+
+def _judged(found):
+    """How many of the primary strategies help, harm, …, without the kinds that none is of."""
+    helping = f" ({', '.join(map(code, found['helping'][:4]))})"
+    said = [f"{_plural(found['helps'], 'helps')}{helping}" if found["helps"] else "none helps"]
+    said += [_plural(found["harms"], "harms")] if found["harms"] else []
+    if found["equivalent"]:
+        said.append(f"{_plural(found['equivalent'], 'changes')} less than .01")
+    said += [f"{found['undecided']} undecided"] if found["undecided"] else []
+    return ", ".join(said)
+
+
 def sentences(numbers_):
     """What the study says, under the sentence that it leads with.
 
@@ -298,17 +313,15 @@ def sentences(numbers_):
         found = numbers_["verdicts"].get(group)
         if not found:
             continue
-        said = []
-        for outcome, v in found.items():
-            more = f" ({', '.join(map(code, v['helping'][:4]))})" if v["helping"] else ""
-            said.append(
-                f"in {outcome} {v['helps']} help{more}, {v['harms']} harm, {v['equivalent']} "
-                f"change less than .01, {v['undecided']} are undecided"
-            )
         first = next(iter(found.values()))
+        said = "; ".join(f"in {outcome} {_judged(v)}" for outcome, v in found.items())
+        seen = ""
+        if first["median_smallest"] is not None:
+            seen = f" A difference of {first['median_smallest']:.3f} would be seen."
         lines.append(
-            f"- **With {words}**, of {first['strategies']} primary strategies on "
-            f"{first['origins']} tables: {'; '.join(said)}."
+            f"- **With {words}**, of {first['strategies']} primary "
+            f"{'strategy' if first['strategies'] == 1 else 'strategies'} on "
+            f"{first['origins']} tables: {said}.{seen}"
         )
     statuses, took = numbers_["cells_by_status"], numbers_["running"]
     lines.append(
@@ -573,6 +586,18 @@ def save(runs, loops, results):
     )
 
 
+def leading():
+    """Where the answer is that rests on most data sets: the wide study's, where it has been run.
+
+    Returns
+    -------
+    str
+        A folder, relative to the project.
+    """
+    wide = "results/wide"
+    return wide if (root() / wide / "study.json").is_file() else "results"
+
+
 SHOWN = {"macro_f1": "macro_f1 tuned", "balanced_accuracy": "balanced_accuracy tuned"}
 
 
@@ -597,7 +622,7 @@ def summary(metric="balanced_accuracy", group="strong", modality=None, count=10)
     StudyError
         If there is no such part of the study, with those that there are.
     """
-    folder = root() / "results"
+    folder = root() / leading()
     learners = ENSEMBLE if group == "ensembles" else group
     subsets = folder / "tables" / "subsets"
     wanted = [modality] if modality else ["tabular", "text", "image"]
@@ -636,7 +661,7 @@ def summary(metric="balanced_accuracy", group="strong", modality=None, count=10)
         )
     lines += [
         "",
-        "Read on: results/rendered/04_study.ipynb for all data sets; in results/rendered/<name>/",
-        "data_card.ipynb, report.ipynb and a notebook per family for each data set.",
+        f"Read on: {leading()}/rendered/04_study.ipynb for all data sets; in",
+        "results/rendered/<name>/ data_card.ipynb, report.ipynb and a notebook per family.",
     ]
     return "\n".join(lines)

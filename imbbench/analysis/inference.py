@@ -51,19 +51,23 @@ def evidence(study, datasets=None):
     Parameters
     ----------
     study : imbbench.config.Study
-    datasets : iterable of str or "all", optional
-        Default: those of the default study, but for one's own, and those of the wide study that
-        have results; ``"all"``: the ones from the web that have results, too.
+    datasets : iterable of str or {"wide", "web"}, optional
+        Default: those of the default study, but for one's own; ``"wide"``, ``"web"``: those of the
+        wide study, or from the web, that have results, too.
 
     Returns
     -------
     list of str
     """
-    if datasets not in (None, "all"):
+    others = {None: (), "wide": study.wide_datasets, "web": study.web_datasets}
+    if not (datasets is None or isinstance(datasets, str)):
         return list(datasets)
     found = [name for name in study.datasets if name not in study.own_datasets]
-    others = [*study.wide_datasets, *(study.web_datasets if datasets else ())]
-    found += [name for name in others if (root() / study.results(name) / "runs" / name).is_dir()]
+    found += [
+        name
+        for name in others[datasets]
+        if (root() / study.results(name) / "runs" / name).is_dir()
+    ]
     if not found:
         raise StudyError(
             "Every data set is one's own, so the study has none; say `study: true` in an entry."
@@ -140,7 +144,7 @@ def gains(runs, metrics=METRICS):
         ensembles, of which there is none.
     """
     metrics = list(metrics)
-    runs = _as_it_comes(runs)
+    runs = as_it_comes(runs)
     found = paired_differences(runs, metrics)
     for metric in metrics:
         if metric in LOWER:
@@ -163,7 +167,7 @@ def _free(rows):
     return rows[named & (rows["rule"] == "argmax")]
 
 
-def _as_it_comes(runs):
+def as_it_comes(runs):
     """``runs`` where logit adjustment has one row, of a rule of its own.
 
     It moves the cut-off and nothing else: tuned on top of it, it would be plain once more.

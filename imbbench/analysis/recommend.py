@@ -316,7 +316,9 @@ def advise(study, dataset, learner, metric, count=3):
         wanted[SEPARABLE] = found.get((dataset, learner), np.nan)
     origin = entry.get("origin") or dataset
     names = [
-        name for name in evidence(study) if (study.dataset(name).get("origin") or name) != origin
+        name
+        for name in evidence(study, "wide")
+        if (study.dataset(name).get("origin") or name) != origin
     ]
     runs = described(study, load_runs(study, names))
     table = recommend(runs, read_measures(), wanted, learner, metric, count)

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from imbbench.analysis.answer import FAMILIES, PANELS
-from imbbench.analysis.inference import FEWEST, MARGIN, by_origin
+from imbbench.analysis.inference import FEWEST, MARGIN, as_it_comes, by_origin
 from imbbench.analysis.plots import INK, PALETTE, STYLE, new_figure, words
 from imbbench.analysis.statistics import both_rules
 
@@ -196,7 +196,7 @@ def ranks(runs, learner):
     matplotlib.figure.Figure or None
         See :func:`critical_difference`.
     """
-    rows = both_rules(runs[runs["learner"] == learner])
+    rows = both_rules(as_it_comes(runs[runs["learner"] == learner]))
     rows = rows[(rows["rule"] == "tuned") & (rows["family"] != "ensemble")]
     rows = rows[rows["primary"] | (rows["strategy"] == "plain")]
     return critical_difference(complete_blocks(rows, "balanced_accuracy"), learner)

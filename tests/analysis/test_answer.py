@@ -359,13 +359,11 @@ gain is +0.250 (`rare`).
 - **If the probabilities matter**, leave the data alone: 2 of 5 remedies make the Brier score \
 worse, 0 better.
 - **With weak learners (linear, one tree, small network)**, of 2 primary strategies on 3 tables: \
-in balanced accuracy 0 help, 0 harm, 0 change less than .01, 2 are undecided; in macro-F1 0 help, \
-0 harm, 0 change less than .01, 2 are undecided; in average precision 0 help, 0 harm, 0 change \
-less than .01, 2 are undecided.
-- **With ensembles of trees, against plain ones of the same size**, of 1 primary strategies on 3 \
-tables: in balanced accuracy 0 help, 0 harm, 0 change less than .01, 1 are undecided; in macro-F1 \
-0 help, 0 harm, 0 change less than .01, 1 are undecided; in average precision 0 help, 0 harm, 0 \
-change less than .01, 1 are undecided.
+in balanced accuracy none helps, 2 undecided; in macro-F1 none helps, 2 undecided; in average \
+precision none helps, 2 undecided.
+- **With ensembles of trees, against plain ones of the same size**, of 1 primary strategy on 3 \
+tables: in balanced accuracy none helps, 1 undecided; in macro-F1 none helps, 1 undecided; in \
+average precision none helps, 1 undecided.
 - Counted is what differs by 0.005 or more with a 95 % interval clear of zero, over 3 origins of \
 data that are neither trivial nor without signal (of 3; 3 data sets, 2 learners, 5 remedies). The \
 verdicts on primary strategies are corrected for their number (Holm).
@@ -374,15 +372,41 @@ out, each with its reason; 5 minutes of processor time.
 """
 
 
-def test_the_answer_and_the_readme(root, answer):
+@pytest.mark.parametrize("folder", ["results", "results/wide"])
+def test_the_answer_and_the_readme(root, answer, folder, tmp_path, monkeypatch):
+    """The wide study's, which rests on more data sets, where it is there."""
     assert answer == ANSWERED
-    readme = root / "README.md"
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    for place, text in {"results": "Former.\n\nTable.\n", folder: answer}.items():
+        (tmp_path / place / "tables").mkdir(parents=True, exist_ok=True)
+        (tmp_path / place / "tables/answer.md").write_text(text)
+        (tmp_path / place / "study.json").write_text("{}")
+    readme = tmp_path / "README.md"
     readme.write_text(f"# Before\n\n{ANSWER}\nan old answer\n{ANSWER_END}\n\nAfter\n")
     assert main(["readme"]) == 0
     advice, table = ANSWERED.split("\n\n")
+    figure = FIGURE.format(folder=folder)
+    assert f'src="{folder}/figures/headline.svg"' in figure
     assert readme.read_text(encoding="utf-8") == (
-        f"# Before\n\n<!-- answer: written by `make report` -->\n{advice}\n\n{FIGURE}\n\n{table}"
+        f"# Before\n\n<!-- answer: written by `make report` -->\n{advice}\n\n{figure}\n\n{table}"
         "<!-- /answer -->\n\nAfter\n"
+    )
+
+
+def test_verdicts_in_words(saved):
+    numbers = json.loads((saved / "study.json").read_text())
+    one = numbers["verdicts"]["weak"]["balanced accuracy"]
+    one |= {"strategies": 9, "helps": 1, "harms": 1, "equivalent": 1, "undecided": 6}
+    one |= {"helping": ["rare"], "median_smallest": 0.0214}
+    two = numbers["verdicts"]["weak"]["macro-F1"]
+    two |= {"strategies": 9, "helps": 2, "harms": 4, "equivalent": 3, "undecided": 0}
+    two |= {"helping": ["rare", "b"]}
+    (said,) = (line for line in study_answer.sentences(numbers).splitlines() if "weak" in line)
+    assert said == (
+        "- **With weak learners (linear, one tree, small network)**, of 9 primary strategies on 3 "
+        "tables: in balanced accuracy 1 helps (`rare`), 1 harms, 1 changes less than .01, 6 "
+        "undecided; in macro-F1 2 help (`rare`, `b`), 4 harm, 3 change less than .01; in average "
+        "precision none helps, 2 undecided. A difference of 0.021 would be seen."
     )
 
 

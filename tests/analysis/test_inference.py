@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_up import row
 
-from imbbench.analysis import inference
+from imbbench.analysis import inference, study_plots
 
 SETS = [f"set_{i}" for i in range(8)]
 # Of eight origins: differences that help clearly, harm clearly, are within ±.01, and are noise.
@@ -226,6 +226,22 @@ def test_logit_adjustment_is_a_rule_of_its_own_under_any_rule():
     found = inference.against(pd.concat([runs, free]), "logit adjustment", ["balanced_accuracy"])
     of_a = found.loc[found["label"] == "a", "balanced_accuracy"]
     assert of_a.unique() == pytest.approx([0.6 - 0.55])
+
+
+def test_ranks_show_logit_adjustment_as_it_comes(monkeypatch):
+    """Not with a cut-off tuned on top of it, with which it would be plain once more."""
+    shown = {}
+    monkeypatch.setattr(
+        study_plots, "critical_difference", lambda table, title: shown.update({title: table})
+    )
+    runs = study(metrics=("balanced_accuracy",))
+    free = runs[(runs["strategy"] == "helps")].assign(
+        family="posthoc", strategy="logit_adjustment", label="logit_adjustment"
+    )
+    free["balanced_accuracy"] = free["rule"].map({"argmax": 0.55}).fillna(0.9)
+    study_plots.ranks(pd.concat([runs, free]), "logreg")
+    assert shown["logreg"]["logit_adjustment"].tolist() == pytest.approx([0.55] * 8)
+    assert {*shown["logreg"]} == {"plain", "logit_adjustment", *EFFECTS}
 
 
 def test_what_saw_fewer_labels_is_not_held_against_the_untreated_learner():
