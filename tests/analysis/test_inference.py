@@ -239,7 +239,7 @@ def test_ranks_show_logit_adjustment_as_it_comes(monkeypatch):
         family="posthoc", strategy="logit_adjustment", label="logit_adjustment"
     )
     free["balanced_accuracy"] = free["rule"].map({"argmax": 0.55}).fillna(0.9)
-    study_plots.ranks(pd.concat([runs, free]), "logreg")
+    study_plots.ranks(pd.concat([runs, free], ignore_index=True), "logreg")
     assert shown["logreg"]["logit_adjustment"].tolist() == pytest.approx([0.55] * 8)
     assert {*shown["logreg"]} == {"plain", "logit_adjustment", *EFFECTS}
 
