@@ -430,7 +430,9 @@ def _readme():
     before, rest = readme.read_text(encoding="utf-8").split(ANSWER, 1)
     after = rest[rest.index(ANSWER_END) :]
     advice, _, more = answer.read_text(encoding="utf-8").partition("\n\n")
-    write_whole(readme, f"{before}{ANSWER}\n{advice}\n\n{FIGURE.format(folder=folder)}\n\n{more}{after}")
+    write_whole(
+        readme, f"{before}{ANSWER}\n{advice}\n\n{FIGURE.format(folder=folder)}\n\n{more}{after}"
+    )
 
 
 @_command("summary", "", "--metric macro_f1 --learners weak", "--modality text --count 20")

@@ -64,9 +64,7 @@ def evidence(study, datasets=None):
         return list(datasets)
     found = [name for name in study.datasets if name not in study.own_datasets]
     found += [
-        name
-        for name in others[datasets]
-        if (root() / study.results(name) / "runs" / name).is_dir()
+        name for name in others[datasets] if (root() / study.results(name) / "runs" / name).is_dir()
     ]
     if not found:
         raise StudyError(

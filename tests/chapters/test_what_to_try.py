@@ -1,5 +1,6 @@
 import pandas as pd
 import pytest
+from made_up import row
 
 from imbbench.analysis.recommend import METRICS
 from imbbench.chapters import what_to_try as chapter
@@ -48,3 +49,61 @@ def test_the_figure_shows_three_ways_for_every_learner():
     points = [line.get_xdata()[0] for line in figure.axes[0].lines]
     assert points == pytest.approx([0.0, 0.11 / 6, 0.005])
     assert chapter.plot(table()[:0]) is None
+
+
+def study_rows():
+    """Eight origins: moving the cut-off gains .1, weights .05 more beyond that, SMOTE loses .03."""
+    rows = []
+    for i in range(8):
+        for rule in ("argmax", "tuned_macro_f1", "tuned_balanced_accuracy"):
+            base = 0.6 + 0.01 * i + 0.1 * (rule != "argmax")
+            place = {"dataset": f"set_{i}", "learner": "hgb", "rule": rule}
+            for name, gain, control in (
+                ("plain", 0.0, ""),
+                ("inverse_frequency", 0.05 + 0.001 * i, "plain"),
+                ("smote", -0.03 - 0.001 * i, "plain"),
+            ):
+                family = {"plain": "reference", "smote": "oversampling"}.get(name, "weighting")
+                scores = {"balanced_accuracy": base + gain, "macro_f1": base + gain}
+                rows.append(row(family=family, strategy=name, control=control, **place, **scores))
+    runs = pd.DataFrame(rows)
+    return runs.assign(
+        origin=runs["dataset"], stratum="core", prior="as in training", group="strong",
+        primary=runs["strategy"] != "plain", modality="tabular",
+    )  # fmt: skip
+
+
+def test_decisions_of_a_hand_made_study():
+    table = chapter.decisions(study_rows(), ["hgb"]).set_index("need")
+    more = table.loc["find more of the minority"]
+    assert more["moved"] == pytest.approx(0.1) and more["origins"] == 8
+    assert more["best"] == "inverse_frequency" and more["gain"] == pytest.approx(0.0535)
+    assert (more["strategies"], more["helps"], more["harms"]) == (2, 1, 1)
+    order = table.loc["the right order"]  # the same average precision everywhere
+    assert pd.isna(order["moved"]) and (order["best"], order["harms"]) == ("", 0)
+    assert list(table["learner"].unique()) == ["hgb"]  # no ensembles were run
+
+
+def test_the_chart_says_what_to_do_in_each_box():
+    figure = chapter.chart(chapter.decisions(study_rows(), ["hgb"]))
+    (ax,) = figure.axes
+    assert [text.get_text().replace("\n", " ") for text in ax.texts] == [
+        "moving the cut-off: +0.100 [+0.100, +0.100] inverse_frequency: +0.054 [+0.051, +0.056] "
+        "1 of 2 harm",
+        "moving the cut-off: +0.100 [+0.100, +0.100] inverse_frequency: +0.054 [+0.051, +0.056] "
+        "1 of 2 harm",
+        "2 strategies: none is shown to help",
+    ]
+    assert chapter.chart(chapter.decisions(study_rows(), ["tree"])) is None
+
+
+def test_gains_beside_ratio_and_rows():
+    sizes = [{"dataset": f"set_{i}", "ratio": 2.0**i, "minority": 500 - i} for i in range(8)]
+    table = chapter.by_size(study_rows(), pd.DataFrame(sizes))
+    assert table.groupby("label")["gain"].mean().to_dict() == pytest.approx(
+        {"plain": 0.1, "inverse_frequency": 0.0535, "smote": -0.0335}
+    )
+    row_ = table[(table["label"] == "smote") & (table["origin"] == "set_3")].iloc[0]
+    assert (row_["ratio"], row_["minority"], row_["gain"]) == (8.0, 497, pytest.approx(-0.033))
+    labels = [text.get_text() for text in chapter.plot_by_size(table).axes[0].legend_.texts]
+    assert "class weights: +1.00" in labels and "SMOTE: -1.00" in labels
