@@ -53,9 +53,8 @@ serve: site
 
 # Saving a source notebook would rerun every stage that depends on it: open copies.
 lab: $(READY)
-	mkdir -p lab
-	cp -n notebooks/*.ipynb lab/ 2>/dev/null || true
-	jupyter lab --notebook-dir=. lab
+	imbbench lab
+	jupyter lab --allow-root --notebook-dir=. lab/index.ipynb
 
 clean:
 	rm -rf data/cache data/failed smoke build *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -519,6 +519,19 @@ def _site(target):
     build(config.load(), target)
 
 
+@_command("lab", "")
+def _lab():
+    """Copy the notebooks into lab/ to work in, with an index; `make lab` opens it.
+
+    Copies that were edited or run are kept.
+    """
+    from imbbench.lab import open_lab
+
+    for name in open_lab():
+        print(f"lab/{name} is kept, because it was edited; its notebook has changed since: delete "
+              "the copy to have the new one.")  # fmt: skip
+
+
 @_command("archive", "imbbench.zip")
 @click.argument("target", help="The file to write.")
 def _archive(target):
