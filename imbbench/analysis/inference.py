@@ -6,6 +6,7 @@ against the control at its best: balanced accuracy and macro-F1, where the contr
 tuned for the very metric, and average precision, which needs none.
 """
 
+import functools
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -270,7 +271,6 @@ def tested(values):
         .8. NaN where there are too few.
     """
     from scipy.stats import wilcoxon
-    from statsmodels.stats.power import TTestPower
     from statsmodels.stats.weightstats import DescrStatsW
 
     values = np.asarray(values, dtype=float)
@@ -283,8 +283,16 @@ def tested(values):
         return Tested(len(values), mean, low, high, p, float(abs(mean) >= MARGIN), 0.0)
     p = wilcoxon(values).pvalue if np.any(values) else 1.0
     equivalent = DescrStatsW(values).ttost_mean(-MARGIN, MARGIN)[0]
-    size = TTestPower().solve_power(nobs=len(values), alpha=ALPHA, power=POWER)
-    return Tested(len(values), mean, low, high, float(p), float(equivalent), float(size * spread))
+    smallest = float(_size_found(len(values)) * spread)
+    return Tested(len(values), mean, low, high, float(p), float(equivalent), smallest)
+
+
+@functools.cache
+def _size_found(count):
+    """The standardised mean that a t test of ``count`` values finds with a power of .8."""
+    from statsmodels.stats.power import TTestPower
+
+    return TTestPower().solve_power(nobs=count, alpha=ALPHA, power=POWER)
 
 
 def verdict(row):
