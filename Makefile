@@ -1,11 +1,11 @@
-# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | site | serve | lab | clean
+# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | figures | site | serve | lab | clean
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 READY := $(BIN)/.installed
 
-.PHONY: study study-web study-wide smoke test lint mutants bench report site serve lab clean
+.PHONY: study study-web study-wide smoke test lint mutants bench report figures site serve lab clean
 
 study: $(READY)
 	imbbench check
@@ -42,6 +42,9 @@ report: $(READY)
 	imbbench readme
 
 # From the committed results; nothing is run.
+figures: $(READY)
+	imbbench figures
+
 site: $(READY)
 	python -m pip install -q -r requirements-site.lock
 	imbbench site build/site/source

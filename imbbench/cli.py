@@ -435,6 +435,26 @@ def _readme():
     )
 
 
+@_command("figures", "")
+def _figures():
+    """Draw the study's figures again, from the committed tables.
+
+    They are those of results/figures; `dvc repro study` draws them, too.
+    """
+    from imbbench import config
+    from imbbench.analysis import inference, study_plots, tables
+    from imbbench.paths import root
+
+    numbers = root() / "results/study.json"
+    if not numbers.is_file():
+        raise StudyError(f"{numbers} is missing: run `dvc repro study` first.")
+    study = config.load()
+    runs = inference.described(study, tables.load_runs(study, inference.evidence(study)))
+    said = json.loads(numbers.read_text("utf-8"))
+    for path in study_plots.save_figures(runs, said, root() / "results/figures"):
+        print(path.relative_to(root()))
+
+
 @_command("summary", "", "--metric macro_f1 --learners weak", "--modality text --count 20")
 @click.option(
     "--metric",

@@ -14,14 +14,15 @@ from contextlib import contextmanager, redirect_stdout
 from nbformat.v4 import new_output
 from papermill.engines import Engine
 
-from imbbench.notebooks import check_parameters, clean
+from imbbench.notebooks import arrange, check_parameters, clean, titled
 
 
 class DeterministicEngine(Engine):
     """Runs the cells in this process, which has the libraries loaded, to equal bytes.
 
-    Drops times, statuses and paths from the metadata, numbers the cell ids, and clears the
-    output of cells tagged ``progress``. What is written to standard error is not part of the page.
+    Drops times, statuses and paths from the metadata, numbers the cell ids, clears the output of
+    cells tagged ``progress`` and puts the cells into the order of a page, see
+    :func:`imbbench.notebooks.arrange`. What is written to standard error is not part of the page.
     Refuses parameters the notebook does not have, where papermill only warns.
     """
 
@@ -30,11 +31,11 @@ class DeterministicEngine(Engine):
         """Execute ``nb`` and return it cleaned; see papermill's ``Engine.execute_notebook``."""
         given = nb.metadata.papermill.get("parameters", {})
         check_parameters(given, nb, nb.metadata.papermill.get("input_path", "the notebook"))
-        return clean(super().execute_notebook(nb, kernel_name, **kwargs))
+        return clean(arrange(super().execute_notebook(nb, kernel_name, **kwargs)))
 
     @classmethod
     def execute_managed_notebook(cls, nb_man, kernel_name, **kwargs):
-        """Run the code cells one after the other, up to the first error."""
+        """Run the code cells one after the other, up to the first error, and fill in the title."""
         with _shell() as shell:
             count = 0
             for number, cell in enumerate(nb_man.nb.cells):
@@ -48,6 +49,9 @@ class DeterministicEngine(Engine):
                     nb_man.cell_exception(cell, number, exception=error)
                     return
                 nb_man.cell_complete(cell, number)
+            first = nb_man.nb.cells[0]
+            if first.cell_type == "markdown":
+                first.source = titled(first.source, shell.user_ns)
 
 
 @contextmanager

@@ -6,13 +6,17 @@ and the names of modules: then running the notebook would give the same page, at
     python tests/refresh_sources.py
 """
 
+import ast
+import copy
 import re
 import sys
 from pathlib import Path
 
 import nbformat
+from nbformat.v4 import new_output
 
 from imbbench.files import write_whole
+from imbbench.notebooks import ADDED, LEAD, arrange, tags, titled
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted(ROOT.glob("results/**/rendered/**/*.ipynb"))
@@ -26,10 +30,37 @@ def source_of(page):
     return ROOT / "notebooks" / f"{named.get(page.stem, numbered)}.ipynb"
 
 
-def own_cells(notebook):
-    """Its cells, without the one that sets parameters when it is executed."""
-    tag = "injected-parameters"
-    return [cell for cell in notebook.cells if tag not in cell.metadata.get("tags", [])]
+def values(page):
+    """What the parameters of a page are."""
+    cells = [cell for cell in page.cells if {"parameters", "injected-parameters"} & set(tags(cell))]
+    cells.sort(key=lambda cell: "injected-parameters" in tags(cell))
+    assigned = [line for cell in cells for line in ast.parse(cell.source).body]
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in assigned}
+
+
+def as_page(source, page):
+    """The notebook with the parameters and the outputs of its page, before and after arranging.
+
+    Cells are told by what they say, whatever modules are called. Pages of before notebooks were
+    arranged are left in the order of the notebook.
+    """
+    source = copy.deepcopy(source)
+    first = source.cells[0]
+    given = [cell for cell in page.cells if "injected-parameters" in tags(cell)]
+    place = [place for place, cell in enumerate(source.cells) if "parameters" in tags(cell)]
+    source.cells[place[0] + 1 : place[0] + 1] = given
+    outputs = dict(zip(bare(page.cells), page.cells, strict=True))
+    for cell, key in zip(source.cells, bare(source.cells), strict=True):
+        if cell.cell_type == "code":
+            cell.outputs = outputs.get(key, {}).get("outputs", [])
+        if LEAD in tags(cell):
+            text = first.source.partition("\n")[2].strip("\n")
+            said = page.cells[0].source.partition("\n")[2].removesuffix(text).strip("\n")
+            cell.outputs = [new_output("display_data", {"text/markdown": said})] if said else []
+    first.source = titled(first.source, values(page))
+    if not any(ADDED in tags(cell) for cell in page.cells):
+        return source, source
+    return source, arrange(copy.deepcopy(source))
 
 
 def bare(cells):
@@ -47,7 +78,7 @@ def main():
     refused = 0
     for page in PAGES:
         rendered, source = nbformat.read(page, 4), nbformat.read(source_of(page), 4)
-        mine, theirs = own_cells(rendered), own_cells(source)
+        mine, theirs = rendered.cells, as_page(source, rendered)[1].cells
         changed = [(a, b) for a, b in zip(mine, theirs, strict=False) if a.source != b.source]
         name = page.relative_to(ROOT)
         if bare(mine) != bare(theirs):

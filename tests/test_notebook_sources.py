@@ -119,7 +119,8 @@ def test_data_card_and_report_are_about_the_data_set_they_are_asked_for(study):
         for runs in (expected, report["runs"])
     )
     assert shown == pytest.approx(plain) and set(report["runs"]["dataset"]) == {"two"}
-    assert set(report["best"]) <= set(expected["label"]) and len(report["differences"])
+    assert report["best"][0] == "plain" and set(report["best"]) <= set(expected["label"])
+    assert report["of_families"] and "`two`" not in report["links"]
 
 
 def test_the_study_writes_only_when_asked(study):

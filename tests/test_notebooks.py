@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from imbbench.errors import StudyError
-from imbbench.notebooks import check_parameters, clean, execute
+from imbbench.notebooks import MADE, arrange, check_parameters, clean, execute, titled
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -60,6 +60,70 @@ def test_clean_keeps_the_progress_of_a_run_that_failed():
     error = new_output("error", ename="ValueError", evalue="no", traceback=[])
     found = clean(notebook(executed(error, tags=["progress"]), executed()))
     assert found.cells[0].outputs == [error]
+
+
+def ran(source, *shown, tags=()):
+    """A code cell that showed so many Markdown texts."""
+    outputs = [new_output("display_data", {"text/markdown": text}) for text in shown]
+    return new_code_cell(source, outputs=outputs, metadata={"tags": list(tags)})
+
+
+def test_a_page_opens_with_its_conclusion_and_ends_with_how_it_was_made():
+    found = notebook(
+        new_markdown_cell("# Title\n\nWhat is it?"),
+        ran("a = 1", tags=["parameters"]),
+        ran("# Parameters", tags=["injected-parameters"]),
+        ran("import b"),
+        ran("compute()", "1 of 2", tags=["progress"]),
+        ran("conclude()", "It **is**.\n\n[Up](../a.md)", tags=["lead"]),
+        ran("first()", "shown"),
+        new_markdown_cell("Said before the first heading."),
+        new_markdown_cell("## One"),
+        ran("one()", "1"),
+        ran("x = 1"),
+        new_markdown_cell("## Two\n\nNothing to show."),
+        ran("two()"),
+        new_markdown_cell("## Three\n\nOnly words."),
+    )
+    found = arrange(found)
+    nbformat.validate(found)
+    assert [cell.source for cell in found.cells] == [
+        "# Title\n\nIt **is**.\n\n[Up](../a.md)\n\nWhat is it?",
+        *("first()", "Said before the first heading."),
+        *("## One", "one()", "x = 1", "## Three\n\nOnly words."),
+        *(MADE, "a = 1", "# Parameters", "import b", "compute()", "conclude()"),
+    ]
+    assert found.cells[-1].outputs == []
+
+
+def test_what_failed_or_has_no_title_is_not_arranged():
+    error = new_output("error", ename="ValueError", evalue="no", traceback=[])
+    for first, outputs in (("# Title", [error]), ("no title", [])):
+        cells = new_markdown_cell(first), parameters("a = 1"), new_code_cell("b", outputs=outputs)
+        found = notebook(*cells)
+        assert [cell.source for cell in arrange(found).cells] == [first, "a = 1", "b"]
+
+
+def test_a_title_names_what_the_page_is_about():
+    names = {"dataset": "yeast", "n": 3}
+    assert titled("# On {dataset}, {n}\n\n{a} b", names) == "# On yeast, 3\n\n{a} b"
+    with pytest.raises(KeyError, match="family"):
+        titled("# On {family}", names)
+
+
+def test_an_executed_page_is_titled_and_arranged(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    lead = "from IPython.display import Markdown\nMarkdown(f'So *{word}*.')"
+    cells = [new_markdown_cell("# On {word}\n\nWhat?"), parameters("word = 'a'"),
+             new_code_cell(lead, metadata={"tags": ["lead"]})]  # fmt: skip
+    nbformat.write(notebook(*cells), tmp_path / "source.ipynb")
+    execute(tmp_path / "source.ipynb", tmp_path / "out.ipynb", {"word": "b"})
+    found = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert found.cells[0].source == "# On b\n\nSo *b*.\n\nWhat?"
+    assert [c.source for c in found.cells[1:]] == [
+        *(MADE, "word = 'a'", '# Parameters\nword = "b"\n', lead)
+    ]
+    assert [cell.id for cell in found.cells] == [f"cell-{n}" for n in range(5)]
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Figures: one function each, from a table to a matplotlib figure.
 
-Colours are those of seaborn's palette "colorblind"; where they carry meaning, markers or dashes
-say the same.
+A family has one colour in the whole project; where colours carry meaning, markers, dashes or
+names say the same.
 """
 
 import io
@@ -9,16 +9,33 @@ import textwrap
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from imbbench.bench.metrics import BINS, RECALLS
 
 WIDTH = 8.0  # inches: the width of a page on GitHub
-DPI = 100
+DPI = 150
+PIXELS = 100  # shown per inch, whatever is stored
 INK = "#333333"
 FAINT = "#c8c8c8"
 PALETTE = ["#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#ca9161", "#56b4e9", "#949494"]
+# Families are told apart by their names, too: nobody tells eleven colours apart for certain.
+FAMILY_COLOURS = {
+    "reference": "#000000",
+    "prior": "#8a8a2b",
+    "weighting": "#0173b2",
+    "loss": "#cc78bc",
+    "undersampling": "#d55e00",
+    "oversampling": "#de8f05",
+    "ensemble": "#029e73",
+    "schedule": "#56b4e9",
+    "augmentation": "#a0662d",
+    "semi_supervised": "#882255",
+    "posthoc": "#5b4fa3",
+}
+SHADES = (0, 0.45, -0.4, 0.2)  # of a family's colour: mixed with white, below zero with black
 DASHES = ["-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5))]
 RULE_NAMES = {"argmax": "argmax: neither is tuned", "tuned": "tuned: both tune their decision"}
 RULES = {"argmax": (PALETTE[1], "o"), "tuned": (PALETTE[0], "D")}
@@ -46,7 +63,7 @@ class _Figure(Figure):
     """A figure that notebooks show as a PNG with a palette, half the usual size.
 
     Hundreds of executed notebooks are committed. Not made with pyplot, which would register its
-    own way to show figures.
+    own way to show figures. Beside it stands what it shows in words, for who does not see it.
     """
 
     def _repr_png_(self):
@@ -58,7 +75,38 @@ class _Figure(Figure):
         Image.open(plain).convert("RGB").quantize(
             256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE
         ).save(small, format="png", optimize=True)
-        return small.getvalue()
+        width = round(self.get_figwidth() * PIXELS)
+        return small.getvalue(), {"alt": alternative(self), "width": width}
+
+
+def alternative(figure):
+    """What a figure shows, in words, from its own titles, labels and legend.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    str
+    """
+    there = [ax for ax in figure.axes if ax.get_visible()]
+    titles = [ax.get_title(loc="left") or ax.get_title() for ax in there]
+    x = [figure.get_supxlabel(), *(ax.get_xlabel() for ax in there)]
+    y = [figure.get_supylabel(), *(ax.get_ylabel() for ax in there)]
+    boxes = [*figure.legends, *(ax.get_legend() for ax in there)]
+    names = [text.get_text() for box in boxes if box for text in box.get_texts()]
+    across, up = (", ".join(_once(labels)) for labels in (x, y))
+    axes = " over ".join(part for part in (up, across) if part)
+    parts = {"": figure.get_suptitle(), "panels ": ", ".join(_once(titles)), "axes: ": axes,
+             "marks: ": ", ".join(_once(names))}  # fmt: skip
+    said = "; ".join(before + words for before, words in parts.items() if words)
+    return f"Figure: {said.replace(chr(92) + '$', '$')}" if said else "Figure"
+
+
+def _once(texts):
+    """Texts that say something, each once and on one line."""
+    return list(dict.fromkeys(" ".join(text.split()) for text in texts if text.strip()))
 
 
 def new_figure(height, **kwargs):
@@ -156,51 +204,89 @@ def words(name, length=None):
     return name.replace("$", r"\$")
 
 
-def _looks(shown):
-    """A colour and dash per strategy; ``plain`` is black."""
-    looks, others = {}, [name for name in shown if name != "plain"]
-    if "plain" in shown:
-        looks["plain"] = ("black", "-")
-    for i, name in enumerate(others):
-        looks[name] = (PALETTE[i % len(PALETTE)], DASHES[(i // len(PALETTE) + i) % len(DASHES)])
+def _looks(table, shown):
+    """A colour and dash per strategy: ``plain`` is black, the others have their family's colour.
+
+    Strategies of one family differ in shade and dash; what corrects the one before it has its
+    shade, and is dotted.
+    """
+    rows = table.drop_duplicates("label").set_index("label")
+    looks, used = {}, {}
+    for name in shown:
+        family, role = (rows[key].get(name) if key in rows else None for key in ("family", "role"))
+        place = used.get(family, 0)
+        if name == "plain":
+            looks[name] = ("black", "-")
+        elif role == "calibrator" and place:
+            looks[name] = (list(looks.values())[-1][0], DASHES[2])  # which no other has
+        else:
+            colour = FAMILY_COLOURS.get(family, PALETTE[place % len(PALETTE)])
+            shade = SHADES[place % len(SHADES)] if family in FAMILY_COLOURS else 0
+            looks[name] = (_shaded(colour, shade), (*DASHES[:2], DASHES[3])[len(looks) % 3])
+            used[family] = place + 1
     return looks
 
 
-def _by_learner(curves, shown, draw, xlabel, ylabel):
-    """One panel per learner, a line per strategy; strategies not in ``shown`` stay grey."""
-    learners = list(dict.fromkeys(curves["learner"]))
+def _shaded(colour, shade):
+    """A colour mixed with white where ``shade`` is above zero, below with black."""
+    target = 1.0 if shade > 0 else 0.0
+    return tuple(c + (target - c) * abs(shade) for c in to_rgb(colour))
+
+
+def _grid(learners, of_each=1, height=2.9, extra=0.5):
+    """A panel per learner, at most three side by side, each of one or two axes on each other."""
     wide = min(len(learners), 2 if len(learners) in (2, 4) else 3)
     rows = -(-len(learners) // wide)
-    shown = [name for name in shown if name in set(curves["label"])]
-    figure, axes = new_figure(
-        (2.9 if wide == 3 else 3.2) * rows + 0.25 * (1 + len(shown) // 3),
-        nrows=rows, ncols=wide, sharex=True, sharey=True,
-    )  # fmt: skip
-    looks = _looks(shown)
-    for ax, learner in zip(axes.flat, learners, strict=False):
+    ratios = {"height_ratios": [3, 1][:of_each] * rows} if of_each > 1 else {}
+    figure, axes = new_figure(height * rows + extra, nrows=rows * of_each, ncols=wide,
+                              sharex=True, **ratios)  # fmt: skip
+    panels = []
+    for i in range(rows * wide):
+        row, column = divmod(i, wide)
+        own = axes[row * of_each : (row + 1) * of_each, column]
+        for ax in own:
+            ax.set_visible(i < len(learners))
+        if i + wide >= len(learners):  # nothing visible below
+            own[-1].tick_params(labelbottom=True)
+        for ax in own:
+            ax.tick_params(labelleft=column == 0)
+        panels.append(own)
+    return figure, panels[: len(learners)], wide
+
+
+def _by_learner(curves, shown, draw, xlabel, ylabel):
+    """One panel per learner, a line per strategy in ``shown``."""
+    learners = list(dict.fromkeys(curves["learner"]))
+    looks = _looks(curves, [name for name in shown if name in set(curves["label"])])
+    figure, panels, wide = _grid(learners, extra=0.25 * (2 + len(looks) // 3))
+    for i, ((ax,), learner) in enumerate(zip(panels, learners, strict=True)):
         table = curves[curves["learner"] == learner].set_index("label")
-        for name in table.index.difference(shown):
-            draw(ax, table.loc[name], color=FAINT, ls="-", lw=0.8, zorder=1)
         for name in [n for n in looks if n in table.index]:
             colour, dash = looks[name]
             draw(ax, table.loc[name], color=colour, ls=dash, lw=1.7, zorder=3)
         ax.set_title(words(learner))
-    for i, ax in enumerate(axes.flat):
-        ax.set_visible(i < len(learners))
-        if i + wide >= len(learners):  # nothing visible below
+        if i % wide == 0:
+            ax.set_ylabel(ylabel)
+        if i + wide >= len(learners):
             ax.set_xlabel(xlabel)
-            ax.tick_params(labelbottom=True)
-    for ax in axes[:, 0]:
-        ax.set_ylabel(ylabel)
+    axes = [ax for (ax,) in panels]
+    return figure, axes, looks
+
+
+def _legend(figure, looks, more=()):
     handles = [Line2D([], [], color=c, ls=d, lw=1.7, label=words(n)) for n, (c, d) in looks.items()]
-    if not set(curves["label"]) <= set(shown):
-        handles.append(Line2D([], [], color=FAINT, lw=1, label="other strategies"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=3, handlelength=3.2)
-    return figure, axes
+    figure.legend(handles=[*handles, *more], loc="outside lower center", ncols=3, handlelength=3.2)
+
+
+POINTS = {  # of statistics.operating_points: marker and name
+    "argmax": ("o", "default cut-off"),
+    "tuned": ("D", "moved cut-off"),
+    "cost": ("s", "plain, cut-off for costs"),
+}
 
 
 @mpl.rc_context(STYLE)
-def precision_recall(curves, shown):
+def precision_recall(curves, shown, points=None):
     """Precision over recall, a panel per learner.
 
     Parameters
@@ -208,16 +294,47 @@ def precision_recall(curves, shown):
     curves : DataFrame
         Of one data set: ``learner``, ``label`` and ``precision_at_…``; means over splits.
     shown : list of str
-        Labels to draw in colour, ``plain`` in black; the others stay grey.
+        Labels of the strategies to draw.
+    points : DataFrame, optional
+        Of :func:`imbbench.analysis.statistics.operating_points`.
     """
     names = [f"precision_at_{r:.2f}" for r in RECALLS]
 
     def draw(ax, row, **look):
         ax.plot(RECALLS, row[names].to_numpy(dtype=float), **look)
 
-    figure, axes = _by_learner(curves, shown, draw, "recall", "interpolated precision")
-    axes[0, 0].set(xlim=(0, 1), ylim=(0, 1.03))
+    figure, axes, looks = _by_learner(curves, shown, draw, "recall", "interpolated precision")
+    more = []
+    share = prevalence(curves)
+    for ax in axes:
+        ax.set(xlim=(0, 1.02), ylim=(0, 1.03))
+        if share is not None:
+            ax.axhline(share, color="#606060", lw=0.9, ls=(0, (1, 1.5)), zorder=1)
+    if share is not None:
+        dots = {"color": "#606060", "lw": 0.9, "ls": (0, (1, 1.5))}
+        more.append(Line2D([], [], label=f"guessing ({share:.1%})", **dots))
+    there = () if points is None else set(points["point"])
+    for kind in [kind for kind in POINTS if kind in there]:
+        mark, said = POINTS[kind]
+        part = points[(points["point"] == kind) & points["label"].isin(looks)]
+        for ax, learner in zip(axes, dict.fromkeys(curves["learner"]), strict=True):
+            for row in part[part["learner"] == learner].itertuples():
+                ax.plot(row.recall, row.precision, mark, color=looks[row.label][0], ms=5.5,
+                        mec="white", mew=0.7, zorder=4)  # fmt: skip
+        more.append(Line2D([], [], ls="", marker=mark, ms=5.5, color="#606060", label=said))
+    _legend(figure, looks, more)
     return figure
+
+
+def prevalence(curves):
+    """Share of the rows that are of the smaller of two classes; None where there are more."""
+    rows = [f"minority_rows_{b}" for b in range(BINS)]
+    if rows[0] not in curves or curves[rows[0]].isna().all():
+        return None
+    row = curves[curves[rows[0]].notna()].iloc[0]
+    counts = row[rows].to_numpy(dtype=float)
+    right = row[[f"minority_correct_{b}" for b in range(BINS)]].to_numpy(dtype=float)
+    return float(np.nansum(counts * right) / counts.sum())
 
 
 @mpl.rc_context(STYLE)
@@ -229,7 +346,7 @@ def reliability(curves, shown, fewest=0.005):
     curves : DataFrame
         Of one data set: ``learner``, ``label``, ``rows_b``, ``confidence_b``, ``correct_b``.
     shown : list of str
-        Labels to draw in colour.
+        Labels of the strategies to draw.
     fewest : float
         Bins with a smaller share of the rows than this are left out.
     """
@@ -241,15 +358,63 @@ def reliability(curves, shown, fewest=0.005):
         counts = row[rows].to_numpy(dtype=float)
         kept = counts >= max(fewest * counts.sum(), 5)
         x, y = (row[names].to_numpy(dtype=float)[kept] for names in (confidence, correct))
-        ax.plot(x, y, marker="o", ms=2.8 if look["lw"] > 1 else 0, **look)
+        ax.plot(x, y, marker="o", ms=2.8, **look)
 
-    figure, axes = _by_learner(
+    figure, axes, looks = _by_learner(
         curves, shown, draw, "confidence in the predicted class", "share that is right"
     )
     lowest = np.nanmin(curves[confidence].to_numpy(dtype=float), initial=0.5)
-    for ax in axes.flat:
+    for ax in axes:
         ax.axline((0, 0), slope=1, color="#808080", lw=0.8, ls=":", zorder=2)
-    axes[0, 0].set(xlim=(max(lowest - 0.03, 0), 1.02), ylim=(0, 1.03))
+        ax.set(xlim=(max(lowest - 0.03, 0), 1.02), ylim=(0, 1.03))
+    _legend(figure, looks)
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def minority_reliability(curves, shown, fewest=5):
+    """How often the minority comes over the probability it is given, and how many rows get it.
+
+    Parameters
+    ----------
+    curves : DataFrame
+        Of one data set of two classes: ``learner``, ``label``, ``minority_rows_b``,
+        ``minority_confidence_b``, ``minority_correct_b``. With more classes there is no such
+        probability: then it is :func:`reliability`.
+    shown : list of str
+        Labels of the strategies to draw.
+    fewest : int
+        Bins with fewer rows than this have no mark above; they are in the histogram.
+    """
+    if prevalence(curves) is None:
+        return reliability(curves, shown)
+    learners = list(dict.fromkeys(curves["learner"]))
+    looks = _looks(curves, [name for name in shown if name in set(curves["label"])])
+    figure, panels, wide = _grid(learners, 2, 3.4, 0.25 * (2 + len(looks) // 3))
+    columns = [[f"minority_{kind}_{b}" for b in range(BINS)]
+               for kind in ("rows", "confidence", "correct")]  # fmt: skip
+    edges = np.linspace(0, 1, BINS + 1)
+    for i, ((top, below), learner) in enumerate(zip(panels, learners, strict=True)):
+        table = curves[curves["learner"] == learner].set_index("label")
+        for name in [n for n in looks if n in table.index]:
+            counts, x, y = (table.loc[name, own].to_numpy(dtype=float) for own in columns)
+            kept = counts >= fewest
+            colour, dash = looks[name]
+            top.plot(x[kept], y[kept], color=colour, ls=dash, lw=1.7, marker="o", ms=2.8)
+            below.stairs(np.nan_to_num(counts), edges, color=colour, ls=dash, lw=1.2)
+        top.axline((0, 0), slope=1, color="#808080", lw=0.8, ls=":", zorder=1)
+        top.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.03))
+        top.set_title(words(learner))
+        below.set(yscale="log", ylim=(0.7, None))
+        if i % wide == 0:
+            top.set_ylabel("share that is minority")
+            below.set_ylabel("rows (log)")
+        if i + wide >= len(learners):
+            below.set_xlabel("probability given to the minority")
+    tops = max(below.get_ylim()[1] for _, below in panels)
+    for _, below in panels:
+        below.set_ylim(0.7, tops)
+    _legend(figure, looks)
     return figure
 
 
@@ -298,32 +463,50 @@ def _heat(ax, table, colours, low, high, form):
 
 
 @mpl.rc_context(STYLE)
-def rank_heatmap(table, families):
-    """Mean relative ranks: strategies over metrics or data sets; dark is good.
+def rank_heatmap(table):
+    """Mean relative ranks: families over data sets; dark is bad.
 
     Parameters
     ----------
     table : DataFrame
-        Index: labels; values 0 (best) to 100 (worst).
-    families : list of str
-        Family of every row.
+        Of :func:`imbbench.analysis.tables.ranks_by_dataset`; values 0 (best) to 100 (worst).
     """
-    height = 0.19 * len(table)
+    height = 0.28 * len(table)
     figure, ((ax,),) = new_figure(1.2 + height)
     limit = max(np.nanmax(np.abs(table.to_numpy(dtype=float) - 50), initial=0), 10)
     form = ".0f" if table.shape[1] <= 20 else ""
-    image = _heat(ax, table, "cividis", 50 - limit, 50 + limit, form)
+    image = _heat(ax, table, "cividis_r", 50 - limit, 50 + limit, form)
     names = [textwrap.fill(name, 13, break_long_words=False) for name in table.columns]
     turned = table.shape[1] > 8
     look = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if turned else {}
     ax.xaxis.tick_top()
     ax.tick_params(length=0, labelsize=8)
     ax.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns if turned else names, **look)
-    for i in range(1, len(families)):
-        if families[i] != families[i - 1]:
-            ax.axhline(i, color="white", lw=1.5)
     bar = figure.colorbar(image, ax=ax, shrink=min(1, 5 / (1 + height)), aspect=30, pad=0.02)
-    bar.set_label("mean rank: 0 best, 100 worst")
+    bar.set_label("rank: 0 best, 100 worst")
+    return figure
+
+
+@mpl.rc_context(STYLE)
+def family_gains(tables, limit=0.2):
+    """What families change, a heat map per outcome: families over learners.
+
+    Parameters
+    ----------
+    tables : dict of str to DataFrame
+        Of :func:`imbbench.analysis.statistics.family_gains`.
+    limit : float
+        Gain from which on the colour is full, the same in every figure.
+    """
+    first = next(iter(tables.values()))
+    figure, (axes,) = new_figure(1.5 + 0.28 * len(first), ncols=len(tables), sharey=True)
+    for ax, (outcome, table) in zip(axes, tables.items(), strict=True):
+        _heat(ax, table, "PuOr_r", -limit, limit, "+.2f" if table.shape[1] <= 5 else "")
+        ax.set_title(textwrap.fill(outcome, 24))
+        turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+        ax.set_xticks(np.arange(table.shape[1]) + 0.5, [words(n) for n in table.columns], **turned)
+    for ax in axes[1:]:
+        ax.tick_params(labelleft=False)
     return figure
 
 
@@ -422,7 +605,7 @@ def _effects_panel(ax, table, panel, series, looks):
 
 @mpl.rc_context(STYLE)
 def fit_times(times):
-    """Fit seconds relative to ``plain``, on a logarithmic axis.
+    """Fit seconds relative to ``plain``, a row per family, on a logarithmic axis.
 
     Parameters
     ----------
@@ -430,16 +613,23 @@ def fit_times(times):
         Of :func:`imbbench.analysis.tables.fit_times`.
     """
     times = times[(times["label"] != "plain") & (times["label"] != "dummy")]
-    times = times.sort_values("ratio", kind="stable")
-    figure, ((ax,),) = new_figure(0.8 + 0.19 * len(times))
-    places = np.arange(len(times))
-    ax.hlines(places, 1, times["ratio"], color=FAINT, lw=2)
-    ax.plot(times["ratio"], places, "o", color=PALETTE[0], ms=5)
-    ax.axvline(1, color="#606060", lw=0.9)
+    order = times.groupby("family", sort=False)["ratio"].median().sort_values(kind="stable")
+    figure, ((ax,),) = new_figure(0.9 + 0.32 * len(order))
+    for place, (family, middle) in enumerate(order.items()):
+        own = times[times["family"] == family]
+        colour = FAMILY_COLOURS.get(family, PALETTE[0])
+        ax.plot(own["ratio"], np.full(len(own), place), "o", color=colour, ms=5, alpha=0.6, mew=0)
+        ax.plot([middle, middle], [place - 0.3, place + 0.3], color=INK, lw=1.6)
+        slowest = own.loc[own["ratio"].idxmax()]
+        ax.annotate(words(slowest["label"]), (slowest["ratio"], place), (7, 0), fontsize=8,
+                    textcoords="offset points", va="center")  # fmt: skip
+    ax.axvline(1, color="#606060", lw=0.9, zorder=1)
     ax.set_xscale("log")
     ax.xaxis.set_major_formatter("{x:g}")
-    ax.set_yticks(places, times["label"].map(words))
-    ax.set_ylim(-0.7, len(times) - 0.3)
+    low, high = ax.get_xlim()
+    ax.set_xlim(low, high * (high / low) ** 0.25)  # room for the names
+    ax.set_yticks(np.arange(len(order)), [words(name) for name in order.index])
+    ax.set_ylim(len(order) - 0.4, -0.6)
     ax.set_xlabel("fit seconds relative to plain, median over learners and splits (log axis)")
     ax.grid(axis="y", visible=False)
     return figure

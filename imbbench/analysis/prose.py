@@ -1,5 +1,6 @@
 """What notebooks and the command line say: Markdown tables, and sentences made from numbers."""
 
+import posixpath
 import re
 
 import numpy as np
@@ -10,14 +11,12 @@ from imbbench.analysis.statistics import (
     MAIN,
     OF_LABELS,
     PLACE,
-    best_of_rules,
     best_tuned,
     both_rules,
+    clear_gains,
     on_one_dataset,
     paired_differences,
     remedies,
-    tuned_for_each,
-    widths,
 )
 from imbbench.analysis.tables import WORDS, widely_run
 
@@ -25,6 +24,42 @@ from imbbench.analysis.tables import WORDS, widely_run
 KEPT = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|https?://[\w./~:?#@!&'()+,;=%-]+")
 # Signs that are formatting in Markdown; an underscore is none within a word.
 MARKS = re.compile(r"[\\`*\[\]~|$]|(?<![^\W_])_|_(?![^\W_])")
+
+# A column of a table is a metric and a rule; metrics of probabilities have no rule.
+RULE_WORDS = {"argmax": "default", "tuned": "moved"}
+SCORED = [
+    ("balanced_accuracy", "argmax"),
+    ("balanced_accuracy", "tuned"),
+    ("macro_f1", "tuned"),
+    ("average_precision", "argmax"),
+    ("brier", "argmax"),
+]
+MATTERS = 0.005  # a smaller change of the Brier score is none
+COMPARED_IN = [SCORED[0], *SCORED[2:]]
+# What strategies do that share one definition with others, by the class or setting they name.
+METHODS = {
+    "BorderlineSMOTE": "interpolates between neighbours of the minority, near the border only",
+    "SVMSMOTE": "interpolates from support vectors of the minority, inwards or outwards",
+    "KMeansSMOTE": "interpolates inside clusters in which the minority is frequent enough",
+    "ADASYN": "interpolates most where the minority's neighbours are of other classes",
+    "NearMiss 1": "keeps majority rows that are nearest to their closest minority rows",
+    "NearMiss 2": "keeps majority rows that are nearest to the farthest minority rows",
+    "NearMiss 3": "keeps, of the majority rows next to the minority, those farthest from it",
+    "TomekLinks": "drops majority rows whose nearest neighbour is of the minority, and the reverse",
+    "EditedNearestNeighbours": "drops majority rows that their neighbours contradict",
+    "RepeatedEditedNearestNeighbours": "drops contradicted majority rows, again until none is left",
+    "AllKNN": "drops contradicted majority rows, each time with one more neighbour",
+    "OneSidedSelection": "drops majority rows far from the border, then those of Tomek links",
+    "NeighbourhoodCleaningRule": "drops contradicted majority rows and those that contradict "
+    "the minority",
+    "CondensedNearestNeighbour": "keeps just the majority rows that a nearest neighbour needs",
+    "ClusterCentroids": "keeps the majority rows next to the centres of as many clusters as "
+    "there are minority rows",
+    "InstanceHardnessThreshold": "drops majority rows that a cross-validated model gets wrong",
+    "smote_then EditedNearestNeighbours": "SMOTE, then drops rows of any class that their "
+    "neighbours contradict",
+    "smote_then TomekLinks": "SMOTE, then drops both rows of every Tomek link",
+}
 
 
 def markdown(table):
@@ -211,8 +246,14 @@ def card_conclusion(card, folds):
     return " ".join([first, second, *third])
 
 
-def unscored(runs):
-    """Cells without a score, grouped by why.
+def unscored(runs, most=10):
+    """Cells without a score, grouped by why; reasons that differ in a number or learner are one.
+
+    Parameters
+    ----------
+    runs : DataFrame
+    most : int
+        Groups, the largest first; the last one holds all others.
 
     Returns
     -------
@@ -220,98 +261,302 @@ def unscored(runs):
         ``status``, ``strategies``, ``learners``, ``data sets``, ``cells``, ``reason``.
     """
     lost = runs[runs["status"] != "ok"]
+    reasons = [_kind(*pair) for pair in zip(lost["reason"], lost["learner"], strict=True)]
+    lost = lost.assign(reason=reasons)
+    sizes = lost.groupby(["status", "reason"], sort=True).size()
+    first = sizes.sort_values(ascending=False, kind="stable").index
+    if len(first) > most:
+        rest = [pair not in set(first[: most - 1]) for pair in zip(lost["status"], lost["reason"],
+                                                                   strict=True)]  # fmt: skip
+        others = f"{len(first) - most + 1} other reasons"
+        lost = lost.assign(status=lost["status"].mask(rest, "various"),
+                           reason=lost["reason"].mask(rest, others))  # fmt: skip
     groups = lost.groupby(["status", "reason"], sort=True)
 
-    def names(column):
-        return groups[column].agg(lambda values: _some(list(dict.fromkeys(values))))
+    def names(column, shown):
+        return groups[column].agg(lambda values: _some(list(dict.fromkeys(values)), shown))
 
     table = pd.DataFrame(
         {
-            "strategies": names("label"),
-            "learners": names("learner"),
-            "data sets": names("dataset"),
+            "strategies": names("label", 3),
+            "learners": names("learner", 5),
+            "data sets": names("dataset", 5),
             "cells": groups.size(),
         }
     )
-    return table.reset_index()[["status", "reason", "strategies", "learners", "data sets", "cells"]]
+    table = table.sort_values("cells", ascending=False, kind="stable").reset_index()
+    return table[["status", "reason", "strategies", "learners", "data sets", "cells"]]
 
 
-def score_table(runs, metrics=("macro_f1", "balanced_accuracy", "average_precision", "brier")):
-    """Mean and standard deviation over splits, the best of each learner in bold.
+def _kind(reason, learner):
+    """A reason without the numbers and the learner's name, which stand elsewhere in the table."""
+    reason = re.sub(rf"\b{re.escape(learner)}\b(?! only)", "the learner", reason)
+    return re.sub(r"(?<![\w.])\d+(\.\d+)?(?![\w.])", "…", reason)
+
+
+def methods(entries, table):
+    """What each strategy of a family does, in its own words.
+
+    Parameters
+    ----------
+    entries : dict
+        Of the family in ``params.yaml``.
+    table : DataFrame
+        Of :func:`imbbench.bench.run.described`: what the docstrings say.
+
+    Returns
+    -------
+    DataFrame
+        ``strategy``, ``what it does``, ``parameters``, ``compared with``.
+    """
+    said = [
+        _method(entry) or does
+        for entry, does in zip(entries.values(), table["what it does"], strict=True)
+    ]
+    table = table.assign(**{"what it does": said}).rename(columns={"control": "compared with"})
+    # The method's class is in its words.
+    settings = table.get("parameters", pd.Series("", table.index))
+    table["parameters"] = settings.str.replace(r"^(sampler|smote_then) = \w+(, )?", "", regex=True)
+    table.attrs["formatted"] = ["what it does"]
+    return table.loc[:, (table != "").any()]
+
+
+def _method(entry):
+    if "smote_then" in entry:
+        return METHODS.get(f"smote_then {entry['smote_then']}")
+    name = entry.get("sampler")
+    return METHODS.get(f"NearMiss {entry.get('version', 1)}" if name == "NearMiss" else name)
+
+
+def links(study, dataset, kind, runs=None):
+    """Links of a page about a data set: up to the study, to its other pages, to its neighbours.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    dataset : str
+    kind : str
+        The page: ``data_card``, ``report``, or a family.
+    runs : DataFrame, optional
+        Of the data set, for all pages but the card: a report links the families that have a score,
+        and the page of a family without one has no neighbours.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    results = study.results(dataset)
+    here = f"{results}/rendered/{dataset}"
+
+    def link(text, path):
+        return f"[{text}]({posixpath.relpath(path, here)})"
+
+    own = {"report": "all families on this data set", "data_card": "data card"}
+    items = [link("the study", "results/rendered/04_study.ipynb")]
+    items += [link(text, f"{here}/{page}.ipynb") for page, text in own.items() if page != kind]
+    if kind not in own:
+        items.append(link("code and references", f"imbbench/strategies/{kind}"))
+        items.append(link("table", f"{results}/runs/{dataset}/{kind}.csv"))
+    lines = [" · ".join(items)]
+    scored = {kind} if runs is None else set(runs.loc[runs["status"] == "ok", "family"])
+    if kind == "report" and dataset not in study.wide_datasets:
+        pages = [link(f, f"{here}/{f}.ipynb") for f in study.families if f in scored]
+        lines.append("Family by family: " + " · ".join(pages))
+    beside = [link(name, f"{results}/rendered/{name}/{kind}.ipynb")
+              for name in _neighbours(study, dataset)]  # fmt: skip
+    if beside and (kind in own or kind in scored):
+        lines.append("The same of other data sets: " + " · ".join(beside))
+    return "\n\n".join(lines)
+
+
+def _neighbours(study, dataset):
+    """The data sets before and after one, of its pipeline and modality."""
+    groups = study.datasets, study.web_datasets, study.wide_datasets
+    entries = next((group for group in groups if dataset in group), {})
+    modality = entries.get(dataset, {}).get("modality")
+    # Pages of data sets of one's own are on this machine only.
+    like = [name for name, entry in entries.items() if entry["modality"] == modality]
+    names = [name for name in like if name == dataset or name not in study.own_datasets]
+    place = names.index(dataset) if names else 0
+    return [*names[max(place - 1, 0) : place], *names[place + 1 : place + 2]]
+
+
+def by_learner(table):
+    """A table per learner, each under the learner's name, narrow enough for a page.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With a column ``learner``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    parts = table.groupby("learner", sort=False)
+    return "\n\n".join(
+        f"{code(learner)}:\n\n{markdown(part.drop(columns='learner'))}" for learner, part in parts
+    )
+
+
+def _title(metric, rule):
+    of_rule = f", {RULE_WORDS[rule]}" if metric in OF_LABELS else ""
+    return f"{WORDS[metric]}{of_rule}{' ↓' if metric in LOWER else ''}"
+
+
+def _bold(texts, marked):
+    """Texts, bold where they are marked and say something."""
+    marked = marked.reindex(texts.index, fill_value=False).astype(bool)
+    return texts.where(~marked | (texts == ""), "**" + texts + "**")
+
+
+def score_table(runs, columns=SCORED):
+    """Mean ± standard deviation over splits; bold what is clearly better than its control.
 
     Parameters
     ----------
     runs : DataFrame
-        Of one data set.
-    metrics : iterable of str
+        Of one data set: a family, and what it is compared with.
+    columns : iterable of (str, str)
+        Metrics and rules, argmax or tuned; a strategy that is itself a rule has the same labels
+        under either.
 
     Returns
     -------
     DataFrame of str
+        ``learner``, ``strategy`` and the columns. Controls come first, then remedies, those that
+        gain most in balanced accuracy with the cut-off moved first, then what is neither.
     """
-    scored = tuned_for_each(runs)
-    rules = [rule for rule in ("argmax", "tuned", "own") if (scored["rule"] == rule).any()]
-    columns = {}
-    for metric in metrics:
-        for rule in rules if metric in OF_LABELS else [None]:
-            part = scored if rule is None else scored[scored["rule"] == rule]
-            title = f"{WORDS[metric]}, {rule}" if rule else WORDS[metric]
-            title += " ↓" if metric in LOWER else ""
-            # Metrics of probabilities are the same under every rule.
-            once = part.drop_duplicates(["learner", "label", "split"])
-            groups = once.groupby(["learner", "label"], sort=False)[metric]
-            columns[title] = _best_in_bold(groups.mean(), groups.std(), metric in LOWER)
-    table = pd.DataFrame(columns)
-    order = scored[["learner", "label"]].drop_duplicates().to_records(index=False).tolist()
-    table = table.reindex(pd.MultiIndex.from_tuples(order, names=["learner", "strategy"]))
-    table = table.fillna("").reset_index()
+    rows = both_rules(runs)
+    found = paired_differences(runs, list(dict.fromkeys(metric for metric, _ in columns)))
+    keys = ["learner", "label"]
+    shown = {}
+    for metric, rule in columns:
+        groups = rows[rows["rule"] == rule].groupby(keys, sort=False)[metric]
+        texts = groups.mean().combine(groups.std(), lambda m, s: _with_spread(m, s, signed=False))
+        shown[_title(metric, rule)] = _bold(texts, _clear(found, metric, rule))
+    gain = found[found["rule"] == "tuned"].groupby("label")[columns[0][0]].mean()
+    order = rows[[*keys, "role", "strategy"]].drop_duplicates(keys)
+    places = order["role"].map({"control": 0, "remedy": 1}).fillna(2)
+    order = order.assign(place=places, plain=order["strategy"] != "plain",
+                         gain=-order["label"].map(gain))  # fmt: skip
+    order = order.sort_values(["learner", "place", "plain", "gain"], kind="stable")
+    table = pd.DataFrame(shown).reindex(pd.MultiIndex.from_frame(order[keys])).fillna("")
+    table = table.reset_index().rename(columns={"label": "strategy"})
+    # A learner with nothing but its control says nothing of the family.
+    treated = set(order.loc[~order["strategy"].isin(["plain", "dummy"]), "learner"])
+    table = table[table["learner"].isin(treated)]
     return table.assign(strategy=table["strategy"].map(code))
 
 
-def _best_in_bold(mean, sd, lower=False, signed=False):
-    """Texts `mean ± sd`; within each learner the best mean is bold, and ties with it."""
-    shown = mean.round(4)
-    groups = shown.groupby(level="learner")
-    marked = shown == groups.transform("min" if lower else "max")
-    if signed:  # a difference to the control is worth marking only where it is an improvement
-        marked &= (shown < 0) if lower else (shown > 0)
-    else:  # nothing stands out where all are the same
-        marked &= groups.transform("max") > groups.transform("min")
-    texts = [_with_spread(m, s, signed) for m, s in zip(mean, sd, strict=True)]
-    bold = [f"**{t}**" if b else t for t, b in zip(texts, marked, strict=True)]
-    return pd.Series(bold, index=mean.index)
+def _clear(differences, metric, rule):
+    """Learners and labels with a clear gain at a rule; see ``clear_gains``."""
+    part = differences[differences["rule"] == rule]
+    return clear_gains(part, metric).droplevel("rule")
+
+
+def in_numbers(runs, smallest=None):
+    """What the best combination on a data set finds, the untreated learner and the majority class.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set: strategies and what they are compared with.
+    smallest : str, optional
+        The name of the smallest class.
+
+    Returns
+    -------
+    str
+        A list in Markdown; empty where nothing was scored.
+    """
+    rows = both_rules(runs)
+    rows = rows[rows[MAIN].notna() & (rows["strategy"] != "dummy")]
+    if rows.empty:
+        return ""
+    last = max(int(name.split("_")[1]) for name in rows.columns
+               if re.fullmatch(r"recall_\d+", name) and rows[name].notna().any())  # fmt: skip
+    what = code(smallest) if smallest else "the minority" if last == 1 else "the smallest class"
+    names = [MAIN, f"recall_{last}", f"precision_{last}"]
+    keys = ["strategy", "label", "learner", "rule", "own"]
+    groups = rows.groupby([*keys, "role"], sort=False)[names]
+    # What ran on fewer splits than others of its learner is no match for them.
+    splits = groups.size()
+    means = groups.mean()[splits == splits.groupby("learner").transform("max")]
+    others = means[means.index.get_level_values("role") == "remedy"]
+    plain = means[means.index.get_level_values("strategy") == "plain"]
+    sentences = []
+    if len(others):
+        best = others[MAIN].idxmax()
+        _, label, learner, rule, own, _ = best
+        f1, recall, precision = others.loc[best]
+        sentences.append(
+            f"Best of {len(others.groupby(['label', 'learner']))} combinations of learner and "
+            f"strategy: {code(learner)} with {code(label)} at "
+            f"{'its own' if own else f'the {RULE_WORDS[rule]}'} cut-off, macro-F1 {f1:.3f}. "
+            f"It finds {100 * recall:.0f} of 100 rows of {what}; of 100 that it flags "
+            f"{100 * precision:.0f} are right. (The best of many on the same test rows is "
+            "flattered.)"
+        )
+    if len(plain):
+        by_rule = plain.droplevel(["strategy", "label", "own", "role"])
+        learner = by_rule[MAIN].idxmax()[0]
+        at = [
+            f"at the {RULE_WORDS[rule]} cut-off {100 * recall:.0f} of 100, and of 100 that it "
+            f"flags {100 * precision:.0f} are right (macro-F1 {f1:.3f})"
+            for rule, (f1, recall, precision) in by_rule.loc[learner].iterrows()
+        ]
+        sentences.append(f"Untreated, {code(learner)} finds {'; '.join(at)}.")
+    dummy = runs[(runs["strategy"] == "dummy") & (runs["rule"] == "argmax")]
+    if len(dummy):
+        sentences.append(
+            f"Always saying the largest class is right in {dummy['accuracy'].mean():.1%} of the "
+            f"rows and finds none of {what} (macro-F1 {dummy[MAIN].mean():.3f})."
+        )
+    return "\n".join(f"- {sentence}" for sentence in sentences)
 
 
 def family_conclusion(runs):
-    """Sentences on one family and data set: who leads, and what the decision rule changes."""
-    scored = tuned_for_each(runs)
-    if scored.empty:
-        return "No cell of this family was scored on this data set; the table above says why."
+    """Sentences on one family and data set: what it reaches, and how often it beats its control.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`imbbench.analysis.tables.beside`.
+    """
+    own = runs[~runs["strategy"].isin(["plain", "dummy"])]
+    if not (own["status"] == "ok").any():
+        return "**Nothing to see here:** no cell of this family was scored on this data set."
     lines = []
-    means = scored.groupby(["learner", "rule", "label"], sort=False)[MAIN].mean()
-    for learner, rules in best_of_rules(means).items():
-        words = []
-        for rule, (best, first) in rules.items():
-            more = f" and {len(first) - 3} others" if len(first) > 3 else ""
-            words.append(f"{best:.3f} at its {rule} rule ({_list(first[:3])}{more})")
-        lines.append(f"- {code(learner)}: best {WORDS[MAIN]} {', '.join(words)}.")
-    width = widths(means)
-    if not width.isna().any():
-        verb = "narrows" if width["tuned"] < width["argmax"] else "does not narrow"
+    found = remedies(paired_differences(runs, [MAIN, "brier"]))
+    if len(found):
+        default, moved = (_counted(found, rule) for rule in ("argmax", "tuned"))
+        brier = found[found["rule"] == "argmax"].groupby(["learner", "label"])["brier"].mean()
+        worse = int((brier.dropna() > MATTERS).sum())
         lines.append(
-            f"\nBetween the best and the worst strategy lie {width['argmax']:.3f} at argmax and "
-            f"{width['tuned']:.3f} at the tuned rule, on average over learners: tuning the "
-            f"decision {verb} the gap."
+            f"- **{default} pairs of learner and strategy gain macro-F1 over their control at the "
+            f"default cut-off, {moved} when both may move it**: gains of more than one standard "
+            f"deviation over splits. Probabilities get worse in {worse} of {brier.notna().sum()} "
+            f"(Brier score, by more than {MATTERS:g})."
         )
-    lost = runs[runs["status"] != "ok"].drop_duplicates([*PLACE, "strategy"])
+    lines.append(in_numbers(runs))
+    lost = own[own["status"] != "ok"].drop_duplicates([*PLACE, "strategy"])
     if len(lost):
         kinds = ", ".join(f"{n} {kind}" for kind, n in lost["status"].value_counts().items())
-        total = len(runs.drop_duplicates([*PLACE, "strategy"]))
-        lines.append(f"\nOf {total} cells {len(lost)} have no score: {kinds}.")
-    return "\n".join(lines)
+        total = len(own.drop_duplicates([*PLACE, "strategy"]))
+        lines.append(f"- Of {total} cells {len(lost)} have no score: {kinds}.")
+    return "\n".join(line for line in lines if line)
 
 
-def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "brier")):
+def _counted(differences, rule):
+    """`3 of 20`: pairs of learner and strategy with a clear gain in macro-F1."""
+    clear = _clear(differences, MAIN, rule)
+    return f"{clear.sum()} of {len(clear)}"
+
+
+def difference_table(runs, count=6, columns=COMPARED_IN):
     """Per learner what ``plain`` reaches, then the best remedies' differences to their controls.
 
     Parameters
@@ -321,54 +566,61 @@ def difference_table(runs, count=8, metrics=("macro_f1", "average_precision", "b
     count : int
         Strategies per learner: of those that have a control, the ones with the largest macro-F1
         at the tuned rule.
-    metrics : iterable of str
+    columns : iterable of (str, str)
+        Metrics and rules.
 
     Returns
     -------
     DataFrame of str
-        Mean ± standard deviation over splits; the best improvement of each learner in bold.
+        Mean ± standard deviation over splits; bold what is clearly better than its control.
     """
-    found = remedies(paired_differences(runs, list(metrics)))
+    found = remedies(paired_differences(runs, list(dict.fromkeys(m for m, _ in columns))))
     rows = both_rules(runs)
     controls = best_tuned(runs, found, count)
-    kept = controls.index
-    columns, plain = {}, {}
-    for metric in metrics:
-        for rule in ("argmax", "tuned") if metric in OF_LABELS else ("argmax",):
-            title = f"{WORDS[metric]}, {rule}" if metric in OF_LABELS else WORDS[metric]
-            title += " ↓" if metric in LOWER else ""
-            groups = found[found["rule"] == rule].groupby(["learner", "label"])[metric]
-            mean, sd = groups.mean().reindex(kept), groups.std().reindex(kept)
-            columns[title] = _best_in_bold(mean, sd, metric in LOWER, signed=True)
-            part = rows[(rows["strategy"] == "plain") & (rows["rule"] == rule)]
-            plain[title] = part.groupby("learner")[metric].mean().map("{:.3f}".format)
-    table = pd.DataFrame(columns).reindex(kept)
+    shown, plain = {}, {}
+    for metric, rule in columns:
+        title = _title(metric, rule)
+        groups = found[found["rule"] == rule].groupby(["learner", "label"])[metric]
+        texts = groups.mean().combine(groups.std(), _with_spread)
+        shown[title] = _bold(texts, _clear(found, metric, rule))
+        part = rows[(rows["strategy"] == "plain") & (rows["rule"] == rule)]
+        plain[title] = part.groupby("learner")[metric].mean().map("{:.3f}".format)
+    table = pd.DataFrame(shown).reindex(controls.index).fillna("")
     table.insert(0, "minus", controls.map(code))
     table = table.reset_index().assign(kind=1)
     table["label"] = table["label"].map(code)
     head = pd.DataFrame(plain).reset_index().assign(label="`plain` itself", minus="", kind=0)
     table = pd.concat([head, table]).sort_values(["learner", "kind"], kind="stable")
     return table.drop(columns="kind").rename(columns={"label": "strategy"})[
-        ["learner", "strategy", "minus", *columns]
+        ["learner", "strategy", "minus", *shown]
     ]
 
 
-def dataset_conclusion(runs):
-    """Sentences on one data set: strategies against their controls, at either rule."""
+def dataset_conclusion(runs, smallest=None):
+    """Sentences on one data set: what is reached, and strategies against their controls.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    smallest : str, optional
+        The name of the smallest class.
+    """
     found = on_one_dataset(runs)
     if found is None:
         return "Neither a strategy nor its control has a score here: there is nothing to compare."
-    plain, pairs, clear, best = (found[name] for name in ("plain", "pairs", "clear", "best"))
-    words = [f"{code(best[r])} ({_signed(found['largest'][r])}) at {r}" for r in best]
+    pairs, clear, best = (found[name] for name in ("pairs", "clear", "best"))
+    words = [f"{code(best[r])} ({_signed(found['largest'][r])}) at the {RULE_WORDS[r]}"
+             for r in best]  # fmt: skip
     return "\n".join(
         [
-            f"- Without any strategy the best learner is {code(found['learner'])}: macro-F1 "
-            f"{plain['argmax']:.3f} at argmax, {plain['tuned']:.3f} at the tuned rule. Tuning the "
-            f"rule alone changes `plain` by {_signed(found['tuning'])} on average over learners.",
-            f"- Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
-            "control in macro-F1 by more than one standard deviation over splits at argmax, "
-            f"{clear['tuned']} of {pairs['tuned']} when both may tune the rule.",
-            f"- Largest mean difference over learners: {' and '.join(words)}.",
+            in_numbers(runs, smallest),
+            f"- Moving the cut-off alone changes the macro-F1 of `plain` by "
+            f"{_signed(found['tuning'])} on average over learners.",
+            f"- **Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
+            "control in macro-F1 by more than one standard deviation over splits at the default "
+            f"cut-off, {clear['tuned']} of {pairs['tuned']} when both may move it.** Largest mean "
+            f"difference over learners: {' and '.join(words)} cut-off.",
             f"- {found['worse']} of {found['strategies']} strategies make the probabilities worse "
             f"(Brier score), most of all {code(found['worst'])} ({_signed(found['brier'])}).",
         ]

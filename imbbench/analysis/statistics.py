@@ -216,31 +216,86 @@ def class_differences(runs, shown, rule="argmax"):
     return means.reindex([name for name in shown if name in means.index])
 
 
-def best_of_rules(means):
-    """Best strategies of every learner and rule, in the order of ``means``.
+def clear_gains(differences, metric):
+    """Which strategies are better than their control by more than a standard deviation.
 
     Parameters
     ----------
-    means : Series
-        By learner, rule and label.
+    differences : DataFrame
+        Of :func:`paired_differences`, of one data set.
+    metric : str
 
     Returns
     -------
-    dict
-        Learner to rule to (best mean, labels that reach it to four digits).
+    Series of bool
+        By rule, learner and label; of a single split nothing is clear.
     """
-    found = {}
-    for (learner, rule), part in means.round(4).groupby(["learner", "rule"], sort=False):
-        first = part.index.get_level_values("label")[part == part.max()]
-        found.setdefault(learner, {})[rule] = part.max(), list(first)
+    signed = differences[metric] * (-1 if metric in LOWER else 1)
+    keys = [differences[name] for name in ("rule", "learner", "label")]
+    groups = signed.groupby(keys, sort=False)
+    return groups.mean() > groups.std().fillna(np.inf).clip(lower=SMALLEST)
+
+
+def operating_points(runs, shown, cost=None):
+    """Recall and precision of the minority where strategies decide; means over splits.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set. With more than two classes there is no one cut-off, and no points.
+    shown : list of str
+        Labels.
+    cost : str, optional
+        Label of the strategy that moves the cut-off of ``plain`` for the cost of a miss.
+
+    Returns
+    -------
+    DataFrame
+        ``learner``, ``label``, ``point`` (argmax, tuned or cost), ``recall``, ``precision``.
+    """
+    ok = runs[runs["status"] == "ok"]
+    if "recall_2" in ok and ok["recall_2"].notna().any():
+        ok = ok[:0]
+    of_cost = ok[(ok["label"] == cost) & (ok["rule"] == "own")].assign(label="plain", point="cost")
+    rules = {"argmax": "argmax", TUNED["balanced_accuracy"]: "tuned"}
+    parts = [ok[ok["label"].isin(shown)].assign(point=lambda t: t["rule"].map(rules))]
+    parts += [of_cost] if "plain" in shown else []
+    table = pd.concat(parts, ignore_index=True).dropna(subset="point")
+    means = table.groupby(["learner", "label", "point"], sort=False)[["recall_1", "precision_1"]]
+    names = {"recall_1": "recall", "precision_1": "precision"}
+    return means.mean().rename(columns=names).reset_index()
+
+
+def family_gains(runs):
+    """What the families change with every learner: medians over their remedies.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Outcome to gains over the controls, more is better: families, the best in the first
+        outcome at the top, over learners.
+    """
+    outcomes = {
+        "balanced accuracy, default cut-off": ("balanced_accuracy", "argmax"),
+        "macro-F1, both cut-offs moved": ("macro_f1", "tuned"),
+        "Brier score, lowered by": ("brier", "argmax"),
+    }
+    found, order = {}, None
+    treated = remedies(paired_differences(runs))
+    for outcome, (metric, rule) in outcomes.items():
+        part = treated[treated["rule"] == rule]
+        means = part.groupby(["family", "learner", "label"])[metric].mean()
+        table = means.groupby(["family", "learner"]).median().unstack("learner")
+        table = -table if metric in LOWER else table
+        if order is None:
+            order = table.mean(axis=1).sort_values(ascending=False, kind="stable").index
+        found[outcome] = table.reindex(order)
     return found
-
-
-def widths(means):
-    """Best minus worst strategy at either rule, the mean over learners; see best_of_rules."""
-    both = means.unstack("rule").reindex(columns=["argmax", "tuned"]).dropna()
-    groups = both.groupby("learner")
-    return (groups.max() - groups.min())[groups.size() > 1].mean()
 
 
 def best_tuned(runs, differences, count):
@@ -276,29 +331,25 @@ def on_one_dataset(runs):
     Returns
     -------
     dict or None
-        ``learner`` (the best one untreated), ``plain`` (its macro-F1 by rule), ``tuning`` (of
-        plain, mean over learners), by rule ``pairs`` (of learner and strategy), ``clear`` (those
-        that beat their control by more than a standard deviation over splits), ``best`` and
-        ``largest`` (mean over learners), and of the Brier score ``strategies``, ``worse``,
-        ``worst``, ``brier``. None where there is nothing to compare.
+        ``tuning`` (of plain, mean over learners), by rule ``pairs`` (of learner and strategy),
+        ``clear`` (those that beat their control by more than a standard deviation over splits),
+        ``best`` and ``largest`` (mean over learners), and of the Brier score ``strategies``,
+        ``worse``, ``worst``, ``brier``. None where there is nothing to compare.
     """
     rows, found = both_rules(runs), remedies(paired_differences(runs))
     plain = rows[rows["strategy"] == "plain"]
     if plain.empty or found.empty:
         return None
     scores = plain.groupby(["rule", "learner"])[MAIN].mean()
-    learner = scores["argmax"].idxmax()
-    groups = found.groupby(["rule", "learner", "label"], sort=False)[MAIN]
-    mean, sd = groups.mean(), groups.std().fillna(np.inf)
+    mean = found.groupby(["rule", "learner", "label"], sort=False)[MAIN].mean()
+    clear = clear_gains(found, MAIN)
     over = mean.groupby(["rule", "label"], sort=False).mean()
     brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean().dropna()
     rules = ("argmax", "tuned")
     return {
-        "learner": learner,
-        "plain": {r: scores[r][learner] for r in rules},
         "tuning": (scores["tuned"] - scores["argmax"]).mean(),
         "pairs": {r: len(mean[r]) for r in rules},
-        "clear": {r: (mean > sd)[r].sum() for r in rules},
+        "clear": {r: clear[r].sum() for r in rules},
         "best": {r: over[r].idxmax() for r in rules},
         "largest": {r: over[r].max() for r in rules},
         "strategies": len(brier),

@@ -1,16 +1,27 @@
 """Figures of the study as a whole: one function each, from a table to a matplotlib figure."""
 
 import textwrap
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from imbbench.analysis.answer import FAMILIES, PANELS
+from imbbench.analysis.answer import FAMILIES, PANELS, panel_effects
+from imbbench.analysis.answer import title as of_headline
 from imbbench.analysis.inference import FEWEST, MARGIN, as_it_comes, by_origin
-from imbbench.analysis.plots import INK, PALETTE, STYLE, new_figure, words
+from imbbench.analysis.plots import (
+    INK,
+    PALETTE,
+    STYLE,
+    new_figure,
+    rank_heatmap,
+    save_svg,
+    words,
+)
 from imbbench.analysis.statistics import both_rules
+from imbbench.analysis.tables import ranks_by_dataset
 
 DARK = {
     "figure.facecolor": "#0d1117",
@@ -93,6 +104,35 @@ def headline(table, gain, title, dark=False):
         )
         figure.legend(handles=handles, loc="outside lower center", ncols=5, fontsize=8)
         return figure
+
+
+def save_figures(runs, numbers, folder):
+    """Draw the figures that stand beside the notebooks: the headline in two themes, and the ranks.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of :func:`imbbench.analysis.inference.described`.
+    numbers : dict
+        Of :func:`imbbench.analysis.answer.numbers`, or ``results/study.json``.
+    folder : path-like
+
+    Returns
+    -------
+    list of pathlib.Path
+        What was written.
+    """
+    effects = panel_effects(runs)
+    gain = numbers["moved"]["all"]["balanced_accuracy"]["mean"]
+    figures = {
+        "headline": headline(effects, gain, of_headline(numbers)),
+        "headline_dark": headline(effects, gain, of_headline(numbers), dark=True),
+        "rank_heatmap": rank_heatmap(ranks_by_dataset(runs)),
+    }
+    paths = [Path(folder) / f"{name}.svg" for name in figures]
+    for path, figure in zip(paths, figures.values(), strict=True):
+        save_svg(figure, path)
+    return paths
 
 
 def _panel(ax, part, families, ink, dark):

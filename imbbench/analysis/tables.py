@@ -9,7 +9,6 @@ from collections import Counter
 import pandas as pd
 
 from imbbench.analysis.statistics import (
-    COMPARED,
     HIGHER,
     LOWER,
     MAIN,
@@ -89,7 +88,7 @@ def _read(study, kind, datasets, families):
     found = []
     for dataset, family, path in _paths(study, kind, datasets, families, ".csv"):
         try:
-            table = pd.read_csv(path, keep_default_na=False, na_values=[""])
+            table = pd.read_csv(path, keep_default_na=False, na_values=[""]).copy()
         except pd.errors.EmptyDataError:  # no cell of the family applies, so there is no curve
             continue
         role = [role_of(family, roles.get((family, name))) for name in table["strategy"]]
@@ -246,6 +245,27 @@ def best_of_families(board, each=1):
     return list(remedies(board).groupby("family", sort=False).head(each)["label"])
 
 
+def leaders(runs, count=4):
+    """The best of each of so many families, of the remedies that are run most widely.
+
+    Those of ``posthoc`` are left out: they move cut-offs along the curve of the untreated learner.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    count : int
+
+    Returns
+    -------
+    list of str
+        Labels.
+    """
+    board = remedies(leaderboard(runs))
+    board = board[board["family"].ne("posthoc") & board["rank"].notna()]
+    return best_of_families(board[board["cells"] == board["cells"].max()])[:count]
+
+
 def leading(runs, count):
     """Labels of the strategies with the best mean rank in average precision and macro-F1."""
     ranks = relative_ranks(runs, [MAIN, "average_precision"])
@@ -254,47 +274,120 @@ def leading(runs, count):
     return list(order.sort_values(kind="stable").index[:count])
 
 
-def rank_table(board):
-    """Mean ranks by metric, strategies as in ``params.yaml``.
+def ranks_by_dataset(runs):
+    """Ranks of the families on every data set: the median over their remedies.
+
+    Returns
+    -------
+    DataFrame
+        Index: families, best first; columns: data sets. See ``rank`` of :func:`leaderboard`.
+    """
+    parts = {
+        name: remedies(leaderboard(part)) for name, part in runs.groupby("dataset", sort=False)
+    }
+    table = pd.DataFrame({n: part.groupby("family")["rank"].median() for n, part in parts.items()})
+    order = table.mean(axis=1).dropna().sort_values(kind="stable").index
+    return table.reindex(order)
+
+
+def beside(study, dataset, family, outcome):
+    """Runs and curves of a family, with what it is compared with from the table of ``reference``.
 
     Parameters
     ----------
-    board : DataFrame
-        Of :func:`leaderboard`.
+    study : imbbench.config.Study
+    dataset, family : str
+    outcome : imbbench.bench.rows.Outcome
 
     Returns
     -------
-    ranks : DataFrame
-        Index: labels; columns: metrics and rules.
-    families : list of str
-        Of each row.
+    runs, curves : DataFrame
+        With ``family``, ``label`` and ``role``. ``plain``, the controls and the majority class
+        stand beside the family as far as the committed tables have them, on the same splits.
     """
-    rows = board[board["label"] != "dummy"]
-    rows = rows.assign(best=rows.groupby("family")["rank"].transform("min"))
-    rows = rows.sort_values(["best", "family", "rank"], kind="stable").set_index("label")
-    names = {}
-    for metric in ("macro_f1", "balanced_accuracy"):
-        names |= {f"rank_{metric}_{r}": f"{WORDS[metric]}, {r}" for r in ("argmax", "tuned")}
-    names |= {f"rank_{m}": WORDS[m] for m in COMPARED if m not in OF_LABELS}
-    return rows[list(names)].rename(columns=names), list(rows["family"])
+    roles = roles_of(study)
+    found = []
+    for table in (outcome.runs, outcome.curves):
+        # A family of which nothing was scored has no curves.
+        role = [role_of(family, roles.get((family, n))) for n in table.get("strategy", [])]
+        found.append(label(table).assign(family=family, role=role))
+    runs, curves = found
+    if family == "reference":
+        return runs, curves
+    try:
+        base, lines = (load(study, [dataset], ["reference"]) for load in (load_runs, load_curves))
+    except StudyError:  # the family is the first to be run on this data set
+        return runs, curves
+    wanted = {"plain", "dummy", *runs["control"]} - set(runs["strategy"])
+    base = base[base["strategy"].isin(wanted) & base["split"].isin(runs["split"])]
+    # A learner with none of the family's scores has nothing to stand beside.
+    learners = runs.loc[runs["status"] == "ok", "learner"]
+    parts = [base[base["learner"].isin(learners)], runs], [lines, curves]
+    runs, curves = (pd.concat(part, ignore_index=True) for part in parts)
+    there = curves["strategy"].isin(runs["strategy"]) & curves["learner"].isin(learners)
+    return runs, curves[there].reset_index(drop=True)
 
 
-def ranks_by_dataset(runs):
-    """Mean ranks by data set, over the metrics and rules of the leaderboard's ``rank``.
+def to_show(runs, count=5):
+    """Labels for a figure of so many lines: ``plain``, then leading remedies and their controls.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+    count : int
 
     Returns
     -------
-    ranks : DataFrame
-        Index: labels of the strategies that have a rank; columns: data sets.
-    families : list of str
-        Of each row.
+    list of str
     """
-    parts = {name: leaderboard(part) for name, part in runs.groupby("dataset", sort=False)}
-    table = pd.DataFrame({name: part.set_index("label")["rank"] for name, part in parts.items()})
-    order, families = rank_table(leaderboard(runs))
-    table = table.reindex(order.index)
-    there = table.notna().any(axis=1)
-    return table[there], [family for family, kept in zip(families, there, strict=True) if kept]
+    scored = runs[runs["status"] == "ok"]
+    labels = scored.drop_duplicates("strategy").set_index("strategy")["label"]
+    controls = scored.drop_duplicates("label").set_index("label")["control"]
+    shown = [labels["plain"]] if "plain" in labels else []
+    treated = set(remedies(scored)["label"])
+    leaders = [name for name in leading(runs, len(controls)) if name in treated]
+    # Without a rank: strategies that saw fewer labels, and controls where they are all there is.
+    for name in [*leaders, *controls.index.difference([*leaders, "dummy"], sort=False)]:
+        new = [n for n in (labels.get(controls[name]), name) if n and n not in shown]
+        if len(shown) + len(new) <= count:
+            shown += new
+    return shown
+
+
+def before_after(runs):
+    """Labels for a figure of probabilities: ``plain``, a remedy, and what corrects it.
+
+    Parameters
+    ----------
+    runs : DataFrame
+        Of one data set.
+
+    Returns
+    -------
+    list of str
+        Of the remedies that have a calibrator and are run most widely, the one with the worst Brier
+        score. Where none has one: ``plain`` and its calibrators, or those that lead.
+    """
+    scored = runs[runs["status"] == "ok"]
+    calibrators = scored[scored["role"] == "calibrator"].drop_duplicates("strategy")
+    of_plain = list(calibrators.loc[calibrators["control"] == "plain", "label"])
+    pairs = calibrators[calibrators["control"].isin(scored["strategy"])]
+    pairs = pairs[pairs["control"] != "plain"].set_index("control")["label"]
+    if pairs.empty:
+        return ["plain", *of_plain] if of_plain else to_show(runs, 3)
+    before = scored[scored["strategy"].isin(pairs.index)]
+    groups = before.groupby("strategy", sort=False)
+    learners = groups["learner"].nunique()
+    worst = groups["brier"].mean()[learners == learners.max()].idxmax()
+    return ["plain", before.loc[before["strategy"] == worst, "label"].iloc[0], pairs[worst]]
+
+
+def entry_with(study, key):
+    """Label of the first strategy whose entry in ``params.yaml`` sets ``key``, or None."""
+    named = labels(study)
+    found = [named[f, n] for f in study.families for n, e in study.family(f).items() if key in e]
+    return found[0] if found else None
 
 
 def fit_times(timings):

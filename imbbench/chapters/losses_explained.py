@@ -582,7 +582,7 @@ def score_table(scores):
     DataFrame
     """
     groups = scores.groupby("name", sort=False)[RATES]
-    table = groups.mean().map("{:.3f} ± ".format) + groups.std().map("{:.3f}".format)
+    table = groups.mean().map("{:.3f}±".format) + groups.std().map("{:.3f}".format)
     table.columns = [column.replace("_", " ") for column in RATES]
     return table.rename_axis("loss").reset_index()
 
@@ -738,37 +738,69 @@ def share_sentence(shares, name="focal", against="cross-entropy", level=0.4):
 
 
 @mpl.rc_context(STYLE)
-def plot_curves(table, losses, quantity):
-    """Loss or gradient against the margin, a panel per loss.
+def plot_loss(name, table, losses, models, class_counts, seed):
+    """One loss: its value and gradient against the margin, and the boundary it trains.
 
     Parameters
     ----------
+    name : str
+        In ``losses``.
     table : DataFrame
         Of :func:`curves`.
     losses : dict of str to torch.nn.Module
-    quantity : {"loss", "gradient"}
+        That the table was made with.
+    models : dict of str to learner
+        Of :func:`train`.
+    class_counts : sequence of int, (2,)
+    seed : int
+        The one the models were trained with.
     """
-    names = [name for name in table["name"].unique() if name in SUBTITLES]
-    figure, axes = new_figure(5.4, nrows=2, ncols=4, sharex=True, sharey=True)
-    for ax, name in zip(axes.flat, names, strict=True):
-        part = table[table["name"] == name]
-        base = part[part["class"] == CLASSES[0]]
+    figure, (axes,) = new_figure(3.1, ncols=3)
+    part = table[table["name"] == name]
+    base = part[part["class"] == CLASSES[0]]
+    for ax, quantity in zip(axes[:2], ("loss", "gradient"), strict=True):
         ax.plot(base["margin"], base[f"base_{quantity}"].abs(), color=FAINT, lw=4)
         for group, (colour, dash) in LOOKS.items():
             own = part[part["class"] == group]
             values = own[quantity].abs().where(own[quantity] != 0)
             ax.plot(own["margin"], values, color=colour, ls=dash, lw=1.7)
         ax.axvline(0, color="#808080", lw=0.8, ls=":")
-        ax.set_title(f"{name}\n{SUBTITLES[name].format(losses[name])}")
-    ends = table["margin"].min(), table["margin"].max()
-    axes[0, 0].set(yscale="log", ylim=(1e-3, 100), xlim=ends)
-    figure.supxlabel("margin: logit of the true class minus that of the other", fontsize=9)
-    unit = "loss of one sample (nats)" if quantity == "loss" else "|gradient| to the margin"
-    figure.supylabel(f"{unit}, logarithmic", fontsize=9)
+        ends = table["margin"].min(), table["margin"].max()
+        ax.set(yscale="log", ylim=(1e-3, 100), xlim=ends, xlabel="margin")
+    axes[0].set(title="loss of one sample (nats, log)")
+    axes[1].set(title="|gradient| to the margin (log)")
+    X, y = toy(class_counts, seed)
+    xs, ys, grid = _plane(X)
+    _region(axes[2], X, y, xs, ys, models[name].predict_proba(grid)[:, 1], 0.5)
+    plain = models["cross-entropy"].predict_proba(grid)[:, 1].reshape(len(ys), -1)
+    axes[2].contour(xs, ys, plain, levels=[0.5], colors="#7a7a7a", linewidths=1.2, linestyles=":")
+    axes[2].set(xlabel="feature 1", ylabel="feature 2", title="boundary on the toy")
+    figure.suptitle(f"{name}, {SUBTITLES[name].format(losses[name])}", x=0.01, ha="left")
     handles = [Line2D([], [], color=c, ls=d, lw=1.7, label=n) for n, (c, d) in LOOKS.items()]
-    handles.append(Line2D([], [], color=FAINT, lw=4, label="unweighted loss of the same kind"))
-    figure.legend(handles=handles, loc="outside upper center", ncols=3, handlelength=3)
+    handles += [
+        Line2D([], [], color=FAINT, lw=4, label="unweighted loss"),
+        Line2D([], [], color="black", lw=1.5, label="boundary"),
+        Line2D([], [], color="#7a7a7a", lw=1.2, ls=":", label="that of cross-entropy"),
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=5, handlelength=2.6)
     return figure
+
+
+def _plane(X):
+    """Two axes that hold the rows, and the points of their grid."""
+    low, high = np.floor(X.min(axis=0)), np.ceil(X.max(axis=0))
+    xs, ys = (np.linspace(low[i], high[i], 121) for i in (0, 1))
+    return xs, ys, np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+
+
+def _region(ax, X, y, xs, ys, p, cut):
+    """Rows, where the network says minority, and the boundary."""
+    p = p.reshape(len(ys), -1)
+    ax.contourf(xs, ys, p > cut, levels=[0.5, 1.5], colors=["#fbe3bd"])
+    ax.plot(*X[y == 0].T, ".", ms=1.6, color=PALETTE[0], zorder=2)
+    ax.plot(*X[y == 1].T, "^", ms=3.2, mfc="none", mec=PALETTE[3], mew=0.7, zorder=3)
+    ax.contour(xs, ys, p, levels=[cut], colors="black", linewidths=1.5)
+    ax.grid(visible=False)
 
 
 @mpl.rc_context(STYLE)
@@ -882,9 +914,7 @@ def plot_boundaries(models, class_counts, scores, seed):
         The one the models were trained with.
     """
     X, y = toy(class_counts, seed)
-    low, high = np.floor(X.min(axis=0)), np.ceil(X.max(axis=0))
-    xs, ys = (np.linspace(low[i], high[i], 121) for i in (0, 1))
-    grid = np.stack(np.meshgrid(xs, ys), axis=-1).reshape(-1, 2)
+    xs, ys, grid = _plane(X)
     ratio = log_density_ratio(grid).reshape(len(ys), -1)
     numbers = scores[scores["seed"] == seed].set_index("name")
     prior = class_counts[1] / sum(class_counts)
@@ -892,14 +922,9 @@ def plot_boundaries(models, class_counts, scores, seed):
     figure, axes = new_figure(8.2, nrows=3, ncols=4, sharex=True, sharey=True)
     for ax, name in zip(axes.flat, panels, strict=False):
         model = models["cross-entropy" if name == MOVED else name]
-        p = model.predict_proba(grid)[:, 1].reshape(len(ys), -1)
-        cut = prior if name == MOVED else 0.5
-        ax.contourf(xs, ys, p > cut, levels=[0.5, 1.5], colors=["#fbe3bd"])
-        ax.plot(*X[y == 0].T, ".", ms=1.6, color=PALETTE[0], zorder=2)
-        ax.plot(*X[y == 1].T, "^", ms=3.2, mfc="none", mec=PALETTE[3], mew=0.7, zorder=3)
+        p = model.predict_proba(grid)[:, 1]
+        _region(ax, X, y, xs, ys, p, prior if name == MOVED else 0.5)
         ax.contour(xs, ys, ratio, levels=[0], colors="#444444", linewidths=0.9, linestyles="--")
-        ax.contour(xs, ys, p, levels=[cut], colors="black", linewidths=1.5)
-        ax.grid(visible=False)
         row = numbers.loc[name]
         title = {"cross-entropy": "plain cross-entropy", "one-vs-rest": "one-vs-rest, no focus"}
         head = title.get(name, name)

@@ -4,6 +4,7 @@ import made_up
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.colors import to_hex
 from matplotlib.text import Text
 from PIL import Image
 
@@ -44,8 +45,23 @@ def test_a_notebook_shows_the_same_small_png_every_time():
         return plots.class_counts(made_up.card("d"))._repr_png_()
 
     assert show() == show()
-    image = Image.open(io.BytesIO(show()))
-    assert image.mode == "P" and image.size[0] == 800
+    png, shown = show()
+    image = Image.open(io.BytesIO(png))
+    assert image.mode == "P" and image.size[0] == 1200
+    assert shown == {"alt": "Figure: axes: rows", "width": 800}
+
+
+def test_what_a_figure_shows_is_said_in_words(runs):
+    curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"]))
+    assert plots.alternative(plots.precision_recall(curves, ["plain", "inverse_sqrt"])) == (
+        "Figure: panels logreg, tree; axes: interpolated precision over recall; "
+        "marks: plain, inverse_sqrt"
+    )
+    figure, ((axes,),) = plots.new_figure(2)
+    assert plots.alternative(figure) == "Figure"
+    axes.set(xlabel=plots.words("US$"), title="a\nb")
+    figure.suptitle("All of it")
+    assert plots.alternative(figure) == "Figure: All of it; panels a b; axes: US$"
 
 
 def test_svg_has_the_same_bytes_every_time_and_no_date(tmp_path, differences):
@@ -87,9 +103,50 @@ def test_curves_have_a_panel_per_learner_and_name_what_is_in_colour(runs, draw):
     curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"]))
     figure = draw(curves, ["plain", "inverse_sqrt", "not_run_here"])
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["logreg", "tree"]
-    assert legend(figure) == ["plain", "inverse_sqrt", "other strategies"]
-    figure = draw(curves, list(dict.fromkeys(curves["label"])))
-    assert "other strategies" not in legend(figure)
+    assert legend(figure) == ["plain", "inverse_sqrt"]
+
+
+def test_a_family_has_one_colour_and_what_corrects_has_that_of_the_corrected():
+    names = {"plain": "reference", "a": "loss", "b": "loss", "b_corrected": "loss", "c": "prior"}
+    table = pd.DataFrame({"label": names.keys(), "family": names.values(), "role": "remedy"})
+    table.loc[table["label"] == "b_corrected", "role"] = "calibrator"
+    looks = plots._looks(table, list(names))
+    colours = [to_hex(colour) for colour, _ in looks.values()]
+    assert colours[:2] == ["#000000", plots.FAMILY_COLOURS["loss"]]
+    assert colours[4] == plots.FAMILY_COLOURS["prior"]
+    assert colours[2] == colours[3] != colours[1]
+    assert looks["b_corrected"][1] != looks["b"][1]
+    assert len(set(plots.FAMILY_COLOURS.values())) == len(plots.FAMILY_COLOURS) == 11
+
+
+def of_two_classes(curves):
+    """Curves with the reliability of the minority: 10 rows in every bin, 3 of them right."""
+    for b in range(15):
+        names = [f"minority_{kind}_{b}" for kind in ("rows", "confidence", "correct")]
+        curves[names] = [10, (b + 0.5) / 15, 0.3]
+    return curves
+
+
+def test_reliability_of_the_minority_has_a_histogram_under_every_panel(runs):
+    curves = of_two_classes(tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"])))
+    curves["minority_rows_3"] = 4
+    assert plots.prevalence(curves) == pytest.approx(0.3)
+    figure = plots.minority_reliability(curves, ["plain", "inverse_sqrt"])
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["logreg", "tree", "", ""]
+    top, below = figure.axes[0], figure.axes[2]
+    line = top.lines[0]
+    assert len(line.get_xdata()) == 14 and set(line.get_ydata()) == {0.3}
+    assert below.patches[0].get_data().values.tolist() == [10] * 3 + [4] + [10] * 11
+    assert below.get_yscale() == "log"
+    assert legend(figure) == ["plain", "inverse_sqrt"]
+
+
+def test_of_more_classes_it_is_the_predicted_class(runs):
+    curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"]))
+    assert plots.prevalence(curves) is None
+    figure = plots.minority_reliability(curves, ["plain"])
+    assert len(figure.axes) == 2
+    assert figure.axes[0].get_xlabel() == "confidence in the predicted class"
 
 
 def test_curves_of_an_odd_number_of_learners_hide_the_empty_panel(runs):
@@ -154,15 +211,12 @@ def test_names_lose_the_family_under_its_heading():
     assert "over" in [text.get_text() for text in axes.texts]
 
 
-def test_heat_maps_of_ranks(runs):
-    for table, families in (
-        tables.rank_table(tables.leaderboard(runs)),
-        tables.ranks_by_dataset(runs),
-    ):
-        axes = plots.rank_heatmap(table, families).axes[0]
-        assert texts(axes) == list(table.index) and len(families) == len(table)
-        shown = {text.get_text() for text in axes.texts}
-        assert f"{table.iloc[0, 0]:.0f}" in shown
+def test_heat_map_of_ranks(runs):
+    table = tables.ranks_by_dataset(runs)
+    axes = plots.rank_heatmap(table).axes[0]
+    assert texts(axes) == list(table.index) and len(table) == 2
+    shown = {text.get_text() for text in axes.texts}
+    assert f"{table.iloc[0, 0]:.0f}" in shown
 
 
 def test_class_heat_map_is_symmetric_around_no_difference(runs):
@@ -177,7 +231,9 @@ def test_class_heat_map_is_symmetric_around_no_difference(runs):
 def test_times_leave_out_what_is_no_strategy(runs):
     times = tables.fit_times(tables.label(made_up.draw_timings(runs)))
     (axes,) = plots.fit_times(times).axes
-    assert set(texts(axes)) == {"inverse_frequency", "inverse_sqrt", "threshold_0_3"}
+    assert set(texts(axes)) == {"weighting", "posthoc"}
+    slowest = {text.get_text() for text in axes.texts}
+    assert "threshold_0_3" in slowest and not slowest & {"plain", "dummy"}
     assert axes.get_xscale() == "log"
 
 
@@ -219,16 +275,14 @@ def test_names_of_strategies_and_learners_are_no_formulas(tmp_path):
     names = dict(zip(("threshold_0_3", "inverse_sqrt", "tree"), NAMES, strict=False))
     runs = made_up.draw_runs("a", 1).replace(names)
     found = {" ".join(name.split()) for name in names.values()}
-    board = tables.leaderboard(runs)
     of_strategies = found - {names["tree"]}
-    assert drawn(plots.rank_heatmap(*tables.rank_table(board)), tmp_path / "a.svg") >= of_strategies
     differences = statistics.paired_differences(runs)
     treated = differences[differences["family"] != "reference"]
-    for figure in (
-        plots.effects(statistics.effects(treated, "macro_f1"), "a label"),
-        plots.fit_times(tables.fit_times(tables.label(made_up.draw_timings(runs)))),
-    ):
-        assert drawn(figure, tmp_path / "b.svg") >= of_strategies
+    figure = plots.effects(statistics.effects(treated, "macro_f1"), "a label")
+    assert drawn(figure, tmp_path / "b.svg") >= of_strategies
+    times = tables.label(made_up.draw_timings(runs))
+    figure = plots.fit_times(tables.fit_times(times.assign(family=times["strategy"])))
+    assert drawn(figure, tmp_path / "c.svg") >= of_strategies
     curves = tables.label(made_up.draw_curves(runs))
     shown = plots.precision_recall(curves, list(names.values()))
     assert drawn(shown, tmp_path / "d.svg") >= found

@@ -1,5 +1,6 @@
 import html
 import re
+from pathlib import Path
 
 import made_up
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from made_up import row
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
+from imbbench import config
 from imbbench.analysis import prose, tables
 
 
@@ -73,52 +75,69 @@ def test_a_text_keeps_its_place_in_a_table(text):
     assert tags(page) <= {"table", "thead", "tbody", "tr", "th", "td", "code", "strong", "a"}
 
 
-def test_scores_mark_the_best_of_each_learner_in_both_directions():
-    values = {"a": (0.9, 0.3), "b": (0.4, 0.1)}
-    runs = pd.DataFrame(
-        [
-            row("d", learner, "loss", name, split, macro_f1=f1 + split / 10, brier=brier)
-            for learner in ("hgb", "tree")
-            for name, (f1, brier) in values.items()
-            for split in (0, 1)
-        ]
+def beside_plain(*treated, **values):
+    """Rows of ``plain`` and of treated strategies, two splits and both rules."""
+    rows = [(("reference", "plain"), "", {})]
+    rows += [(("loss", name), "plain", given) for name, given in treated]
+    return pd.DataFrame(
+        row("d", "tree", *name, split, rule, control=control, **values | given)
+        for name, control, given in rows
+        for split in (0, 1)
+        for rule in ("argmax", "tuned_macro_f1", "tuned_balanced_accuracy")
     )
-    table = prose.score_table(runs, ["macro_f1", "brier", "average_precision"])
-    assert table["strategy"].tolist() == ["`a`", "`b`"] * 2
-    assert table["macro-F1, argmax"].tolist() == ["**0.950±0.071**", "0.450±0.071"] * 2
-    assert table["Brier score ↓"].tolist() == ["0.300±0.000", "**0.100±0.000**"] * 2
-    assert not table["average precision"].str.contains("*", regex=False).any()
 
 
-def test_scores_have_a_column_per_rule_and_blanks():
-    table = prose.score_table(made_up.draw_runs("d"), ["macro_f1", "brier"])
-    table = table.set_index(["learner", "strategy"])
-    assert table.loc[("tree", "`threshold_0_3`"), "macro-F1, argmax"] == ""
-    assert "±" in table.loc[("tree", "`threshold_0_3`"), "macro-F1, own"]
-    assert "±" in table.loc[("tree", "`threshold_0_3`"), "Brier score ↓"]
+def test_scores_mark_what_is_clearly_better_in_both_directions():
+    runs = beside_plain(("a", {"macro_f1": 0.6, "brier": 0.3}), ("b", {"brier": 0.1}), brier=0.2)
+    table = prose.score_table(runs, [("macro_f1", "tuned"), ("brier", "argmax")])
+    assert table["strategy"].tolist() == ["`plain`", "`a`", "`b`"]
+    assert table["macro-F1, moved"].tolist() == ["0.500±0.000", "**0.600±0.000**", "0.500±0.000"]
+    assert table["Brier score ↓"].tolist() == ["0.200±0.000", "0.300±0.000", "**0.100±0.000**"]
+
+
+def test_what_is_within_the_spread_or_prints_as_zero_is_not_bold():
+    runs = beside_plain(("a", {"macro_f1": 0.6}), ("b", {"macro_f1": 0.5004}))
+    runs.loc[(runs["strategy"] == "a") & (runs["split"] == 1), "macro_f1"] = 0.45
+    table = prose.score_table(runs, [("macro_f1", "argmax")]).set_index("strategy")
+    assert table["macro-F1, default"].to_dict() == {
+        "`plain`": "0.500±0.000",
+        "`a`": "0.525±0.106",
+        "`b`": "0.500±0.000",
+    }
+
+
+def test_controls_come_first_and_what_is_no_remedy_last():
+    roles = {"steps": "control", "fixed": "calibrator", "best": "remedy", "worst": "remedy"}
+    runs = beside_plain(
+        *((name, {"role": role, "balanced_accuracy": 0.6 if name == "best" else 0.4})
+          for name, role in reversed(roles.items()))
+    )  # fmt: skip
+    table = prose.score_table(runs)
+    assert table["strategy"].tolist() == ["`plain`", "`steps`", "`best`", "`worst`", "`fixed`"]
+    alone = runs[runs["strategy"] == "plain"].assign(learner="hgb")
+    assert set(prose.score_table(pd.concat([runs, alone]))["learner"]) == {"tree"}
+
+
+def test_a_cut_off_of_its_own_stands_under_either_rule():
+    table = prose.score_table(made_up.draw_runs("d")).set_index(["learner", "strategy"])
+    own = table.loc[("tree", "`threshold_0_3`")]
+    assert own["macro-F1, moved"].strip("*") and own["Brier score ↓"].strip("*")
+    default, moved = (own[f"balanced accuracy, {rule}"].strip("*") for rule in ("default", "moved"))
+    assert default == moved != ""
     assert ("logreg", "`dummy`") not in table.index
 
 
-def test_differences_mark_improvements_only():
-    runs = pd.DataFrame(
-        [
-            row("d", "tree", "reference", "plain", rule=rule, control="", macro_f1=0.5, brier=0.2)
-            for rule in ("argmax", "tuned_macro_f1")
-        ]
-        + [
-            row("d", "tree", "loss", name, rule=rule, macro_f1=f1, brier=0.3)
-            for name, f1 in (("a", 0.4), ("b", 0.6))
-            for rule in ("argmax", "tuned_macro_f1")
-        ]
-        + [
-            row("d", "tree", "loss", "without_control", rule=rule, control="", macro_f1=0.9)
-            for rule in ("argmax", "tuned_macro_f1")
-        ]
+def test_differences_mark_clear_improvements_only():
+    runs = beside_plain(
+        ("a", {"macro_f1": 0.4, "brier": 0.3}), ("b", {"macro_f1": 0.6, "brier": 0.3}), brier=0.2
     )
-    table = prose.difference_table(runs, metrics=["macro_f1", "brier"])
+    alone = runs[runs["strategy"] == "b"].assign(strategy="c", label="c", control="", macro_f1=0.9)
+    runs = pd.concat([runs, alone])  # without a control
+    columns = [("macro_f1", "argmax"), ("brier", "argmax")]
+    table = prose.difference_table(runs, columns=columns)
     assert table["strategy"].tolist() == ["`plain` itself", "`b`", "`a`"]
-    assert table["macro-F1, argmax"].tolist() == ["0.500", "**+0.100**", "-0.100"]
-    assert table["Brier score ↓"].tolist() == ["0.200", "+0.100", "+0.100"]
+    assert table["macro-F1, default"].tolist() == ["0.500", "**+0.100±0.000**", "-0.100±0.000"]
+    assert table["Brier score ↓"].tolist() == ["0.200", "+0.100±0.000", "+0.100±0.000"]
     assert len(prose.difference_table(runs, count=1)) == 2
 
 
@@ -131,8 +150,8 @@ def test_zero_has_no_minus():
         )
         for rule in ("argmax", "tuned_macro_f1")
     )
-    table = prose.difference_table(runs, metrics=["macro_f1", "brier"]).set_index("strategy")
-    assert table.loc["`a`", "macro-F1, argmax"] == "+0.000"
+    table = prose.difference_table(runs).set_index("strategy")
+    assert table.loc["`a`", "macro-F1, moved"] == "+0.000"
     assert "-" not in table.loc["`a`", "Brier score ↓"]
 
 
@@ -195,42 +214,105 @@ def test_unscored_cells_are_grouped_by_reason():
     ]
 
 
-@pytest.mark.parametrize(("tuned", "verb"), [(0.55, "narrows"), (0.95, "does not narrow")])
-def test_family_conclusion_follows_the_numbers(tuned, verb):
-    runs = pd.DataFrame(
-        [row("d", "tree", "loss", "a", rule=r, macro_f1=0.5) for r in ("argmax", "tuned_macro_f1")]
-        + [row("d", "tree", "loss", "b", rule="argmax", macro_f1=0.7)]
-        + [row("d", "tree", "loss", "b", rule="tuned_macro_f1", macro_f1=tuned)]
-        + [row("d", "tree", "loss", "c", rule="", status="failed", reason="no")]
-    )
-    text = prose.family_conclusion(runs)
-    assert f"`tree`: best macro-F1 0.700 at its argmax rule (`b`), {tuned:.3f} at its tuned" in text
-    assert f"tuning the decision {verb} the gap" in text
-    assert "Of 3 cells 1 have no score: 1 failed." in text
+def test_reasons_are_grouped_without_numbers_and_learners_ten_at_most():
+    def lost(strategy, learner, split, reason):
+        return row(
+            "d", learner, "loss", strategy, split, "", status="not applicable", reason=reason
+        )
+
+    runs = [lost("gan", "hgb", s, f"a class has {s} rows, the GAN needs 20") for s in range(3)]
+    runs += [lost("a", name, 0, f"{name} is not trained by steps") for name in ("hgb", "tree")]
+    runs += [lost("smote_2", "hgb", 0, "smote_2 failed with hgb only")]
+    found = prose.unscored(pd.DataFrame(runs)).set_index("reason")["cells"].to_dict()
+    assert found == {
+        "a class has … rows, the GAN needs …": 3,
+        "the learner is not trained by steps": 2,
+        "smote_2 failed with hgb only": 1,
+    }
+    many = [lost("a", "hgb", s, f"because of {'x' * s}") for s in range(1, 15)]
+    table = prose.unscored(pd.DataFrame([*runs, *many]))
+    assert len(table) == 10 and table["cells"].sum() == 20
+    others = table.set_index("reason").loc["8 other reasons"]
+    assert (others["status"], others["cells"]) == ("various", 8)
 
 
 def test_a_family_or_data_set_without_scores_says_so():
     runs = pd.DataFrame([row("d", "tree", "loss", "a", rule="", status="failed", reason="no")])
-    assert "No cell" in prose.family_conclusion(runs)
+    plain = pd.DataFrame([row("d", "tree", "reference", "plain", control="")])
+    for found in (runs, pd.concat([runs, plain])):
+        assert "no cell of this family" in prose.family_conclusion(found)
     assert "nothing to compare" in prose.dataset_conclusion(runs)
+    assert prose.in_numbers(runs) == ""
 
 
-def test_dataset_conclusion_follows_the_numbers():
-    plain = [
-        row("d", "tree", "reference", "plain", s, rule, control="", macro_f1=f1, brier=0.2)
-        for s in (0, 1)
-        for rule, f1 in (("argmax", 0.5), ("tuned_macro_f1", 0.6))
+def test_the_best_is_looked_for_where_all_splits_were_run():
+    runs = beside_plain(("a", {"macro_f1": 0.6}), ("b", {"macro_f1": 0.7}))
+    runs = runs[(runs["strategy"] != "b") | (runs["split"] == 0)]
+    assert "Best of 1 combinations of learner and strategy: `tree` with `a`" in (
+        prose.in_numbers(runs)
+    )
+
+
+def test_methods_have_words_of_their_own():
+    entries = {
+        "border": {"sampler": "BorderlineSMOTE", "ratio": 1},
+        "near": {"sampler": "NearMiss", "version": 3},
+        "clean": {"smote_then": "TomekLinks"},
+        "smote": {"ratio": 1},
+    }
+    described = pd.DataFrame(
+        {
+            "strategy": [f"`{name}`" for name in entries],
+            "what it does": "A sampler.",
+            "parameters": ["sampler = BorderlineSMOTE, ratio = 1",
+                           "sampler = NearMiss, version = 3", "smote_then = TomekLinks",
+                           "ratio = 1"],
+            "control": "`plain`",
+        }
+    )  # fmt: skip
+    table = prose.methods(entries, described)
+    assert table["what it does"].tolist() == [
+        prose.METHODS["BorderlineSMOTE"],
+        prose.METHODS["NearMiss 3"],
+        prose.METHODS["smote_then TomekLinks"],
+        "A sampler.",
     ]
-    focal = [
-        row("d", "tree", "loss", "focal", s, rule, macro_f1=0.6 + s / 100, brier=0.3)
-        for s in (0, 1)
-        for rule in ("argmax", "tuned_macro_f1")
+    assert table["parameters"].tolist() == ["ratio = 1", "version = 3", "", "ratio = 1"]
+    assert list(table)[-1] == "compared with"
+
+
+def test_every_sampler_of_the_study_has_words_of_its_own():
+    study = config.load(Path(__file__).parents[2] / "params.yaml")
+    for family in ("undersampling", "oversampling"):
+        entries = study.family(family)
+        named = {n: e for n, e in entries.items() if {"sampler", "smote_then"} & set(e)}
+        assert named and all(prose._method(entry) for entry in named.values())
+
+
+def test_links_lead_up_and_sideways(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    made_up.write_params(tmp_path, ["one", "two", "three"], ["four"])
+    study = config.load()
+    runs = made_up.draw_runs("two")
+    assert prose.links(study, "two", "report", runs).split("\n\n") == [
+        "[the study](../04_study.ipynb) · [data card](data_card.ipynb)",
+        "Family by family: [reference](reference.ipynb) · [weighting](weighting.ipynb) · "
+        "[posthoc](posthoc.ipynb)",
+        "The same of other data sets: [one](../one/report.ipynb) · [three](../three/report.ipynb)",
     ]
-    text = prose.dataset_conclusion(pd.DataFrame(plain + focal))
-    assert "macro-F1 0.500 at argmax, 0.600 at the tuned rule" in text
-    assert "changes `plain` by +0.100" in text
-    assert "Of 1 pairs of learner and strategy, 1 beat" in text and "0 of 1 when both" in text
-    assert "1 of 1 strategies make the probabilities worse" in text and "(+0.100)" in text
+    family = prose.links(study, "three", "weighting", runs).split("\n\n")
+    assert family[0].endswith(
+        "[code and references](../../../imbbench/strategies/weighting) · "
+        "[table](../../runs/three/weighting.csv)"
+    )
+    assert family[1] == "The same of other data sets: [two](../two/weighting.ipynb)"
+    lost = runs.assign(status="failed")
+    assert "other data sets" not in prose.links(study, "three", "weighting", lost)
+    web = prose.links(study, "four", "data_card")
+    assert web == (
+        "[the study](../../../rendered/04_study.ipynb) · "
+        "[all families on this data set](report.ipynb)"
+    )
 
 
 def test_running_shows_utilisation_and_overhead():
@@ -280,7 +362,7 @@ def test_what_has_no_value_is_blank():
     )
     scores = prose.score_table(runs).set_index("strategy")
     assert scores.loc["`nearest_class_mean`", "Brier score ↓"] == ""
-    assert scores["balanced accuracy, tuned"].tolist() == [""] * 3
+    assert scores["balanced accuracy, moved"].tolist() == [""] * 3
     differences = prose.difference_table(runs).set_index("strategy")
     assert differences.loc["`nearest_class_mean`", "Brier score ↓"] == ""
-    assert differences.loc["`a`", "Brier score ↓"] == "**-0.100**"
+    assert differences.loc["`a`", "Brier score ↓"] == "-0.100"  # of a single split

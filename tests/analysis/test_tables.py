@@ -1,4 +1,5 @@
 import warnings
+from types import SimpleNamespace
 
 import made_up
 import numpy as np
@@ -119,8 +120,8 @@ def test_the_map_of_ranks_leaves_out_what_has_no_rank():
             for split in (0, 1)
         ]
     )
-    ranks, families = tables.ranks_by_dataset(runs)
-    assert dict(zip(ranks.index, families, strict=True)) == {"focal": "loss", "plain": "reference"}
+    ranks = tables.ranks_by_dataset(runs)
+    assert ranks.index.tolist() == ["loss"]
     assert ranks.notna().all(axis=None)
 
 
@@ -144,6 +145,43 @@ def test_best_of_families_leaves_the_controls_out():
     best = tables.best_of_families(board)
     assert sorted(board.set_index("label").loc[best, "family"]) == ["posthoc", "weighting"]
     assert len(tables.best_of_families(board, each=2)) == 3
+
+
+def test_a_family_stands_beside_plain_of_the_committed_table(root):
+    study = config.load()
+    runs, curves = (load(study, ["one"], ["weighting"])
+                    for load in (tables.load_runs, tables.load_curves))  # fmt: skip
+    own = runs.drop(columns=["label", "role", "family"]), curves.drop(columns=["label", "role"])
+    family = own[0].assign(family="weighting")
+    outcome = SimpleNamespace(
+        runs=family[family["split"] < 2], curves=own[1].drop(columns="family")
+    )
+    found, lines = tables.beside(study, "one", "weighting", outcome)
+    assert set(found["strategy"]) == {"plain", "dummy", "inverse_frequency", "inverse_sqrt"}
+    assert set(found["split"]) == {0, 1} and set(found["family"]) == {"reference", "weighting"}
+    assert set(found.loc[found["strategy"] == "plain", "role"]) == {"control"}
+    assert set(lines["label"]) == {"plain", "dummy", "inverse_frequency", "inverse_sqrt"}
+    alone, _ = tables.beside(study, "one", "reference", SimpleNamespace(
+        runs=tables.load_runs(study, ["one"], ["reference"]), curves=pd.DataFrame()))  # fmt: skip
+    assert set(alone["strategy"]) == {"plain", "dummy"}
+    (root / "results/runs/one/reference.csv").unlink()
+    found, lines = tables.beside(study, "one", "weighting", outcome)
+    assert set(found["strategy"]) == set(lines["label"]) == {"inverse_frequency", "inverse_sqrt"}
+
+
+def test_before_and_after_is_the_widely_run_remedy_that_distorts_most():
+    rows = [row("d", learner, "reference", "plain", control="") for learner in ("hgb", "tree")]
+    for name, brier, learners in (("a", 0.3, "ht"), ("b", 0.4, "ht"), ("c", 0.9, "h")):
+        for learner in ("hgb", "tree"):
+            if learner[0] in learners:
+                rows.append(row("d", learner, "loss", name, brier=brier))
+                fixed = row("d", learner, "loss", f"{name}_fixed", control=name, role="calibrator")
+                rows.append(fixed)
+    runs = pd.DataFrame(rows)
+    assert tables.before_after(runs) == ["plain", "b", "b_fixed"]
+    of_plain = [row("d", "hgb", "posthoc", "platt", role="calibrator")]
+    assert tables.before_after(pd.DataFrame(rows[:2] + of_plain)) == ["plain", "platt"]
+    assert tables.before_after(pd.DataFrame(rows[:2])) == ["plain"]
 
 
 def test_fit_times_are_relative_to_plain_of_the_same_cell():

@@ -293,7 +293,7 @@ def test_sentences_follow_their_numbers():
     assert "finds 50% of the minority with 10.0% false alarms" in sentence
     assert "one of 2 seeds: focal." in sentence and "ahead with 0 of 2 seeds" in sentence
     table = losses_explained.score_table(scores)
-    assert table.loc[table["loss"] == "focal", "recall"].item() == "0.600 ± 0.000"
+    assert table.loc[table["loss"] == "focal", "recall"].item() == "0.600±0.000"
 
     def shares(focal):
         parts = [(n, s, e, v) for s in (0, 1) for n, line in
@@ -323,7 +323,7 @@ def test_figures_are_drawn(trained):
     table = losses_explained.curves(LOSSES, MARGINS, BATCH)
     sweep = losses_explained.noise_sweep(three, COUNTS, [0.1, 0.2], [0])
     figures = {
-        "margins": losses_explained.plot_curves(table, LOSSES, "gradient"),
+        "one": losses_explained.plot_loss("LDAM", table, LOSSES, models, [450, 50], 0),
         "weights": losses_explained.plot_weights(
             weights, losses_explained.suppression(weights), 10
         ),
@@ -334,12 +334,12 @@ def test_figures_are_drawn(trained):
         "boundaries": losses_explained.plot_boundaries(models, [450, 50], scores, 0),
         "shares": losses_explained.plot_shares(shares, ["cross-entropy", "focal"]),
     }
-    panels = {"margins": 8, "weights": 4, "noise": 1, "focal": 2, "boundaries": 5, "shares": 1}
+    panels = {"one": 3, "weights": 4, "noise": 1, "focal": 2, "boundaries": 5, "shares": 1}
     for name, figure in figures.items():
         visible = [ax for ax in figure.axes if ax.get_visible()]
         assert len(visible) == panels[name], name
         figure.set_dpi(40)
-        assert figure._repr_png_().startswith(b"\x89PNG"), name
+        assert figure._repr_png_()[0].startswith(b"\x89PNG"), name
 
 
 def drawn(ax, number):
@@ -349,11 +349,14 @@ def drawn(ax, number):
 def test_figures_show_the_numbers_of_their_tables(trained):
     _, scores, shares, models = trained
     table = losses_explained.curves(LOSSES, MARGINS, BATCH)
-    panel = losses_explained.plot_curves(table, LOSSES, "gradient").axes[0]
+    figure = losses_explained.plot_loss("weighted", table, LOSSES, models, [450, 50], 0)
     own = table[(table["name"] == "weighted") & (table["class"] == "minority")]
-    assert panel.get_title("left") == "weighted\ninverse frequency"
-    np.testing.assert_allclose(drawn(panel, 2), own["gradient"].abs())
-    np.testing.assert_allclose(drawn(panel, 0), own["base_gradient"].abs())
+    assert figure.get_suptitle() == "weighted, inverse frequency"
+    for panel, quantity in zip(figure.axes, ("loss", "gradient"), strict=False):
+        np.testing.assert_allclose(drawn(panel, 2), own[quantity].abs())
+        np.testing.assert_allclose(drawn(panel, 0), own[f"base_{quantity}"].abs())
+    X, y = losses_explained.toy([450, 50], 0)
+    np.testing.assert_array_equal(figure.axes[2].lines[1].get_xydata(), X[y == 1])
     focal = losses_explained.focal_curves([0, 2], [0.1, 0.5, 0.9])
     left, right = losses_explained.plot_focal(focal).axes
     np.testing.assert_array_equal(drawn(left, 1), focal.loc[focal["gamma"] == 2, "loss"])
