@@ -358,6 +358,8 @@ def links(study, dataset, kind, runs=None):
     if kind not in own:
         items.append(link("code and references", f"imbbench/strategies/{kind}"))
         items.append(link("table", f"{results}/runs/{dataset}/{kind}.csv"))
+    if kind == "report":
+        items.append(link("tables", f"{results}/runs/{dataset}"))
     lines = [" · ".join(items)]
     scored = {kind} if runs is None else set(runs.loc[runs["status"] == "ok", "family"])
     if kind == "report" and dataset not in study.wide_datasets:

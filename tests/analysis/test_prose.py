@@ -295,7 +295,7 @@ def test_links_lead_up_and_sideways(tmp_path, monkeypatch):
     study = config.load()
     runs = made_up.draw_runs("two")
     assert prose.links(study, "two", "report", runs).split("\n\n") == [
-        "[the study](../04_study.ipynb) · [data card](data_card.ipynb)",
+        "[the study](../04_study.ipynb) · [data card](data_card.ipynb) · [tables](../../runs/two)",
         "Family by family: [reference](reference.ipynb) · [weighting](weighting.ipynb) · "
         "[posthoc](posthoc.ipynb)",
         "The same of other data sets: [one](../one/report.ipynb) · [three](../three/report.ipynb)",
