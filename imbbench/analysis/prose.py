@@ -447,9 +447,6 @@ def score_table(runs, columns=SCORED):
     order = order.sort_values(["learner", "place", "plain", "gain"], kind="stable")
     table = pd.DataFrame(shown).reindex(pd.MultiIndex.from_frame(order[keys])).fillna("")
     table = table.reset_index().rename(columns={"label": "strategy"})
-    # A learner with nothing but its control says nothing of the family.
-    treated = set(order.loc[~order["strategy"].isin(["plain", "dummy"]), "learner"])
-    table = table[table["learner"].isin(treated)]
     return table.assign(strategy=table["strategy"].map(code))
 
 
@@ -467,7 +464,7 @@ def in_numbers(runs, smallest=None):
     runs : DataFrame
         Of one data set: strategies and what they are compared with.
     smallest : str, optional
-        The name of the smallest class.
+        The name of the smaller of two classes.
 
     Returns
     -------
@@ -478,10 +475,17 @@ def in_numbers(runs, smallest=None):
     rows = rows[rows[MAIN].notna() & (rows["strategy"] != "dummy")]
     if rows.empty:
         return ""
-    last = max(int(name.split("_")[1]) for name in rows.columns
-               if re.fullmatch(r"recall_\d+", name) and rows[name].notna().any())  # fmt: skip
-    what = code(smallest) if smallest else "the minority" if last == 1 else "the smallest class"
-    names = [MAIN, f"recall_{last}", f"precision_{last}"]
+    classes = [name.split("_")[1] for name in rows.columns
+               if re.fullmatch(r"recall_\d+", name) and rows[name].notna().any()]  # fmt: skip
+    two = len(classes) == 2
+    what = "a class (mean over the classes)"
+    if two:
+        classes, what = classes[1:], code(smallest) if smallest else "the minority"
+    rows = rows.assign(
+        found=rows[[f"recall_{c}" for c in classes]].mean(axis=1),
+        right=rows[[f"precision_{c}" for c in classes]].mean(axis=1),
+    )
+    names = [MAIN, "found", "right"]
     keys = ["strategy", "label", "learner", "rule", "own"]
     groups = rows.groupby([*keys, "role"], sort=False)[names]
     # What ran on fewer splits than others of its learner is no match for them.
@@ -515,7 +519,8 @@ def in_numbers(runs, smallest=None):
     if len(dummy):
         sentences.append(
             f"Always saying the largest class is right in {dummy['accuracy'].mean():.1%} of the "
-            f"rows and finds none of {what} (macro-F1 {dummy[MAIN].mean():.3f})."
+            f"rows and finds none of {what if two else 'the others'} "
+            f"(macro-F1 {dummy[MAIN].mean():.3f})."
         )
     return "\n".join(f"- {sentence}" for sentence in sentences)
 
@@ -528,7 +533,8 @@ def family_conclusion(runs):
     runs : DataFrame
         Of :func:`imbbench.analysis.tables.beside`.
     """
-    own = runs[~runs["strategy"].isin(["plain", "dummy"])]
+    own = runs[runs["family"] != "reference"]
+    own = runs if own.empty else own
     if not (own["status"] == "ok").any():
         return "**Nothing to see here:** no cell of this family was scored on this data set."
     lines = []

@@ -114,8 +114,6 @@ def test_controls_come_first_and_what_is_no_remedy_last():
     )  # fmt: skip
     table = prose.score_table(runs)
     assert table["strategy"].tolist() == ["`plain`", "`steps`", "`best`", "`worst`", "`fixed`"]
-    alone = runs[runs["strategy"] == "plain"].assign(learner="hgb")
-    assert set(prose.score_table(pd.concat([runs, alone]))["learner"]) == {"tree"}
 
 
 def test_a_cut_off_of_its_own_stands_under_either_rule():
@@ -241,6 +239,7 @@ def test_a_family_or_data_set_without_scores_says_so():
     plain = pd.DataFrame([row("d", "tree", "reference", "plain", control="")])
     for found in (runs, pd.concat([runs, plain])):
         assert "no cell of this family" in prose.family_conclusion(found)
+    assert prose.family_conclusion(plain).startswith("- Untreated, `tree` finds")
     assert "nothing to compare" in prose.dataset_conclusion(runs)
     assert prose.in_numbers(runs) == ""
 
@@ -251,6 +250,16 @@ def test_the_best_is_looked_for_where_all_splits_were_run():
     assert "Best of 1 combinations of learner and strategy: `tree` with `a`" in (
         prose.in_numbers(runs)
     )
+
+
+def test_of_more_classes_the_means_are_told():
+    runs = beside_plain(("a", {"macro_f1": 0.6, "recall_1": 0.3, "precision_1": 0.6}))
+    runs = runs.assign(recall_2=0.7, precision_2=1.0)
+    dummy = row("d", "tree", "reference", "dummy", macro_f1=0.2, accuracy=0.4)
+    said = prose.in_numbers(pd.concat([runs, pd.DataFrame([dummy])]), "rare").splitlines()
+    assert "It finds 50 of 100 rows of a class (mean over the classes); of 100 that it" in said[0]
+    assert "flags 70 are right." in said[0]
+    assert said[2].endswith("40.0% of the rows and finds none of the others (macro-F1 0.200).")
 
 
 def test_methods_have_words_of_their_own():
