@@ -5,6 +5,7 @@ names say the same.
 """
 
 import io
+import re
 import textwrap
 
 import matplotlib as mpl
@@ -98,8 +99,11 @@ def alternative(figure):
     names = [text.get_text() for box in boxes if box for text in box.get_texts()]
     across, up = (", ".join(_once(labels)) for labels in (x, y))
     axes = " over ".join(part for part in (up, across) if part)
-    parts = {"": figure.get_suptitle(), "panels ": ", ".join(_once(titles)), "axes: ": axes,
-             "marks: ": ", ".join(_once(names))}  # fmt: skip
+    ticks = [label.get_text() for ax in there[:1] for label in ax.get_yticklabels()]
+    # Of an axis with names; numbers say nothing without their marks.
+    rows = [name for name in _once(ticks) if not re.fullmatch(r"[-−.\d]+|.*mathdefault.*", name)]
+    parts = {"": figure.get_suptitle(), "panels ": " / ".join(_once(titles)), "axes: ": axes,
+             "rows: ": ", ".join(rows[:20]), "marks: ": ", ".join(_once(names))}  # fmt: skip
     said = "; ".join(before + words for before, words in parts.items() if words)
     return f"Figure: {said.replace(chr(92) + '$', '$')}" if said else "Figure"
 

@@ -285,6 +285,7 @@ def unscored(runs, most=10):
         }
     )
     table = table.sort_values("cells", ascending=False, kind="stable").reset_index()
+    table = table.sort_values("status", key="various".__eq__, kind="stable")
     return table[["status", "reason", "strategies", "learners", "data sets", "cells"]]
 
 

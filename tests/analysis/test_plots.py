@@ -48,13 +48,13 @@ def test_a_notebook_shows_the_same_small_png_every_time():
     png, shown = show()
     image = Image.open(io.BytesIO(png))
     assert image.mode == "P" and image.size[0] == 1200
-    assert shown == {"alt": "Figure: axes: rows", "width": 800}
+    assert shown == {"alt": "Figure: axes: rows; rows: negative, positive", "width": 800}
 
 
 def test_what_a_figure_shows_is_said_in_words(runs):
     curves = tables.label(made_up.draw_curves(runs[runs["dataset"] == "a"]))
     assert plots.alternative(plots.precision_recall(curves, ["plain", "inverse_sqrt"])) == (
-        "Figure: panels logreg, tree; axes: interpolated precision over recall; "
+        "Figure: panels logreg / tree; axes: interpolated precision over recall; "
         "marks: plain, inverse_sqrt"
     )
     figure, ((axes,),) = plots.new_figure(2)
