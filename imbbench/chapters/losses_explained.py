@@ -26,6 +26,7 @@ from imbbench.strategies.loss.ohem import OHEMLoss
 
 CLASSES = ("majority", "minority")
 LOOKS = {"majority": (PALETTE[0], "-"), "minority": (PALETTE[1], (0, (4, 2)))}
+OF_PLAIN = "#8b0045"  # the boundary of cross-entropy beside another
 GROUPS = ("easy", "middle", "very hard")
 # The three that the claim is about, as one-vs-rest losses: GHM-C has no softmax form, and only
 # losses that share one gradient norm can share an axis.
@@ -773,14 +774,15 @@ def plot_loss(name, table, losses, models, class_counts, seed):
     xs, ys, grid = _plane(X)
     _region(axes[2], X, y, xs, ys, models[name].predict_proba(grid)[:, 1], 0.5)
     plain = models["cross-entropy"].predict_proba(grid)[:, 1].reshape(len(ys), -1)
-    axes[2].contour(xs, ys, plain, levels=[0.5], colors="#7a7a7a", linewidths=1.2, linestyles=":")
+    look = {"colors": OF_PLAIN, "linewidths": 1.6, "linestyles": ":", "zorder": 4}
+    axes[2].contour(xs, ys, plain, levels=[0.5], **look)
     axes[2].set(xlabel="feature 1", ylabel="feature 2", title="boundary on the toy")
     figure.suptitle(f"{name}, {SUBTITLES[name].format(losses[name])}", x=0.01, ha="left")
     handles = [Line2D([], [], color=c, ls=d, lw=1.7, label=n) for n, (c, d) in LOOKS.items()]
     handles += [
         Line2D([], [], color=FAINT, lw=4, label="unweighted loss"),
         Line2D([], [], color="black", lw=1.5, label="boundary"),
-        Line2D([], [], color="#7a7a7a", lw=1.2, ls=":", label="that of cross-entropy"),
+        Line2D([], [], color=OF_PLAIN, lw=1.6, ls=":", label="that of cross-entropy"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=5, handlelength=2.6)
     return figure
