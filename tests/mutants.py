@@ -102,7 +102,7 @@ MUTANTS = {
         ('get_level_values("role") == "remedy"', 'get_level_values("role") != ""'),
         ("best = others[MAIN].idxmax()", "best = others[MAIN].idxmin()"),
         ("f\"{100 * precision:.0f} are right. (", "f\"{100 * recall:.0f} are right. ("),
-        ("ascending=False, kind=\"stable\").reset_index()", "ascending=True).reset_index()"),
+        ('["last", "cells"], ascending=[True, False]', '["last", "cells"], ascending=[True, True]'),
         ("first[: most - 1]", "first[:most]"),
         ("better = high < 0 if name in LOWER else low > 0", "better = low > 0"),
         ("(high - low) / 2", "high - low"),

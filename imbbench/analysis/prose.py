@@ -284,8 +284,9 @@ def unscored(runs, most=10):
             "cells": groups.size(),
         }
     )
-    table = table.sort_values("cells", ascending=False, kind="stable").reset_index()
-    table = table.sort_values("status", key="various".__eq__, kind="stable")
+    table = table.reset_index()
+    table = table.assign(last=table["status"] == "various")
+    table = table.sort_values(["last", "cells"], ascending=[True, False], kind="stable")
     return table[["status", "reason", "strategies", "learners", "data sets", "cells"]]
 
 

@@ -230,6 +230,7 @@ def test_reasons_are_grouped_without_numbers_and_learners_ten_at_most():
     many = [lost("a", "hgb", s, f"because of {'x' * s}") for s in range(1, 15)]
     table = prose.unscored(pd.DataFrame([*runs, *many]))
     assert len(table) == 10 and table["cells"].sum() == 20
+    assert table["cells"].tolist() == [3, 2, *[1] * 7, 8]
     others = table.set_index("reason").loc["8 other reasons"]
     assert (others["status"], others["cells"]) == ("various", 8)
 
