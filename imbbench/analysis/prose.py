@@ -315,10 +315,16 @@ def methods(entries, table):
         _method(entry) or does
         for entry, does in zip(entries.values(), table["what it does"], strict=True)
     ]
+    # What else a docstring points to is not on the page.
+    said = [re.sub(r"[;,]? see :\w+:`[^`]*`", "", text) for text in said]
     table = table.assign(**{"what it does": said}).rename(columns={"control": "compared with"})
-    # The method's class is in its words.
+    # The method's class is in its words, and what is corrected is what it is compared with.
     settings = table.get("parameters", pd.Series("", table.index))
-    table["parameters"] = settings.str.replace(r"^(sampler|smote_then) = \w+(, )?", "", regex=True)
+    named = r"^(sampler|smote_then|corrected) = \w+(, )?"
+    only = table.pop("only") if "only" in table else pd.Series("", table.index)
+    only = only.where(only == "", "run with " + only)
+    parts = zip(settings.str.replace(named, "", regex=True), only, strict=True)
+    table["parameters"] = ["; ".join(filter(None, pair)) for pair in parts]
     table.attrs["formatted"] = ["what it does"]
     return table.loc[:, (table != "").any()]
 

@@ -273,11 +273,12 @@ def test_methods_have_words_of_their_own():
     described = pd.DataFrame(
         {
             "strategy": [f"`{name}`" for name in entries],
-            "what it does": "A sampler.",
+            "what it does": "A sampler; see :class:`SMOTE`.",
             "parameters": ["sampler = BorderlineSMOTE, ratio = 1",
                            "sampler = NearMiss, version = 3", "smote_then = TomekLinks",
                            "ratio = 1"],
             "control": "`plain`",
+            "only": ["", "", "learners tree", "splits 2"],
         }
     )  # fmt: skip
     table = prose.methods(entries, described)
@@ -287,8 +288,10 @@ def test_methods_have_words_of_their_own():
         prose.METHODS["smote_then TomekLinks"],
         "A sampler.",
     ]
-    assert table["parameters"].tolist() == ["ratio = 1", "version = 3", "", "ratio = 1"]
-    assert list(table)[-1] == "compared with"
+    assert table["parameters"].tolist() == [
+        *("ratio = 1", "version = 3", "run with learners tree", "ratio = 1; run with splits 2")
+    ]
+    assert list(table) == ["strategy", "what it does", "parameters", "compared with"]
 
 
 def test_every_sampler_of_the_study_has_words_of_its_own():
