@@ -290,34 +290,33 @@ def ranks_by_dataset(runs):
     return table.reindex(order)
 
 
-def beside(study, dataset, family, outcome):
-    """Runs and curves of a family, with what it is compared with from the table of ``reference``.
+def beside(study, family, outcome, untreated):
+    """Runs and curves of a family, with what it is compared with from the family ``reference``.
 
     Parameters
     ----------
     study : imbbench.config.Study
-    dataset, family : str
-    outcome : imbbench.bench.rows.Outcome
+    family : str
+    outcome, untreated : imbbench.bench.rows.Outcome
+        Of the family, and of ``reference``, on one data set.
 
     Returns
     -------
     runs, curves : DataFrame
         With ``family``, ``label`` and ``role``. ``plain``, the controls and the majority class
-        stand beside the family as far as the committed tables have them, on the same splits.
+        stand beside the family, on the same splits.
     """
     roles = roles_of(study)
-    found = []
-    for table in (outcome.runs, outcome.curves):
+
+    def told(table, name):
         # A family of which nothing was scored has no curves.
-        role = [role_of(family, roles.get((family, n))) for n in table.get("strategy", [])]
-        found.append(label(table).assign(family=family, role=role))
-    runs, curves = found
+        role = [role_of(name, roles.get((name, n))) for n in table.get("strategy", [])]
+        return label(table).assign(family=name, role=role)
+
+    runs, curves = told(outcome.runs, family), told(outcome.curves, family)
     if family == "reference":
         return runs, curves
-    try:
-        base, lines = (load(study, [dataset], ["reference"]) for load in (load_runs, load_curves))
-    except StudyError:  # the family is the first to be run on this data set
-        return runs, curves
+    base, lines = told(untreated.runs, "reference"), told(untreated.curves, "reference")
     wanted = {"plain", "dummy", *runs["control"]} - set(runs["strategy"])
     base = base[base["strategy"].isin(wanted) & base["split"].isin(runs["split"])]
     # A learner with none of the family's scores has nothing to stand beside.
