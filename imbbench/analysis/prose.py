@@ -38,6 +38,15 @@ MATTERS = 0.005  # a smaller change of the Brier score is none
 COMPARED_IN = [SCORED[0], *SCORED[2:]]
 # What strategies do that share one definition with others, by the class or setting they name.
 METHODS = {
+    "FocalLoss": "lets rows that are learnt already count less: their loss times (1 − p)^γ",
+    "SigmoidFocalLoss": "focal loss with a sigmoid for each class against all others",
+    "GHMCLoss": "lets rows count less whose gradient is as long as that of many others: easy rows, "
+    "and very hard ones",
+    "OHEMLoss": "learns from the rows of a batch with the largest losses only",
+    "ClassBalancedLoss": "weighs classes by one over the effective number of their rows",
+    "LDAMLoss": "asks of rarer classes a larger margin",
+    "LogitAdjustedLoss": "adds the log class shares to the logits while it learns, so that rare "
+    "classes have to win by more",
     "BorderlineSMOTE": "interpolates between neighbours of the minority, near the border only",
     "SVMSMOTE": "interpolates from support vectors of the minority, inwards or outwards",
     "KMeansSMOTE": "interpolates inside clusters in which the minority is frequent enough",
@@ -332,7 +341,7 @@ def methods(entries, table):
 def _method(entry):
     if "smote_then" in entry:
         return METHODS.get(f"smote_then {entry['smote_then']}")
-    name = entry.get("sampler")
+    name = entry.get("sampler") or entry.get("loss")
     return METHODS.get(f"NearMiss {entry.get('version', 1)}" if name == "NearMiss" else name)
 
 

@@ -294,11 +294,11 @@ def test_methods_have_words_of_their_own():
     assert list(table) == ["strategy", "what it does", "parameters", "compared with"]
 
 
-def test_every_sampler_of_the_study_has_words_of_its_own():
+def test_every_sampler_and_loss_of_the_study_has_words_of_its_own():
     study = config.load(Path(__file__).parents[2] / "params.yaml")
-    for family in ("undersampling", "oversampling"):
+    for family in ("undersampling", "oversampling", "loss"):
         entries = study.family(family)
-        named = {n: e for n, e in entries.items() if {"sampler", "smote_then"} & set(e)}
+        named = {n: e for n, e in entries.items() if {"sampler", "smote_then", "loss"} & set(e)}
         assert named and all(prose._method(entry) for entry in named.values())
 
 
