@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from imbbench.bench import code
+from imbbench.chapters import claims
 from imbbench.config import WIDE, read_study
 
 ROOT = Path(__file__).parents[1]
@@ -213,7 +214,8 @@ def other_deps(path, name):
         tables = {f"{results}/{table}/{dataset}" for table in ("runs", "curves", "timings")}
         return tables | {f"data/prepared/{dataset}/card.json"}
     if kind == "claims":
-        return {"results/runs"}
+        read = (*claims.TABLES, "measures")
+        return {"results/runs", *(f"results/tables/{name}.csv" for name in read)}
     if kind == "what_to_try":
         return {f"{r}/{t}" for r in {"results", results} for t in ("runs", "tables/measures.csv")}
     if kind == "measures":
