@@ -1007,9 +1007,10 @@ def ledger(judged):
     rows = []
     for row in judged.itertuples(index=False):
         claim, verdict = told[row.claim], f"**{row.verdict}**"
-        if row.verdict == "contradicted" and row.supported:
+        if 0 < row.contradicted < row.parts:
             verdict = f"**contradicted** in {row.contradicted} of {row.parts} parts"
-        needed = "" if np.isnan(row.needed) else f"{row.needed:.0f}"
+        open_ = row.verdict == "undecided" and not np.isnan(row.needed)
+        needed = f"{row.needed:.0f}" if open_ else ""
         rows.append((row.claim, claim.says, article(row.claim), verdict, needed, links(claim)))
     names = ["", "claim", "made in", "verdict", "origins or data sets to decide", "figures"]
     table = pd.DataFrame(rows, columns=names)
@@ -1033,7 +1034,10 @@ def of_claim(table, name):
     ]
     if named.any():
         found["learners"] = part["learners"]
-    found["over"] = [f"{row.origins} {row.unit}" for row in part.itertuples()]
+    found["over"] = [
+        f"{row.origins} {row.unit.removesuffix('s') if row.origins == 1 else row.unit}"
+        for row in part.itertuples()
+    ]
     found["expected"] = part["expected"]
     found["found [95 %]"] = [
         "" if np.isnan(row.mean) else with_interval(row.mean, row.low, row.high)

@@ -368,6 +368,10 @@ def test_a_contradiction_in_part_is_told_as_one():
     assert judged["verdict"].tolist() == ["contradicted"] and judged["needed"].tolist() == [70.0]
     shown = claims.ledger(judged)
     assert shown["verdict"].tolist() == ["**contradicted** in 1 of 3 parts"]
+    assert shown["origins or data sets to decide"].tolist() == [""]  # it is decided
+    table = table.assign(verdict=["supported", "supported", "undecided"])
+    shown = claims.ledger(claims.verdicts(table))
+    assert shown["verdict"].tolist() == ["**undecided**"]
     assert shown["origins or data sets to decide"].tolist() == ["70"]
     assert shown["made in"].tolist() == ["Elor & Averbuch-Elor 2022"]
     assert shown["figures"].tolist() == ["[04](04_study.ipynb)"]
