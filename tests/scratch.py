@@ -12,7 +12,7 @@ PARTS = ["imbbench", "notebooks", "web", "dvc.yaml", "params.yaml", "pyproject.t
 LEFT_OUT = [
     *("right_and_wrong", "replications", "sms_spam_article", "generated_text"),
     *("settings_that_pretend", "toy_figure", "doses", "batches", "prior_shift"),
-    *("noise_and_gaps", "search", "difficulty", "measures", "claims"),
+    *("noise_and_gaps", "search", "difficulty", "measures"),
 ]
 
 

@@ -109,7 +109,7 @@ class Measured:
         In words.
     expected : {"up", "down", "same"}
     table : str
-        A name in :func:`read_tables`: ``rows``, or an experiment under ``results/tables``.
+        A name in :func:`read_tables`: ``rows``, or an experiment's.
     values : callable
         From that table to a Series of differences by unit.
     unit : str
@@ -413,7 +413,7 @@ def _saved_by_advice(metric):
     return values
 
 
-OTHER = {"up": "down", "down": "up"}
+TOGETHER = ("04_study", "20_what_to_try")  # notebooks of the default and the wide study together
 
 
 def _all(strategy, expected, metrics, **more):
@@ -850,6 +850,11 @@ def _of_origins(both):
     return by_origin(both, "gap").droplevel("label") if len(both) else pd.Series(dtype=float)
 
 
+def place(name):
+    """Where a table is: of the default and the wide study together, or of an experiment."""
+    return f"results/{'wide/' if name == 'regrets' else ''}tables/{name}.csv"
+
+
 def read_tables(runs):
     """What claims are judged by.
 
@@ -865,7 +870,7 @@ def read_tables(runs):
         :func:`imbbench.analysis.statistics.both_rules`; ``measures``; and those of
         :data:`TABLES` that there are: what was not run is not seen.
     """
-    paths = {name: root() / f"results/tables/{name}.csv" for name in TABLES}
+    paths = {name: root() / place(name) for name in TABLES}
     found = {name: pd.read_csv(path) for name, path in paths.items() if path.is_file()}
     rows = both_rules(with_minority(core(runs)))
     measures = read_measures().drop_duplicates("dataset")
@@ -1019,8 +1024,12 @@ def ledger(judged):
 
 
 def links(claim):
-    """The notebooks whose figures are behind a claim, as Markdown."""
-    return ", ".join(f"[{name[:2]}]({name}.ipynb)" for name in claim.behind)
+    """The notebooks whose figures are behind a claim, as Markdown.
+
+    From the page of the default and the wide study together: the experiments' lie elsewhere.
+    """
+    folders = {name: "" if name in TOGETHER else "../../rendered/" for name in claim.behind}
+    return ", ".join(f"[{name[:2]}]({folder}{name}.ipynb)" for name, folder in folders.items())
 
 
 def of_claim(table, name):

@@ -394,7 +394,7 @@ def test_every_strategy_learner_and_notebook_that_a_claim_names_is_there():
 
 def test_the_committed_tables_have_what_the_claims_ask_them_for():
     """A renamed loss or arm would leave a part without a value, and its claim undecided."""
-    paths = {name: ROOT / f"results/tables/{name}.csv" for name in claims.TABLES}
+    paths = {name: ROOT / claims.place(name) for name in claims.TABLES}
     held = {name: pd.read_csv(path) for name, path in paths.items() if path.is_file()}
     parts = [part for claim in claims.CLAIMS for part in claim.parts if isinstance(part, Measured)]
     asked = [part for part in parts if part.table in held]
@@ -405,9 +405,10 @@ def test_tables_are_read_and_what_was_not_run_leaves_its_claim_undecided(tmp_pat
     monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
     study = runs({"inverse_frequency": UP})
     made = read(study)
-    (tmp_path / "results/tables").mkdir(parents=True)
     for name in ("measures", *claims.TABLES):
-        made[name].to_csv(tmp_path / f"results/tables/{name}.csv", index=False)
+        path = tmp_path / claims.place(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made[name].to_csv(path, index=False)
     found = claims.read_tables(study)
     assert set(found) == set(made)
     three = [claim for claim in claims.CLAIMS if claim.name in ("A7", "B4", "C3")]
@@ -422,7 +423,8 @@ def test_every_claim_is_told_with_its_article_and_notebooks():
     said = claims.all_told(claims.evidence(read(study)), read(study))
     assert said.count("\n\nTried: ") == 31
     assert "**E1. Cross-entropy suppresses nothing" in said
-    assert "notebook [05](05_losses_explained.ipynb), [17](17_noise_and_gaps.ipynb)." in said
+    both = "[05](../../rendered/05_losses_explained.ipynb), [17](../../rendered/17_noise_and_gaps"
+    assert f"notebook {both}.ipynb)." in said
     row_ = "| weight 10 | weight 1 | recall, argmax | 6 data sets | above zero | +0.100 \\[+0.100, "
     assert "| `bias_init` | `plain` | macro-F1, argmax | mlp, minilm_head, minilm_fine" in said
     assert row_ in said and "Worse on one half" in said
