@@ -14,6 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from imbbench.bench import code
+from imbbench.chapters import claims
 from imbbench.config import WIDE, read_study
 
 ROOT = Path(__file__).parents[1]
@@ -215,7 +216,9 @@ def other_deps(path, name):
         tables = {f"{results}/{table}/{dataset}" for table in ("runs", "curves", "timings")}
         return tables | {f"data/prepared/{dataset}/card.json"}
     if kind == "claims":
-        return {"results/runs"}
+        wide = {f"{results}/{name}" for name in ("runs", "tables/measures.csv")}
+        read = {claims.place(name) for name in (*claims.TABLES, "measures")}
+        return {"results/runs", *wide, *read}
     if kind == "what_to_try":
         return {f"{r}/{t}" for r in {"results", results} for t in ("runs", "tables/measures.csv")}
     if kind == "measures":
@@ -239,7 +242,7 @@ def other_params(path, name):
         entry = f"wide_datasets.{dataset}"
         everything = ["datasets", "families", "strategies", {WIDE: ["wide_datasets"]}]
         return {
-            **dict.fromkeys(("study", "how_it_was_run", "what_to_try"), everything),
+            **dict.fromkeys(("study", "how_it_was_run", "what_to_try", "claims"), everything),
             "measures": [{WIDE: ["wide_datasets"]}],
             "fetch": [{WIDE: [f"{entry}.source", f"{entry}.sha256"]}],
             "prepare": [{WIDE: [entry]}, "protocol.folds"],
@@ -257,7 +260,6 @@ def other_params(path, name):
         "generated_text": ["protocol", "strategies.augmentation"],
         "settings_that_pretend": ["protocol", "learners", "strategies"],
         "study": list(dict.fromkeys(["datasets", where, "families", "strategies"])),
-        "claims": ["datasets", "families", "strategies"],
         "measures": ["datasets"],
         "prior_shift": ["datasets", "families", "strategies"],
         "doses": ["protocol", "learners"],

@@ -54,7 +54,7 @@ def shorten(pipeline):
     stage["cmd"] += " -p seeds 2 -p epochs 2 -p batch_counts '[900, 100]'"
 
 
-AGGREGATES = ["study", "how_it_was_run", "claims"]
+AGGREGATES = ["study", "how_it_was_run"]
 
 
 def ran(output):

@@ -247,6 +247,7 @@ def shown(collapses):
     """Share of collapsed runs, recall and balanced accuracy, for reading."""
     groups = collapses.groupby(["ratio", "size", "arm"], sort=False)
     means = groups.mean(numeric_only=True)
+    means["datasets"] = groups["dataset"].nunique()
     rows = []
     for ratio, size in itertools.product(RATIOS, SIZES):
         if (ratio, size) not in means.index.droplevel("arm"):
@@ -257,8 +258,9 @@ def shown(collapses):
             f"{part.loc[arm, 'balanced_accuracy_moved']:.3f}"
             for arm in ARMS
         ]
-        rows.append((f"1:{ratio}", size, round(100 * part["empty"].iloc[0]), *texts))
-    heads = ["ratio", "batch", "batches without minority (%)", *ARMS]
+        empty = round(100 * part["empty"].iloc[0])
+        rows.append((f"1:{ratio}", part["datasets"].iloc[0], size, empty, *texts))
+    heads = ["ratio", "data sets", "batch", "batches without minority (%)", *ARMS]
     return pd.DataFrame(rows, columns=heads)
 
 
@@ -269,7 +271,7 @@ def conclusion(collapses, table):
     wide = collapses.pivot(index=keys, columns="arm", values="average_precision")
     wide = wide.groupby(["dataset", "ratio", "size"]).mean()
     spread, balanced = (
-        t_interval((wide[arm] - wide["shuffled"]).groupby(["dataset", "ratio"]).mean())
+        t_interval((wide[arm] - wide["shuffled"]).groupby("dataset").mean())
         for arm in ("spread", "balanced")
     )
     lines = [
@@ -278,8 +280,8 @@ def conclusion(collapses, table):
         f"{means.loc['spread', 'collapsed']:.0%} where the same rows are spread evenly over the "
         f"batches, {means.loc['balanced', 'collapsed']:.0%} on balanced batches.",
         "- Average precision, which no cut-off changes: spread minus shuffled "
-        f"{with_interval(*spread)}, balanced minus shuffled {with_interval(*balanced)} (over data "
-        "sets and ratios).",
+        f"{with_interval(*spread)}, balanced minus shuffled {with_interval(*balanced)} (over "
+        f"{wide.index.unique('dataset').size} data sets).",
     ]
     late = table[table["progress"] >= 0.2]
     share = late.groupby(["dataset", "loss"])["minority"].mean().unstack("loss")

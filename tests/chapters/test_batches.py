@@ -99,14 +99,14 @@ def test_what_it_says():
         "at its default cut-off, 0% where the same rows are spread evenly over the batches, 0% on "
         "balanced batches.",
         "- Average precision, which no cut-off changes: spread minus shuffled +0.000 [+0.000, "
-        "+0.000], balanced minus shuffled +0.100 [+0.100, +0.100] (over data sets and ratios).",
+        "+0.000], balanced minus shuffled +0.100 [+0.100, +0.100] (over 3 data sets).",
         "- After a fifth of the steps the minority, 5% of the rows, has 40% of the gradient of "
         "cross-entropy and 50% of focal loss: a difference of +0.100 [+0.100, +0.100] over 3 data "
         "sets.",
     ]
     shown = batches.shown(tables()[0])
     assert shown.to_numpy().tolist() == [
-        ["1:100", 8, 92, "100 %, 0.25, 0.700", "0 %, 0.25, 0.700", "0 %, 0.25, 0.700"]
+        ["1:100", 3, 8, 92, "100 %, 0.25, 0.700", "0 %, 0.25, 0.700", "0 %, 0.25, 0.700"]
     ]
 
 
