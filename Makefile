@@ -1,11 +1,11 @@
-# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | figures | site | serve | lab | clean
+# make study | study-web | study-wide | smoke | test | lint | mutants | bench | report | figures | site | serve | site-test | lab | copies | clean
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 READY := $(BIN)/.installed
 
-.PHONY: study study-web study-wide smoke test lint mutants bench report figures site serve lab clean
+.PHONY: study study-web study-wide smoke test lint mutants bench report figures site serve site-test lab copies clean
 
 study: $(READY)
 	imbbench check
@@ -54,10 +54,17 @@ site: $(READY)
 serve: site
 	python -m http.server --bind 127.0.0.1 --directory build/site/html 8000
 
+# Every page of the built site in a browser; chromium must be there.
+site-test: site
+	python -m pip install -q -r requirements-site-test.lock
+	python -m pytest tests/test_site_browser.py
+
 # Saving a source notebook would rerun every stage that depends on it: open copies.
-lab: $(READY)
-	imbbench lab
+lab: copies
 	jupyter lab --allow-root --notebook-dir=. lab/index.ipynb
+
+copies: $(READY)
+	imbbench lab
 
 clean:
 	rm -rf data/cache data/failed smoke build *.egg-info .pytest_cache .ruff_cache .hypothesis

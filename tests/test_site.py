@@ -1,17 +1,22 @@
 """Pages of the site, written from a made-up study."""
 
+import doctest
 import html.parser
 import json
+from pathlib import Path
 
 import made_up
 import nbformat
+import pandas as pd
 import pytest
 
-from imbbench import config, site
-from imbbench.analysis import answer, inference, plots, study_plots, tables
+from imbbench import config, site, strategy_pages
+from imbbench.analysis import answer, forest, inference, plots, study_plots, tables
 from imbbench.cli import main
 from imbbench.errors import StudyError
+from imbbench.strategy_pages import OUTCOMES
 
+ROOT = Path(__file__).resolve().parents[1]
 NAMES = [f"set_{i}" for i in range(7)]
 
 
@@ -78,8 +83,11 @@ def test_the_start_page_has_the_advice_the_figure_and_ways_on(root):
     assert answer.advice(numbers) in said
     for name in ("headline.svg", "headline_dark.svg"):
         assert f'src="_static/{name}"' in said and (root / "out/_static" / name).is_file()
-    for link in ("leaderboard", "strategies/index", "data/index", "chapters/04_study"):
+    for link in ("leaderboard", "own_code", "strategies/index", "data/index", "chapters/04_study"):
         assert f":link: {link}\n" in said
+    assert "chapters/12_claims" not in said  # this study has no such chapter
+    brier = numbers["panels"]["Brier score"]
+    assert f"{brier['worse']} of {brier['strategies']} remedies make the Brier score worse" in said
 
 
 def test_the_leaderboard_has_a_row_for_every_strategy_in_every_part(root):
@@ -92,46 +100,70 @@ def test_the_leaderboard_has_a_row_for_every_strategy_in_every_part(root):
         own = effects[(effects["label"] == cells[0].strip())
                       & (effects["learners"] == attributes["data-learners"])]  # fmt: skip
         row = own[own["outcome"] == "balanced_accuracy tuned"].iloc[0]
-        assert cells[1].split()[0] == f"{row['mean']:+.3f}"
-        assert cells[1].endswith(f"n={row['origins']}")
+        interval = f"[{row['low']:+.3f}, {row['high']:+.3f}]"
+        assert cells[1].split(" n=") == [f" {row['mean']:+.3f}{interval}", str(row["origins"])]
 
 
 def test_every_strategy_has_a_page_with_its_effects(root):
     study = config.load()
     listed = text(root, "strategies/index.md")
+    links = json.loads(text(root, "strategies.json"))
     for family in study.families:
-        for name, entry in study.family(family).items():
-            page = site.page_of(family, name)
+        for name in study.family(family):
+            page = strategy_pages.page_of(family, name)
             assert f"[`{name}`]({page}.md)" in listed and f"\n{page}\n" in listed
+            assert links[name] == f"strategies/{page}"
             said = text(root, f"strategies/{page}.md")
             assert said.startswith(f"# {name}\n")
             assert f"`imbbench/strategies/{family}/__init__.py`" in said
-            if entry.get("control"):
-                assert f"compared with: `{entry['control']}`" in said
+            assert "## Where it fails" in said and "## Neighbours" in said
+    said = text(root, "strategies/weighting-inverse_sqrt.md".replace("-", "_"))
+    assert "compared with: [`inverse_frequency`](weighting_inverse_frequency.md)" in said
+    assert "its control: [`inverse_frequency`](weighting_inverse_frequency.md)" in said
     said = text(root, "strategies/weighting_inverse_frequency.md")
+    assert "control of: [`inverse_sqrt`](weighting_inverse_sqrt.md)" in said
     effects = site.read_effects(root / "results")
-    row = effects[(effects["label"] == "inverse_frequency") & (effects["outcome"] == "brier")].iloc[
-        0
-    ]
-    assert f"{row['mean']:+.3f}" in said
+    own = effects[(effects["label"] == "inverse_frequency") & effects["outcome"].isin(OUTCOMES)]
+    for row in own.itertuples():
+        assert f"{row.mean:+.3f}<br><small>[{row.low:+.3f}, {row.high:+.3f}]" in said
+
+
+def test_a_strategys_page_has_every_data_set_and_the_minority(root):
+    said = text(root, "strategies/weighting_inverse_frequency.md")
+    study = config.load()
+    runs = inference.described(study, tables.load_runs(study))
+    gains = forest.by_dataset(inference.gains(runs), ["brier"])
+    own = gains[gains["label"] == "inverse_frequency"]
+    assert len(own) == len(NAMES)
+    forest_table = said.split("## Data set by data set")[1].split("## The minority")[0]
+    for row in own.itertuples():
+        assert (
+            f"{row.mean:+.3f}<br><small>[{row.low:+.3f}, {row.high:+.3f}]</small>" in forest_table
+        )
+    linked = '<a href="../data/set_0/index.html">set_0</a>'
+    assert linked in forest_table and '<th scope="row">set_1</th>' in forest_table
+    row = forest.minority(runs).set_index("label").loc["inverse_frequency"]
+    assert f"(recall) {row['recall_of_control']:.3f} → {row['recall']:.3f}" in said
+    assert f"(precision) {row['precision_of_control']:.3f} → {row['precision']:.3f}" in said
 
 
 def test_notebooks_are_pages_and_link_to_pages_only(root):
     page = nbformat.read(root / "out/chapters/04_study.ipynb", as_version=4)
     assert page.cells[0].source == "# A [table], [next](12.ipynb)"
     listed = text(root, "data/index.md")
-    assert "(set_0/data_card.ipynb)" in listed and "\nset_0/report\n" in listed
-    assert "set_1/report" not in listed
+    assert "(set_0/index.md)" in listed and "\nset_0/index\n" in listed
+    assert "set_1" not in listed
+    assert "\n\ndata_card\nreport\n```" in text(root, "data/set_0/index.md")
     assert "a file, [the web](https://example.org)" in text(root, "changelog.md")
 
 
-def test_a_mark_is_coloured_where_the_gain_is_clear():
-    assert 'class="better"' in site._dot(0.1, 0.05, 0.15, 8, 0.2)
-    assert 'class="worse"' in site._dot(-0.1, -0.15, -0.05, 8, 0.2)
-    assert 'class="none"' in site._dot(0.004, 0.003, 0.005, 8, 0.2)
-    assert 'class="none"' in site._dot(0.1, -0.05, 0.25, 8, 0.2)
-    assert 'cx="78.0"' in site._dot(0.9, 0.8, 1.0, 8, 0.2)  # at the end of the axis
-    assert site._dot(float("nan"), 0, 0, 0, 0.2) == '<td data-value=""></td>'
+def test_a_data_sets_page_names_what_helped_in_every_split():
+    rows = [("a", 0.02, 0.01), ("b", 0.04, 0.02), ("c", 0.1, -0.01), ("d", 0.004, 0.003)]
+    table = pd.DataFrame(rows, columns=["label", "mean", "low"])
+    table = table.assign(group="weak", outcome="brier")
+    said = site.dataset_page("x", {"why": "a test"}, ["report"], table)
+    assert "2 of 4 remedies: `b` +0.040, `a` +0.020" in said
+    assert "2 of 4 remedies: `b` +0.040\n" in site.dataset_page("x", {}, [], table, count=1)
 
 
 def test_a_study_that_was_not_run_has_no_site(root, monkeypatch, tmp_path):
@@ -141,6 +173,8 @@ def test_a_study_that_was_not_run_has_no_site(root, monkeypatch, tmp_path):
         site.build(config.load(), tmp_path / "out")
 
 
-def test_docstrings_are_markdown():
-    said = site._prose("One ``line`` of :func:`~a.b`.\n\nReferences\n----------\nX 2020.")
-    assert said == "One `line` of `a.b`.\n\n**References**\n\nX 2020."
+def test_the_examples_for_ones_own_code_are_run():
+    failed, tried = doctest.testfile(
+        str(ROOT / "site" / "own_code.rst"), module_relative=False, optionflags=doctest.ELLIPSIS
+    )
+    assert tried > 20 and not failed

@@ -5,24 +5,26 @@ document.addEventListener("DOMContentLoaded", () => {
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const form = document.querySelector(".leaderboard-form");
+  const fields = [...form.querySelectorAll("select, input")];
+  const first = Object.fromEntries(fields.map((field) => [field.name, field.value]));
   const count = document.querySelector(".leaderboard-count");
-  const state = new URLSearchParams(location.hash.slice(1));
+  let state;
   form.hidden = false;
 
   function value(row, column) {
     const cell = row.cells[column];
-    const number = parseFloat(cell.dataset.value);
-    return Number.isNaN(number) ? (cell.dataset.value ?? cell.textContent.trim()) : number;
+    const text = cell.dataset.value ?? cell.textContent.trim();
+    return text === "" || Number.isNaN(Number(text)) ? text : Number(text);
   }
 
   function show() {
-    const words = (state.get("name") ?? "").toLowerCase();
+    const words = state.get("name").toLowerCase();
     let shown = 0;
     for (const row of rows) {
       const keep =
         row.cells[0].textContent.toLowerCase().includes(words) &&
-        [...form.querySelectorAll("select")].every(
-          (select) => !state.get(select.name) || row.dataset[select.name] === state.get(select.name)
+        fields.every(
+          ({ name }) => name === "name" || !state.get(name) || row.dataset[name] === state.get(name)
         );
       row.hidden = !keep;
       shown += keep;
@@ -36,29 +38,42 @@ document.addEventListener("DOMContentLoaded", () => {
       return sign * (x < y ? -1 : x > y ? 1 : 0);
     });
     body.append(...sorted);
-    table.querySelectorAll("th").forEach((th, i) => {
+    table.querySelectorAll("thead th").forEach((th, i) => {
       th.setAttribute("aria-sort", i === column ? (sign > 0 ? "ascending" : "descending") : "none");
     });
-    history.replaceState(null, "", `#${state}`);
   }
 
-  for (const field of form.querySelectorAll("select, input")) {
-    field.value = state.get(field.name) ?? field.value;
-    if (field.value) state.set(field.name, field.value);
+  // "all" is an empty value that stays in the address: it is not what one sees first.
+  function read() {
+    state = new URLSearchParams(location.hash.slice(1));
+    for (const field of fields) {
+      if (!state.has(field.name)) state.set(field.name, first[field.name]);
+      field.value = state.get(field.name);
+    }
+    show();
+  }
+
+  function changed() {
+    history.replaceState(null, "", `#${state}`);
+    show();
+  }
+
+  for (const field of fields) {
     field.addEventListener("input", () => {
-      if (field.value) state.set(field.name, field.value);
-      else state.delete(field.name);
-      show();
+      state.set(field.name, field.value);
+      changed();
     });
   }
-  table.querySelectorAll("th button").forEach((button, i) => {
+  form.addEventListener("submit", (event) => event.preventDefault());
+  table.querySelectorAll("thead th button").forEach((button, i) => {
     button.addEventListener("click", () => {
-      const same = state.get("sort") === String(i);
+      const same = (state.get("sort") ?? "1") === String(i);
       if (same && !state.get("up")) state.set("up", "1");
       else state.delete("up");
       state.set("sort", String(i));
-      show();
+      changed();
     });
   });
-  show();
+  window.addEventListener("hashchange", read);
+  read();
 });
