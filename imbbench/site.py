@@ -279,8 +279,14 @@ def dataset_page(name, entry, kinds, table, count=5):
 
 
 def _copy(path, target):
-    text = path.read_text("utf-8")
-    write_whole(target, NO_PAGE.sub("]", text))
+    """A rendered notebook as a page: its code is folded, and links to no page are words."""
+    page = json.loads(NO_PAGE.sub("]", path.read_text("utf-8")))
+    for cell in page["cells"]:
+        if cell["cell_type"] == "code":
+            # A cell that shows nothing is one line.
+            kind = "hide-input" if cell["outputs"] else "hide-cell"
+            cell["metadata"]["tags"] = [*cell["metadata"].get("tags", ()), kind]
+    write_whole(target, json.dumps(page, ensure_ascii=False, indent=1) + "\n")
 
 
 def api():

@@ -42,7 +42,11 @@ def root(tmp_path_factory):
             plots.save_svg(figure, folder / "results/figures" / f"{name}.svg")
         page = nbformat.v4.new_notebook(
             cells=[
-                nbformat.v4.new_markdown_cell("# A [table](../../tests/a.csv), [next](12.ipynb)")
+                nbformat.v4.new_markdown_cell("# A [table](../../tests/a.csv), [next](12.ipynb)"),
+                nbformat.v4.new_code_cell("x = 1"),
+                nbformat.v4.new_code_cell(
+                    "x", outputs=[nbformat.v4.new_output("stream", text="1")]
+                ),
             ]
         )
         for place in ("04_study", "set_0/data_card", "set_0/report"):
@@ -150,6 +154,7 @@ def test_a_strategys_page_has_every_data_set_and_the_minority(root):
 def test_notebooks_are_pages_and_link_to_pages_only(root):
     page = nbformat.read(root / "out/chapters/04_study.ipynb", as_version=4)
     assert page.cells[0].source == "# A [table], [next](12.ipynb)"
+    assert [cell.metadata.tags for cell in page.cells[1:]] == [["hide-cell"], ["hide-input"]]
     listed = text(root, "data/index.md")
     assert "(set_0/index.md)" in listed and "\nset_0/index\n" in listed
     assert "set_1" not in listed

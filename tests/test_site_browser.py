@@ -112,13 +112,11 @@ def test_the_site_is_small_and_needs_no_network():
 def problems(tab, name, theme):
     """What is wrong with a page: missing images, overflow, breaches of WCAG A and AA."""
     found = []
-    tab.set_viewport_size({"width": 1280, "height": 900})
-    tab.goto(address(name), wait_until="load")
-    if tab.evaluate("document.documentElement.dataset.theme") != theme:
-        found.append((name, "theme"))
-    tab.add_script_tag(path=AXE)
     for width, height in SIZES.items():
         tab.set_viewport_size({"width": width, "height": height})
+        tab.goto(address(name), wait_until="load")
+        if tab.evaluate("document.documentElement.dataset.theme") != theme:
+            found.append((name, width, "theme"))
         missing = tab.evaluate(
             "[...document.images].filter(i => i.complete && !i.naturalWidth).map(i => i.src)"
         )
@@ -128,6 +126,7 @@ def problems(tab, name, theme):
             found.append((name, width, "overflow", over))
         if width < max(SIZES) and name not in KINDS:
             continue
+        tab.add_script_tag(path=AXE)
         breaches = tab.evaluate("([exclude, rules]) => axe.run({exclude}, rules)", [ALIKE, RULES])[
             "violations"
         ]
