@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 
 from imbbench.analysis import forest
 from imbbench.analysis.answer import FAMILIES
-from imbbench.analysis.inference import MATTERS
+from imbbench.analysis.inference import FEWEST, MATTERS
 from imbbench.analysis.prose import code
 from imbbench.analysis.tables import labels, role_of
 from imbbench.bench.registry import definitions
@@ -339,7 +339,7 @@ class Page:
         lines = ["Verdicts, corrected for the number of primary strategies (Holm):", ""]
         for (modality, group, stratum), part in own.groupby(["modality", "group", "stratum"],
                                                             sort=False):  # fmt: skip
-            if part["origins"].max() < 6:  # of so few no verdict can be one
+            if part["origins"].max() < FEWEST:
                 continue
             said = ", ".join(f"{row.outcome} **{row.verdict}**" for row in part.itertuples())
             lines.append(f"- {modality}, {stratum}, {LEARNERS[group]}: {said}")

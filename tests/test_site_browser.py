@@ -1,6 +1,7 @@
 """The built site in a real browser: `make site-test`. Without site or browser it is skipped."""
 
 import html.parser
+import json
 import os
 import shutil
 import urllib.parse
@@ -54,10 +55,26 @@ class Page(html.parser.HTMLParser):
     def __init__(self, name):
         super().__init__()
         self.links, self.anchors = [], set()
+        self.open, self.code = [], []
         self.feed((SITE / name).read_text(encoding="utf-8"))
+
+    def handle_data(self, data):
+        """Code in running text that leads nowhere."""
+        if "code" in self.open and not {"a", "h1", "h2", "h3"} & set(self.open):
+            self.code[-1] += data
+
+    def handle_endtag(self, tag):
+        if tag in self.open:
+            del self.open[len(self.open) - 1 - self.open[::-1].index(tag) :]
 
     def handle_starttag(self, tag, attributes):
         values = dict(attributes)
+        # Other spans of code name parameters.
+        if tag in ("a", "h1", "h2", "h3") or (
+            tag == "code" and "literal" in values.get("class", "")
+        ):
+            self.open.append(tag)
+            self.code += [""] * (tag == "code")
         self.anchors |= {values[key] for key in ("id", "name") if values.get(key)}
         self.links += [values[key] for key in ("href", "src") if values.get(key)]
 
@@ -81,8 +98,26 @@ def address(name):
     return (SITE / name).as_uri()
 
 
-def test_every_link_image_and_anchor_is_there():
-    pages = {name: Page(name) for name in PAGES}
+@pytest.fixture(scope="module")
+def pages():
+    return {name: Page(name) for name in PAGES}
+
+
+def test_every_strategys_name_leads_to_its_page(pages):
+    there = {name for name in PAGES if name.startswith("strategies/")}
+    named = json.loads((SITE.parent / "source" / "strategies.json").read_text(encoding="utf-8"))
+    assert {f"{page}.html" for page in named.values()} == there - {"strategies/index.html"}
+    dead = [
+        (name, text)
+        for name, page in pages.items()
+        if name.partition(".")[0] not in ("api", "own_code", "contributing", "changelog")
+        for text in page.code
+        if text in named and f"{named[text]}.html" != name
+    ]
+    assert len(pages) > len(named) and not dead
+
+
+def test_every_link_image_and_anchor_is_there(pages):
     broken = []
     for name, parsed in pages.items():
         for link in parsed.links:
@@ -244,8 +279,8 @@ def test_a_strategys_name_leads_to_its_definition_and_its_evidence(page, name):
     page.goto(address(name))
     page.locator("article a[href*='strategies/']:visible").first.click()
     assert "/strategies/" in page.url
-    assert page.locator("text=compared with").first.is_visible()
-    assert page.locator("h2", has_text="What it changes").is_visible()
+    page.locator("article li", has_text="compared with").first.wait_for()
+    page.locator("h2", has_text="What it changes").wait_for()
 
 
 def test_the_menu_opens_on_a_phone(browser):
