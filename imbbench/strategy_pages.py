@@ -46,7 +46,7 @@ ORDER = {
     "learners": list(LEARNERS),
     "group": list(LEARNERS),
 }
-HALF = 38  # pixels from zero to either end of a mark's axis
+HALF = 32  # pixels from zero to either end of a mark's axis
 
 
 @dataclass(frozen=True)

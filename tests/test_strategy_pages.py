@@ -31,8 +31,8 @@ def test_a_mark_is_coloured_where_the_gain_is_clear():
     assert 'class="worse"' in strategy_pages.dot(-0.1, -0.15, -0.05, 0.2)
     assert 'class="none"' in strategy_pages.dot(0.004, 0.003, 0.005, 0.2)
     assert 'class="none"' in strategy_pages.dot(0.1, -0.05, 0.25, 0.2)
-    assert 'cx="78.0"' in strategy_pages.dot(0.9, 0.8, 1.0, 0.2)  # at the end of the axis
-    assert 'cx="59.0"' in strategy_pages.dot(0.1, 0.05, 0.15, 0.2)
+    assert 'cx="66.0"' in strategy_pages.dot(0.9, 0.8, 1.0, 0.2)  # at the end of the axis
+    assert 'cx="50.0"' in strategy_pages.dot(0.1, 0.05, 0.15, 0.2)
     assert "+0.100<br><small>[+0.050, +0.150] n=7<" in strategy_pages.dot(
         0.1, 0.05, 0.15, 0.2, " n=7"
     )
