@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from imbbench.analysis import forest
-from imbbench.analysis.answer import advice
+from imbbench.analysis.answer import advice, leading
 from imbbench.analysis.inference import MATTERS, described, evidence, gains
 from imbbench.analysis.prose import code
 from imbbench.analysis.statistics import remedies
@@ -33,8 +34,8 @@ from imbbench.strategy_pages import (
 )
 
 SHOWN_FIRST = {"modality": "tabular", "stratum": "core", "learners": "strong"}
-# Files of the project that notebooks link to and the site has no page of.
-NO_PAGE = re.compile(r"\]\((?:\.\./)+tests/[^)]*\)")
+# A Markdown link to a file.
+LINK = re.compile(r"\[([^\]]*)\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
 
 def build(study, target):
@@ -51,16 +52,21 @@ def build(study, target):
     StudyError
         If the study has not been run.
     """
-    target, results = Path(target), root() / "results"
+    target, results = Path(target), root() / leading()
     numbers = results / "study.json"
     if not numbers.is_file():
         raise StudyError("results/study.json is missing: run `dvc repro study` first.")
+    # The wide study's chapters are over all data sets: of two of one name they are shown.
+    folders = dict.fromkeys((root() / "results", results))
+    chapters = [path for folder in folders for path in (folder / "rendered").glob("*.ipynb")]
     if target.exists():
         shutil.rmtree(target)
     shutil.copytree(root() / "site", target)
     effects = read_effects(results)
     for name, text in {
-        "index.md": start_page(json.loads(numbers.read_text("utf-8")), results),
+        "index.md": start_page(
+            json.loads(numbers.read_text("utf-8")), {path.stem for path in chapters}
+        ),
         "leaderboard.md": leaderboard(effects),
         "contributing.md": _without_links((root() / "CONTRIBUTING.md").read_text("utf-8")),
         "changelog.md": _without_links((root() / "CHANGELOG.md").read_text("utf-8")),
@@ -69,9 +75,10 @@ def build(study, target):
         write_whole(target / name, text)
     for theme in ("headline", "headline_dark"):
         shutil.copy(results / "figures" / f"{theme}.svg", target / "_static" / f"{theme}.svg")
-    runs = described(study, load_runs(study, evidence(study)))
+    names = evidence(study, leading().partition("/")[2] or None)
+    runs = described(study, load_runs(study, names))
     gained = gains(runs)
-    reports = notebooks(study, results, target, gained)
+    reports = notebooks(study, chapters, target, gained)
     judged = pd.read_csv(results / "tables" / "verdicts.csv")
     write(study, Evidence(effects, gained, runs, judged, reports), target)
 
@@ -92,8 +99,8 @@ def _without_links(text):
     return re.sub(r"\[([^\]]+)\]\((?!https?:)[^)]*\)", r"\1", text)
 
 
-def start_page(numbers, results):
-    """The sentence, the figure, and where to go on."""
+def start_page(numbers, chapters):
+    """The sentence, the figure, and where to go on; ``chapters`` are names of those that ran."""
     at, f1, brier = numbers["panels"].values()
     moved = numbers["moved"]["all"]["balanced_accuracy"]
     cards = {
@@ -125,8 +132,7 @@ def start_page(numbers, results):
     cards = {
         title: (link, text)
         for title, (link, text) in cards.items()
-        if not link.startswith("chapters/")
-        or (results / "rendered" / f"{Path(link).name}.ipynb").is_file()
+        if not link.startswith("chapters/") or Path(link).name in chapters
     }
     grid = "\n".join(
         f":::{{grid-item-card}} {title}\n:link: {link}\n:link-type: doc\n{text}\n:::"
@@ -199,18 +205,31 @@ def _choice(name, values):
     return f'<label>{name} <select name="{name}">{options}</select></label>'
 
 
-def notebooks(study, results, target, gained):
+def notebooks(study, chapters, target, gained):
     """Rendered notebooks as pages: chapters, and cards and reports of the data sets.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    chapters : list of Path
+        Of two of one name the last is shown.
+    target : Path
+    gained : DataFrame
+        Of :func:`imbbench.analysis.inference.gains`.
 
     Returns
     -------
     set of str
         Data sets that have a page.
     """
-    chapters = sorted((results / "rendered").glob("*.ipynb"))
-    for path in chapters:
-        _copy(path, target / "chapters" / path.name)
-    toc = "\n".join(path.stem for path in chapters)
+    pages = {path: target / "chapters" / path.name for path in chapters}
+    for name in study.all_datasets:
+        folder = root() / study.results(name) / "rendered" / name
+        there = [folder / f"{kind}.ipynb" for kind in ("data_card", "report")]
+        pages |= {path: target / "data" / name / path.name for path in there if path.is_file()}
+    for path in pages:
+        _copy(path, pages)
+    toc = "\n".join(sorted({path.stem for path in chapters}))
     write_whole(target / "chapters" / "index.md", f"# Chapters\n\n```{{toctree}}\n\n{toc}\n```\n")
     table = in_order(forest.by_dataset(remedies(gained), OUTCOMES), ["group"])
     lines, entries = ["# Data sets", ""], []
@@ -219,8 +238,6 @@ def notebooks(study, results, target, gained):
         there = [kind for kind in ("data_card", "report") if (folder / f"{kind}.ipynb").is_file()]
         if not there:
             continue
-        for kind in there:
-            _copy(folder / f"{kind}.ipynb", target / "data" / name / f"{kind}.ipynb")
         entries.append(name)
         own = table[table["dataset"] == name]
         text = dataset_page(name, study.dataset(name), there, own)
@@ -278,15 +295,35 @@ def dataset_page(name, entry, kinds, table, count=5):
     return "\n".join(parts)
 
 
-def _copy(path, target):
-    """A rendered notebook as a page: its code is folded, and links to no page are words."""
-    page = json.loads(NO_PAGE.sub("]", path.read_text("utf-8")))
+def _copy(path, pages):
+    """A rendered notebook as a page: its code is folded, its links lead to pages or are words."""
+    page = json.loads(path.read_text("utf-8"))
     for cell in page["cells"]:
         if cell["cell_type"] == "code":
             # A cell that shows nothing is one line.
             kind = "hide-input" if cell["outputs"] else "hide-cell"
             cell["metadata"]["tags"] = [*cell["metadata"].get("tags", ()), kind]
-    write_whole(target, json.dumps(page, ensure_ascii=False, indent=1) + "\n")
+            for output in cell["outputs"]:
+                if "text/markdown" in output.get("data", {}):
+                    text = "".join(output["data"]["text/markdown"])
+                    output["data"]["text/markdown"] = _relinked(text, path, pages)
+        else:
+            cell["source"] = _relinked("".join(cell["source"]), path, pages)
+    write_whole(pages[path], json.dumps(page, ensure_ascii=False, indent=1) + "\n")
+
+
+def _relinked(text, path, pages):
+    """Markdown of a rendered notebook with links between pages; to other files they are words."""
+
+    def link(found):
+        words, to, part = found.groups()
+        linked = pages.get(Path(os.path.normpath(path.parent / to)))
+        if linked is None:
+            return words
+        way = os.path.relpath(linked, pages[path].parent)
+        return f"[{words}]({Path(way).as_posix()}{part or ''})"
+
+    return LINK.sub(link, text)
 
 
 def api():

@@ -3,6 +3,7 @@
 import doctest
 import html.parser
 import json
+import shutil
 from pathlib import Path
 
 import made_up
@@ -40,12 +41,17 @@ def root(tmp_path_factory):
         for name in ("headline", "headline_dark"):
             figure = study_plots.headline(answer.panel_effects(runs), 0.1, answer.title(numbers))
             plots.save_svg(figure, folder / "results/figures" / f"{name}.svg")
+        links = (
+            "[table](../../runs/a.csv), [study](../04_study.ipynb#ranks), [card](data_card.ipynb), "
+            "[loss](loss.ipynb), [web](https://example.org), [here](#there)"
+        )
+        shown = {"text/markdown": links}
         page = nbformat.v4.new_notebook(
             cells=[
-                nbformat.v4.new_markdown_cell("# A [table](../../tests/a.csv), [next](12.ipynb)"),
+                nbformat.v4.new_markdown_cell(f"# A {links}"),
                 nbformat.v4.new_code_cell("x = 1"),
                 nbformat.v4.new_code_cell(
-                    "x", outputs=[nbformat.v4.new_output("stream", text="1")]
+                    "x", outputs=[nbformat.v4.new_output("display_data", shown)]
                 ),
             ]
         )
@@ -152,8 +158,13 @@ def test_a_strategys_page_has_every_data_set_and_the_minority(root):
 
 
 def test_notebooks_are_pages_and_link_to_pages_only(root):
-    page = nbformat.read(root / "out/chapters/04_study.ipynb", as_version=4)
-    assert page.cells[0].source == "# A [table], [next](12.ipynb)"
+    page = nbformat.read(root / "out/data/set_0/report.ipynb", as_version=4)
+    linked = (
+        "table, [study](../../chapters/04_study.ipynb#ranks), [card](data_card.ipynb), loss, "
+        "[web](https://example.org), [here](#there)"
+    )
+    assert page.cells[0].source == f"# A {linked}"
+    assert page.cells[2].outputs[0].data["text/markdown"] == linked
     assert [cell.metadata.tags for cell in page.cells[1:]] == [["hide-cell"], ["hide-input"]]
     listed = text(root, "data/index.md")
     assert "(set_0/index.md)" in listed and "\nset_0/index\n" in listed
@@ -169,6 +180,30 @@ def test_a_data_sets_page_names_what_helped_in_every_split():
     said = site.dataset_page("x", {"why": "a test"}, ["report"], table)
     assert "2 of 4 remedies: `b` +0.040, `a` +0.020" in said
     assert "2 of 4 remedies: `b` +0.040\n" in site.dataset_page("x", {}, [], table, count=1)
+
+
+def test_the_wide_studys_answer_and_chapters_are_shown_where_it_was_run(
+    root, tmp_path, monkeypatch
+):
+    copy = shutil.copytree(root, tmp_path / "copy", ignore=shutil.ignore_patterns("out"))
+    monkeypatch.setenv("IMBBENCH_ROOT", str(copy))
+    wide = copy / "results/wide"
+    for part in ("tables", "figures"):
+        shutil.copytree(copy / "results" / part, wide / part)
+    numbers = json.loads((copy / "results/study.json").read_text())
+    (wide / "study.json").write_text(json.dumps({**numbers, "datasets": 999}))
+    for name in ("04_study", "12_claims"):
+        page = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# Of both")])
+        (wide / "rendered").mkdir(exist_ok=True)
+        nbformat.write(page, wide / "rendered" / f"{name}.ipynb")
+    assert main(["site", str(copy / "out")]) == 0
+    start = (copy / "out/index.md").read_text()
+    assert "999 data sets" in start and ":link: chapters/12_claims\n" in start
+    shown = nbformat.read(copy / "out/chapters/04_study.ipynb", as_version=4)
+    assert shown.cells[0].source == "# Of both"
+    assert "\n04_study\n12_claims\n" in (copy / "out/chapters/index.md").read_text()
+    report = nbformat.read(copy / "out/data/set_0/report.ipynb", as_version=4)
+    assert "[study](../../chapters/04_study.ipynb#ranks)" in report.cells[0].source
 
 
 def test_a_study_that_was_not_run_has_no_site(root, monkeypatch, tmp_path):
