@@ -439,19 +439,23 @@ def _readme():
 def _figures():
     """Draw the study's figures again, from the committed tables.
 
-    They are those of results/figures; `dvc repro study` draws them, too.
+    They are those that README shows, of results/wide/figures or results/figures; `dvc repro study`
+    draws them, too.
     """
     from imbbench import config
     from imbbench.analysis import inference, study_plots, tables
+    from imbbench.analysis.answer import leading
     from imbbench.paths import root
 
-    numbers = root() / "results/study.json"
+    folder = leading()
+    numbers = root() / folder / "study.json"
     if not numbers.is_file():
         raise StudyError(f"{numbers} is missing: run `dvc repro study` first.")
     study = config.load()
-    runs = inference.described(study, tables.load_runs(study, inference.evidence(study)))
+    names = inference.evidence(study, folder.partition("/")[2] or None)
+    runs = inference.described(study, tables.load_runs(study, names))
     said = json.loads(numbers.read_text("utf-8"))
-    for path in study_plots.save_figures(runs, said, root() / "results/figures"):
+    for path in study_plots.save_figures(runs, said, root() / folder / "figures"):
         print(path.relative_to(root()))
 
 
