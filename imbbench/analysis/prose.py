@@ -326,6 +326,7 @@ def methods(entries, table):
     ]
     # What else a docstring points to is not on the page.
     said = [re.sub(r"[;,]? see :\w+:`[^`]*`", "", text) for text in said]
+    said = [re.sub(r":\w+:(?=`)", "", text) for text in said]
     table = table.assign(**{"what it does": said}).rename(columns={"control": "compared with"})
     # The method's class is in its words, and what is corrected is what it is compared with.
     settings = table.get("parameters", pd.Series("", table.index))

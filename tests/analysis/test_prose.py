@@ -273,7 +273,7 @@ def test_methods_have_words_of_their_own():
     described = pd.DataFrame(
         {
             "strategy": [f"`{name}`" for name in entries],
-            "what it does": "A sampler; see :class:`SMOTE`.",
+            "what it does": "A :class:`GAN`'s rows; see :class:`SMOTE`.",
             "parameters": ["sampler = BorderlineSMOTE, ratio = 1",
                            "sampler = NearMiss, version = 3", "smote_then = TomekLinks",
                            "ratio = 1"],
@@ -286,7 +286,7 @@ def test_methods_have_words_of_their_own():
         prose.METHODS["BorderlineSMOTE"],
         prose.METHODS["NearMiss 3"],
         prose.METHODS["smote_then TomekLinks"],
-        "A sampler.",
+        "A `GAN`'s rows.",
     ]
     assert table["parameters"].tolist() == [
         *("ratio = 1", "version = 3", "run with learners tree", "ratio = 1; run with splits 2")
