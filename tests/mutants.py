@@ -195,7 +195,7 @@ MUTANTS = {
         ('"macro_f1", "tuned", "macro-F1 when', '"macro_f1", "argmax", "macro-F1 when'),
         ('(part["finding"] == "better").sum()', '(part["finding"] != "worse").sum()'),
         ('part.loc[part["mean"].idxmax()]', 'part.loc[part["mean"].idxmin()]'),
-        ('"median": part["mean"].median(),\n            "below', '"median": 0.0,\n            "below'),
+        ('part["mean"].median(),\n            "below', '0.0,\n            "below'),
         ('"cells": len(cells),', '"cells": len(runs),'),
         ("if count == 1 else verb", "if count != 1 else verb"),
         ('found["harms"], "harms"', 'found["helps"], "harms"'),
