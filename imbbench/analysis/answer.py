@@ -11,6 +11,7 @@ from imbbench.analysis.inference import (
     ENSEMBLE,
     MATTERS,
     METRICS,
+    OUTCOMES,
     all_verdicts,
     by_origin,
     gains,
@@ -194,12 +195,25 @@ def numbers(runs, loops):
             "strategies": len(part),
             "origins": int(part["origins"].max()),
             **{v: int(counts.get(v, 0)) for v in ("helps", "harms", "equivalent", "undecided")},
-            "helping": list(part.loc[part["verdict"] == "helps", "label"]),
+            "helping": dict(part.loc[part["verdict"] == "helps", ["label", "control"]].to_numpy()),
             "median": part["mean"].median(),
             "median_smallest": part["smallest"].median(),
         }
+        one = found["verdicts"][group][outcome]
+        one["adding"] = [name for name in one["helping"] if _adds(tables, group, outcome, name)]
     found["running"] = running(loops)
     return rounded(found)
+
+
+def _adds(runs, group, outcome, label):
+    """Whether a strategy gains on the untreated learner, its cut-off moved: not on its control."""
+    metric, rule = OUTCOMES[outcome]
+    plain = (runs["family"] == "reference") & (runs["strategy"] == "plain")
+    rows = runs[(runs["group"] == group) & (plain | (runs["label"] == label))]
+    rows = rows.assign(control=np.where(rows["strategy"] == "plain", "", "plain"))
+    gained = gains(rows, [metric])
+    gained = gained[(gained["label"] == label) & (gained["rule"] == rule)]
+    return bool(t_interval(by_origin(gained, metric))[1] > 0)
 
 
 def running(loops):
@@ -241,24 +255,23 @@ def advice(numbers_):
     """The sentence that the study leads with.
 
     Remedies are advised where more than a quarter of the primary ones help strong learners in one
-    of the three outcomes, once every cut-off is moved; else the cut-off alone.
+    of the three outcomes and are better than the untreated learner, once every cut-off is moved;
+    else the cut-off alone.
     """
     found = numbers_["verdicts"].get("strong") or {}
-    shares = {outcome: v["helps"] / v["strategies"] for outcome, v in found.items()}
+    shares = {outcome: len(v["adding"]) / v["strategies"] for outcome, v in found.items()}
     best = max(shares, key=shares.get, default=None)
     if best and shares[best] > 0.25:
         of = found[best]
         return (
-            f"**Treat the imbalance: {of['helps']} of {of['strategies']} remedies raise the {best} "
-            "of strong learners beyond what moving their cut-off does.**"
+            f"**Treat the imbalance: {len(of['adding'])} of {of['strategies']} remedies raise the "
+            f"{best} of strong learners beyond what moving their cut-off does.**"
         )
     first = "First move the cut-off of your learner to where it finds what you need"
     if not best:
         return f"**{first}.**"
-    of = found[best]
-    shown = f"{of['helps']} of {of['strategies']} remedies are"
-    if not of["helps"]:
-        shown = f"none of {of['strategies']} remedies is"
+    of, count = found[best], len(found[best]["adding"])
+    shown = f"{count or 'none'} of {of['strategies']} remedies {'are' if count > 1 else 'is'}"
     return f"**{first}: {shown} shown to add to that with strong learners.**"
 
 
@@ -268,7 +281,11 @@ def _plural(count, verb):
 
 def _judged(found):
     """How many of the primary strategies help, harm, …, without the kinds that none is of."""
-    helping = f" ({', '.join(map(code, found['helping'][:4]))})"
+    named = [
+        code(name) + (f" beside {code(control)}" if control != "plain" else "")
+        for name, control in list(found["helping"].items())[:4]
+    ]
+    helping = f" ({', '.join(named)})"
     said = [f"{_plural(found['helps'], 'helps')}{helping}" if found["helps"] else "none helps"]
     said += [_plural(found["harms"], "harms")] if found["harms"] else []
     if found["equivalent"]:

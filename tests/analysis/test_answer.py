@@ -295,7 +295,7 @@ def test_headline_numbers(saved):
 
     def undecided(count, median):
         counts = {"helps": 0, "harms": 0, "equivalent": 0, "undecided": count}
-        rest = {"helping": [], "median": median, "median_smallest": None}
+        rest = {"helping": {}, "median": median, "median_smallest": None, "adding": []}
         return {"strategies": count, "origins": 3, **counts, **rest}
 
     assert json.loads((saved / "study.json").read_text()) == {
@@ -397,34 +397,59 @@ def test_verdicts_in_words(saved):
     numbers = json.loads((saved / "study.json").read_text())
     one = numbers["verdicts"]["weak"]["balanced accuracy"]
     one |= {"strategies": 9, "helps": 1, "harms": 1, "equivalent": 1, "undecided": 6}
-    one |= {"helping": ["rare"], "median_smallest": 0.0214}
+    one |= {"helping": {"rare": "common"}, "median_smallest": 0.0214}
     two = numbers["verdicts"]["weak"]["macro-F1"]
     two |= {"strategies": 9, "helps": 2, "harms": 4, "equivalent": 3, "undecided": 0}
-    two |= {"helping": ["rare", "b"]}
+    two |= {"helping": {"rare": "common", "b": "plain"}}
     (said,) = (line for line in study_answer.sentences(numbers).splitlines() if "weak" in line)
     assert said == (
         "- **With weak learners (linear, one tree, small network)**, of 9 primary strategies on 3 "
-        "tables: in balanced accuracy 1 helps (`rare`), 1 harms, 1 changes less than .01, 6 "
-        "undecided; in macro-F1 2 help (`rare`, `b`), 4 harm, 3 change less than .01; in average "
-        "precision none helps, 2 undecided. A difference of 0.021 would be seen."
+        "tables: in balanced accuracy 1 helps (`rare` beside `common`), 1 harms, 1 changes less "
+        "than .01, 6 undecided; in macro-F1 2 help (`rare` beside `common`, `b`), 4 harm, 3 change "
+        "less than .01; in average precision none helps, 2 undecided. A difference of 0.021 would "
+        "be seen."
     )
 
 
 def test_what_is_advised_hangs_on_the_strong_learners_verdicts(saved):
     numbers = json.loads((saved / "study.json").read_text())
-    of = {"strategies": 20, "helps": 5}
-    numbers["verdicts"]["strong"] = {"balanced accuracy": of, "macro-F1": {**of, "helps": 1}}
+    of = {"strategies": 20, "adding": list("abcde")}
+    numbers["verdicts"]["strong"] = {"balanced accuracy": of, "macro-F1": {**of, "adding": ["a"]}}
     assert study_answer.advice(numbers) == (
         "**First move the cut-off of your learner to where it finds what you need: 5 of 20 "
         "remedies are shown to add to that with strong learners.**"
     )
-    none = {"verdicts": {"strong": {"macro-F1": of | {"helps": 0}}}}
-    assert ": none of 20 remedies is shown" in study_answer.advice(none)
-    of["helps"] = 6
+    for adding, words in (([], "none of 20 remedies is shown"), (["a"], "1 of 20 remedies is")):
+        other = {"verdicts": {"strong": {"macro-F1": of | {"adding": adding}}}}
+        assert f": {words}" in study_answer.advice(other)
+    of["adding"].append("f")
     assert study_answer.advice(numbers) == (
         "**Treat the imbalance: 6 of 20 remedies raise the balanced accuracy of strong learners "
         "beyond what moving their cut-off does.**"
     )
+
+
+def test_what_helps_beside_a_control_of_its_own_need_not_add_to_a_moved_cut_off():
+    """`early` is .1 above its control, which is .2 below plain; `good` is .05 above plain."""
+    rows, of = [], {"plain": (0.6, ""), "good": (0.65, "plain"), "low": (0.4, "plain"),
+                    "early": (0.5, "low")}  # fmt: skip
+    for i in range(8):
+        for rule in ("argmax", "tuned_macro_f1", "tuned_balanced_accuracy"):
+            for name, (value, control) in of.items():
+                family = "reference" if name == "plain" else "undersampling"
+                scores = dict.fromkeys(("balanced_accuracy", "macro_f1"), value + 0.001 * i * i)
+                place = {"rule": rule, "control": control, **scores}
+                rows.append(made_up.row(f"d{i}", "hgb", family, name, **place))
+    runs = pd.DataFrame(rows)
+    runs["macro_f1"] += (runs["strategy"] != "plain") * runs["dataset"].str[1:].astype(int) / 1e4
+    runs = runs.assign(origin=runs["dataset"], stratum="core", prior="as in training")
+    runs = runs.assign(group="strong", primary=runs["strategy"].isin(["good", "early"]))
+    loops = pd.DataFrame({name: [1.0] for name in
+                          ("cpu_seconds", "cores", "loop_seconds", "stage_seconds",
+                           "overhead_seconds")})  # fmt: skip
+    found = study_answer.numbers(runs, loops)["verdicts"]["strong"]["macro-F1"]
+    assert found["helping"] == {"early": "low", "good": "plain"}
+    assert found["adding"] == ["good"]
 
 
 def test_a_study_without_remedies_has_no_answer(root, runs):
