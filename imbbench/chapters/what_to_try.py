@@ -113,13 +113,14 @@ def _advised(row):
         kind = "first" if row.moved_low > 0 else "leave"
         low, high = row.moved_low, row.moved_high
         lines.append(f"moving the cut-off: {row.moved:+.3f} [{low:+.3f}, {high:+.3f}]")
+    harm = f"{row.harms} {'harms' if row.harms == 1 else 'harm'}" if row.harms else ""
     if row.helps:
         lines.append(f"{words(row.best)}: {row.gain:+.3f} [{row.low:+.3f}, {row.high:+.3f}]")
+        lines += [f"{harm} (of {row.strategies})"] if harm else []
         kind = "more"
-    if row.harms:
-        lines.append(f"{row.harms} of {row.strategies} harm")
-    if not (row.helps or row.harms):
-        lines.append(f"{row.strategies} strategies: none is shown to help")
+    else:
+        none = f"of {row.strategies} none is shown to help"
+        lines.append(f"{none}, {harm}" if harm else none)
     return kind, lines
 
 

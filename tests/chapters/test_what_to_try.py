@@ -89,11 +89,15 @@ def test_the_chart_says_what_to_do_in_each_box():
     (ax,) = figure.axes
     assert [text.get_text().replace("\n", " ") for text in ax.texts] == [
         "moving the cut-off: +0.100 [+0.100, +0.100] inverse_frequency: +0.054 [+0.051, +0.056] "
-        "1 of 2 harm",
+        "1 harms (of 2)",
         "moving the cut-off: +0.100 [+0.100, +0.100] inverse_frequency: +0.054 [+0.051, +0.056] "
-        "1 of 2 harm",
-        "2 strategies: none is shown to help",
+        "1 harms (of 2)",
+        "of 2 none is shown to help",
     ]
+    rows = study_rows()
+    rows = rows[rows["strategy"] != "inverse_frequency"]
+    (ax,) = chapter.chart(chapter.decisions(rows, ["hgb"])).axes
+    assert ax.texts[0].get_text().replace("\n", " ").endswith("of 1 none is shown to help, 1 harms")
     assert chapter.chart(chapter.decisions(study_rows(), ["tree"])) is None
 
 
