@@ -35,7 +35,8 @@ def values(page):
     cells = [cell for cell in page.cells if {"parameters", "injected-parameters"} & set(tags(cell))]
     cells.sort(key=lambda cell: "injected-parameters" in tags(cell))
     assigned = [line for cell in cells for line in ast.parse(cell.source).body]
-    return {line.targets[0].id: ast.literal_eval(line.value) for line in assigned}
+    single = [line for line in assigned if isinstance(line.targets[0], ast.Name)]
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in single}
 
 
 def as_page(source, page):

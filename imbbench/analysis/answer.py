@@ -246,7 +246,7 @@ def _signed(value):
 
 def _gain(found):
     text = _signed(found["mean"])
-    if found["low"] is None:
+    if found["low"] is None or np.isnan(found["low"]):
         return text
     return f"{text} [{_signed(found['low'])}, {_signed(found['high'])}]"
 

@@ -932,3 +932,12 @@ def test_a_study_of_texts_that_tie_has_an_answer_too(root, runs):
     nothing = other.assign(stratum="ceiling")
     with pytest.raises(StudyError, match="nothing to compare"):
         study_answer.numbers(nothing, tables.load_loops(study))
+
+
+def test_a_mixed_model_without_an_interval_is_told_by_its_estimate(monkeypatch):
+    hangs = {"label": "a", "verdict": "undecided", "lowest": 0.0, "highest": 0.01}
+    hangs |= {"verdicts_by_origin": "", "verdicts_by_learner": ""}
+    model = {"label": "a", "estimate": 0.0031, "low": np.nan, "high": np.nan}
+    monkeypatch.setattr(inference, "sensitivity", lambda *given: pd.DataFrame([hangs]))
+    monkeypatch.setattr(inference, "hierarchical", lambda *given: pd.DataFrame([model]))
+    assert study_answer.checks(None, "macro-F1")["mixed model [95 %]"].tolist() == ["+0.003"]
