@@ -562,6 +562,6 @@ def test_the_notebook_runs_and_saves_the_table(runs, study, folder):
     given = {"dataset": "messages", "seeds": 3, "save": True}
     notebooks.execute(NOTEBOOK, folder / "results/out.ipynb", given)
     text = (folder / "results/out.ipynb").read_text(encoding="utf-8")
-    assert "Claims on de-duplicated" in text and text.count("image/png") == 2
+    assert "Claims on de-duplicated" in text and text.count('"image/png": "') == 2
     saved = pd.read_csv(folder / "results/tables/sms_spam_article.csv")
     pd.testing.assert_frame_equal(saved, runs, check_dtype=False)
