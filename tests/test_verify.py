@@ -289,6 +289,25 @@ def test_elsewhere_a_value_beyond_the_limit_is_found(project, monkeypatch):
     assert text.count("(allowed elsewhere: 0.01)") == 3
 
 
+def test_elsewhere_another_cut_off_may_be_the_best(project):
+    def of_a_cut_off(change):
+        def edited(table):
+            one = (table["learner"] == "mlp") & (table["split"] == "1")
+            one &= table["rule"] == "tuned_macro_f1"
+            assert one.any()
+            return table.assign(threshold=table["threshold"].mask(one, change))
+
+        return edited
+
+    edit(project, "runs/binary/reference.csv", of_a_cut_off("0.99"))
+    assert "threshold is 0.99 in results/" in verified()[1]  # here every digit counts
+    moved(project)
+    assert verified()[0] == 0
+    edit(project, "runs/binary/reference.csv", of_a_cut_off(""))
+    code, text = verified()
+    assert code == 1 and "threshold is nan in results/" in text
+
+
 @pytest.mark.parametrize("learner", ["logreg", "mlp"])
 def test_a_value_that_is_left_blank_is_found_anywhere(project, learner):
     def blank(table):
