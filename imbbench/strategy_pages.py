@@ -237,22 +237,16 @@ class Page:
         self.named, self.known, self.pages = named, known.get(name, {}), pages
         self.entry, self.label = study.family(family)[name], named[family, name]
         self.functions = functions
-        self.function = self._definition(name)
+        self.function, _ = self.method(name)
         self.says = inspect.getdoc(self.function) or "" if self.function else ""
 
-    def _definition(self, name):
-        """Function of an entry of the family, or None."""
+    def method(self, name):
+        """What entries of one method share: their function or None, what it is given by key."""
         entry = self.study.family(self.family)[name]
         keys = [key for key in entry if key in self.functions and self.functions[key].by_key]
         found = self.functions.get(keys[0] if keys else name)
-        return found.function if found else None
-
-    def method(self, name):
-        """What entries of one method share: their function, and what it is given by key."""
-        entry = self.study.family(self.family)[name]
-        keys = [key for key in entry if key in self.functions and self.functions[key].by_key]
         kind = entry[keys[0]] if keys else None
-        return self._definition(name), kind if isinstance(kind, str) else None
+        return found and found.function, kind if isinstance(kind, str) else None
 
     def link(self, family, name):
         """A strategy's name as a link to its page."""

@@ -55,6 +55,16 @@ def test_the_wide_data_sets_are_as_many_as_it_says():
     assert f"runs {len(study.wide_datasets)} more data sets" in README
 
 
+def test_what_is_run_of_the_wide_study_is_as_much_as_it_says():
+    wide = config.load(ROOT / "params.yaml").wide_datasets
+    run = [path.name for path in (ROOT / "results/wide/runs").glob("*")]
+    assert set(run) <= set(wide)
+    text = " ".join(README.split())
+    left = len(wide) - len(run)
+    assert f"the first {len(run)} tables of the [wide study]" in text
+    assert f"its {left} other data sets" in text and f"The {len(run)} smallest tables are" in text
+
+
 def test_every_command_and_make_target_exists():
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M)
     for target in re.findall(r"(?:`|^)make ([a-z-]+)", README, flags=re.M):
