@@ -1,6 +1,7 @@
 """The command ``imbbench``."""
 
 import csv
+import errno
 import json
 import os
 import sys
@@ -9,7 +10,7 @@ import time
 import click
 
 from imbbench import __version__
-from imbbench.errors import StudyError
+from imbbench.errors import FULL, StudyError
 
 ANSWER = "<!-- answer: written by `make report` -->"
 ANSWER_END = "<!-- /answer -->"
@@ -36,6 +37,14 @@ def main(arguments=None):
         return 130
     except StudyError as error:
         print(f"imbbench: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.errno not in {*FULL, errno.EACCES}:
+            raise
+        print(
+            f"imbbench: {error}. Make room, or let the folder be written, then run it again.",
+            file=sys.stderr,
+        )
         return 1
 
 
@@ -217,7 +226,8 @@ def _run(started, dataset, family, fresh, scheduler):
         return
     from imbbench import notebooks
 
-    study.family(family)
+    for needed in (family, "reference"):  # a page shows plain beside the family
+        study.family(needed)
     parameters = {"dataset": dataset, "family": family, "save": True}
     notebooks.execute(
         root() / "notebooks" / "02_run_family.ipynb",
@@ -414,15 +424,18 @@ def _cache(clear):
 
 @_command("readme", "")
 def _readme():
-    """Write the study's answer and its figure into README.md.
+    """Write the study's answer and its figure into README.md, and licences into DATA.md.
 
     The answer is in results/wide/tables/answer.md, or, where the wide study has not been run, in
     results/tables/answer.md; `dvc repro study` makes it.
     """
+    from imbbench import config
     from imbbench.analysis.answer import leading
+    from imbbench.analysis.prose import licences
     from imbbench.files import write_whole
     from imbbench.paths import root
 
+    write_whole(root() / "DATA.md", licences(config.load()))
     folder = leading()
     readme, answer = root() / "README.md", root() / folder / "tables/answer.md"
     if not answer.is_file():
@@ -444,7 +457,7 @@ def _figures():
     """
     from imbbench import config
     from imbbench.analysis import inference, study_plots, tables
-    from imbbench.analysis.answer import leading
+    from imbbench.analysis.answer import leading, names_of_leading
     from imbbench.paths import root
 
     folder = leading()
@@ -452,7 +465,7 @@ def _figures():
     if not numbers.is_file():
         raise StudyError(f"{numbers} is missing: run `dvc repro study` first.")
     study = config.load()
-    names = inference.evidence(study, folder.partition("/")[2] or None)
+    names = names_of_leading(study)
     runs = inference.described(study, tables.load_runs(study, names))
     said = json.loads(numbers.read_text("utf-8"))
     for path in study_plots.save_figures(runs, said, root() / folder / "figures"):

@@ -1,4 +1,9 @@
-"""The one error a user of the study can cause."""
+"""The one error a user of the study can cause, and those of a disk that takes no more."""
+
+import errno
+
+# A disk that is full or read-only, so that no other file could be written either.
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
 
 
 class StudyError(Exception):

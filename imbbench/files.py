@@ -1,9 +1,11 @@
-"""Writing files."""
+"""Writing files, and reading the tables that were written."""
 
+import gzip
 import hashlib
 import os
 import platform
 import uuid
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,16 +54,54 @@ def _clear_parts(folder):
 
 
 def write_table(table, path):
-    """Write a table as CSV, whole or not at all: the same bytes on every system.
+    """Write a table as CSV, whole or not at all: the same text on every system.
 
     Parameters
     ----------
     table : DataFrame
         Without its index.
     path : path-like
-        Relative to the study's folder, or absolute.
+        Relative to the study's folder, or absolute; compressed if it ends in ``.gz``, to the same
+        bytes wherever the compression is the same.
     """
-    write_whole(root() / path, lambda part: table.to_csv(part, index=False, lineterminator="\n"))
+    content = table.to_csv(index=False, lineterminator="\n").encode()
+    if Path(path).suffix == ".gz":
+        # Not by pandas, which writes the name of the temporary file into the compressed one; and
+        # the tenth byte says on what system it was, if anything.
+        packed = gzip.compress(content, mtime=0)
+        content = packed[:9] + b"\xff" + packed[10:]
+    write_whole(root() / path, content)
+
+
+def read_table(path, **settings):
+    """Read what :func:`write_table` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+    **settings
+        Of :func:`pandas.read_csv`.
+
+    Returns
+    -------
+    DataFrame
+        Without columns where the file has none.
+
+    Raises
+    ------
+    ValueError
+        The file is damaged.
+    """
+    import pandas as pd
+
+    try:
+        if not Path(path).stat().st_size:
+            raise ValueError("it is empty")
+        return pd.read_csv(path, **settings)
+    except pd.errors.EmptyDataError:
+        return pd.DataFrame()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(str(error)) from error
 
 
 def remember(path, content):

@@ -21,6 +21,23 @@ def root():
     raise StudyError(f"No params.yaml in {here} or above it: go to the study's folder first.")
 
 
+def table_file(results, kind, dataset, family):
+    """Path of a table of a family's cells.
+
+    People read the scores of the default and the web study as they are; the rest is compressed
+    and takes an eighth of the room.
+
+    Parameters
+    ----------
+    results : str
+        :meth:`imbbench.config.Study.results` of the data set.
+    kind : {"runs", "curves", "timings"}
+    dataset, family : str
+    """
+    plain = kind == "runs" and results != "results/wide"
+    return root() / results / kind / dataset / f"{family}{'.csv' if plain else '.csv.gz'}"
+
+
 def cache_file(kind, key, suffix):
     """Path of a memoised thing in the ignored folder ``data/cache``.
 

@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from imbbench.analysis import forest
-from imbbench.analysis.answer import advice, leading
-from imbbench.analysis.inference import MATTERS, described, evidence, gains
+from imbbench.analysis.answer import advice, leading, names_of_leading
+from imbbench.analysis.inference import described, findings, gains
 from imbbench.analysis.prose import code
-from imbbench.analysis.statistics import remedies
+from imbbench.analysis.statistics import MATTERS, remedies
 from imbbench.analysis.tables import load_runs
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
@@ -75,7 +75,7 @@ def build(study, target):
         write_whole(target / name, text)
     for theme in ("headline", "headline_dark"):
         shutil.copy(results / "figures" / f"{theme}.svg", target / "_static" / f"{theme}.svg")
-    names = evidence(study, leading().partition("/")[2] or None)
+    names = names_of_leading(study)
     runs = described(study, load_runs(study, names))
     gained = gains(runs)
     reports = notebooks(study, chapters, target, gained)
@@ -285,7 +285,7 @@ def dataset_page(name, entry, kinds, table, count=5):
             there = rows[rows["outcome"] == outcome]
             if there.empty:
                 continue
-            clear = there[(there["mean"] > MATTERS) & (there["low"] > 0)]
+            clear = there[findings(there) == "better"]
             best = clear.sort_values("mean", ascending=False, kind="stable").head(count)
             said = ", ".join(f"{code(row.label)} {row.mean:+.3f}" for row in best.itertuples())
             parts.append(

@@ -14,8 +14,9 @@ from ruamel.yaml import YAML
 
 from imbbench.analysis import forest
 from imbbench.analysis.answer import FAMILIES
-from imbbench.analysis.inference import FEWEST, MATTERS
+from imbbench.analysis.inference import FEWEST, finding
 from imbbench.analysis.prose import code
+from imbbench.analysis.statistics import MATTERS
 from imbbench.analysis.tables import labels, role_of
 from imbbench.bench.registry import definitions
 from imbbench.config import setting_text
@@ -97,19 +98,16 @@ def dot(mean, low, high, limit, more="", shape="circle"):
     def x(value):
         return HALF + 2 + HALF * float(np.clip(value / limit if limit > 0 else 0, -1, 1))
 
-    finding = "none"
-    if mean > MATTERS and low > 0:
-        finding = "better"
-    if mean < -MATTERS and high < 0:
-        finding = "worse"
+    said = finding(mean, low, high)
+    style = said if said in ("better", "worse") else "none"
     at, line, interval = x(mean), "", ""
     if not np.isnan(low):
         interval = f"[{low:+.3f}, {high:+.3f}]"
         line = f'<line class="range" x1="{x(low):.1f}" x2="{x(high):.1f}" y1="7" y2="7"/>'
-    mark = f'<circle class="{finding}" cx="{at:.1f}" cy="7" r="3.4"/>'
+    mark = f'<circle class="{style}" cx="{at:.1f}" cy="7" r="3.4"/>'
     if shape == "diamond":
         corners = f"{at - 5:.1f},7 {at:.1f},2 {at + 5:.1f},7 {at:.1f},12"
-        mark = f'<polygon class="{finding}" points="{corners}"/>'
+        mark = f'<polygon class="{style}" points="{corners}"/>'
     return (
         f'<td data-value="{mean:.6f}"><svg width="{2 * HALF + 4}" height="14" aria-hidden="true">'
         f'<line class="zero" x1="{HALF + 2}" x2="{HALF + 2}" y1="0" y2="14"/>{line}{mark}</svg>'

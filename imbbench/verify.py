@@ -26,6 +26,7 @@ from imbbench.bench.registry import resolve
 from imbbench.bench.rows import CELL, KEY, PER_CLASS, key_of, run_table
 from imbbench.bench.run import left_out, tasks
 from imbbench.errors import StudyError
+from imbbench.files import read_table
 from imbbench.paths import root
 
 # In a thousand runs on another platform one says that true results are wrong.
@@ -112,12 +113,18 @@ def verify(cells=100, seed=0, seconds=1.0, progress=print):
     study = config.load()
     for family in study.families:
         check_family(study, family)
-    committed = {name: _read(study, name) for name in study.all_datasets}
+    wrong, committed, damaged = [], {}, set()
+    for name in study.all_datasets:
+        try:
+            committed[name] = _read(study, name)
+        except ValueError as error:
+            damaged.add(name)
+            wrong.append(f"{error}; nothing else of {name} is checked.")
     committed = {name: tables for name, tables in committed.items() if tables is not None}
-    if not committed:
+    if not committed and not damaged:
         raise StudyError("There are no results to verify: run `dvc repro` first.")
-    wrong = _against_the_lock(study)
-    missing = [name for name in study.datasets if name not in committed]
+    wrong += _against_the_lock(study)
+    missing = [name for name in study.datasets if name not in {*committed, *damaged}]
     if missing:
         wrong.append(f"There are no results of {', '.join(missing)}: run `dvc repro`.")
 
@@ -162,10 +169,11 @@ def _read(study, dataset):
     """The committed tables of a data set by kind, None if it has none."""
     found = {}
     for kind in ("runs", "timings", "curves"):
-        files = sorted(_folder(study, kind, dataset).glob("*.csv"))
+        files = sorted(_folder(study, kind, dataset).glob("*.csv*"))
         parts = [_table(file) for file in files]
         parts = [
-            part.copy().assign(file=file.stem) for part, file in zip(parts, files, strict=True)
+            part.copy().assign(file=file.name.partition(".")[0])
+            for part, file in zip(parts, files, strict=True)
         ]
         found[kind] = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
     if all(table.empty for table in found.values()):
@@ -178,11 +186,9 @@ def _read(study, dataset):
 
 def _table(file):
     try:
-        return pd.read_csv(
-            file, keep_default_na=False, na_values=[""], float_precision="round_trip"
-        )
-    except pd.errors.EmptyDataError:  # no cell of the family applies, so there is no curve
-        return pd.DataFrame()
+        return read_table(file, keep_default_na=False, na_values=[""], float_precision="round_trip")
+    except ValueError as error:
+        raise ValueError(f"{file.relative_to(root())} is damaged ({error})") from None
 
 
 def _former(runs, prepared):
@@ -262,7 +268,7 @@ def _against_the_registry(dataset, asked, tables):
     """Lines on rows that ``params.yaml`` asks for and the tables lack, or the reverse."""
     there = {}
     for row in tables["runs"].to_dict("records"):
-        place = [] if row["file"] == row["family"] else [f"in {row['file']}.csv"]
+        place = [] if row["file"] == row["family"] else [f"in the table of {row['file']}"]
         there.setdefault((*(row[name] for name in NAMES), *place), []).append(row)
     wrong = {
         "cells that params.yaml asks for are missing": set(asked) - set(there),

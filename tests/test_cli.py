@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import shlex
@@ -10,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 import imbbench
-from imbbench import notebooks
+from imbbench import config, notebooks
 from imbbench.cli import main, program
 
 
@@ -287,6 +288,34 @@ def test_run_executes_the_familys_notebook_and_adds_the_stages_time(study, tmp_p
     assert output == tmp_path / "results" / "rendered" / "mixed" / "weighting.ipynb"
     assert parameters == {"dataset": "mixed", "family": "weighting", "save": True}
     assert '"cells": 3,\n "stage_seconds": ' in (folder / "weighting.json").read_text()
+
+
+def test_a_study_without_plain_is_refused_before_anything_is_fitted(study, monkeypatch, capsys):
+    study.families.remove("reference")
+    monkeypatch.setattr(config, "load", lambda: study)
+    monkeypatch.setattr(notebooks, "execute", lambda *given: pytest.fail("it was run"))
+    assert main(["run", "mixed", "weighting"]) == 1
+    assert "no family 'reference'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES])
+def test_what_cannot_be_written_is_one_message(number, monkeypatch, capsys):
+    def fail():
+        raise OSError(number, os.strerror(number), "a.csv")
+
+    monkeypatch.setattr(config, "load", fail)
+    assert main(["list"]) == 1
+    said = f"[Errno {number}] {os.strerror(number)}: 'a.csv'. Make room, or let the folder be "
+    assert capsys.readouterr().err == f"imbbench: {said}written, then run it again.\n"
+
+
+def test_another_error_of_the_system_is_not_taken_for_a_full_disk(monkeypatch):
+    def fail():
+        raise OSError(errno.ENOENT, "nothing there")
+
+    monkeypatch.setattr(config, "load", fail)
+    with pytest.raises(OSError, match="nothing there"):
+        main(["list"])
 
 
 def test_as_a_module_without_a_study(tmp_path):

@@ -1,5 +1,6 @@
 """Files are written whole or not at all."""
 
+import gzip
 import os
 import signal
 import stat
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -58,6 +60,39 @@ def test_a_table_has_the_same_bytes_everywhere_and_lies_below_the_studys_folder(
         files.write_table(table, path)
     found = {path.name: path.read_bytes() for path in (tmp_path / "results").iterdir()}
     assert found == dict.fromkeys(["a.csv", "b.csv"], 'a,b\n0.1,"x, y"\n,ü\n'.encode())
+
+
+def test_a_compressed_table_has_the_same_bytes_and_no_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    table = pd.DataFrame({"a": [0.1, np.nan], "b": ["x, y", "ü"]})
+    for name in ("a.csv.gz", "b.csv.gz"):
+        files.write_table(table, name)
+    first, second = ((tmp_path / name).read_bytes() for name in ("a.csv.gz", "b.csv.gz"))
+    assert first == second
+    head = b"\x1f\x8b\x08" + bytes(5)  # neither a name nor a time
+    assert (first[:8], first[9]) == (head, 255)  # nor a system
+    assert gzip.decompress(first) == 'a,b\n0.1,"x, y"\n,ü\n'.encode()
+    pd.testing.assert_frame_equal(files.read_table(tmp_path / "a.csv.gz"), table)
+
+
+def test_a_table_without_a_column_is_read(tmp_path):
+    files.write_table(pd.DataFrame(), tmp_path / "a.csv.gz")
+    assert files.read_table(tmp_path / "a.csv.gz").empty
+
+
+@pytest.mark.parametrize("keep", [0, 5, 15, -1, -20])
+def test_a_table_that_was_cut_off_is_damaged(tmp_path, keep):
+    path = tmp_path / "a.csv.gz"
+    files.write_table(pd.DataFrame({"a": range(1000)}), path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"empty|ended before|EOF|stream"):
+        files.read_table(path)
+
+
+def test_a_table_that_is_not_compressed_is_damaged(tmp_path):
+    (tmp_path / "a.csv.gz").write_bytes(b"a,b\n1,2\n")
+    with pytest.raises(ValueError, match="Not a gzipped file"):
+        files.read_table(tmp_path / "a.csv.gz")
 
 
 HELD = """

@@ -1,6 +1,7 @@
 """Texts that nobody plans for, from the raw file to the metrics of every learner of texts."""
 
 import csv
+import gzip
 import hashlib
 import io
 import json
@@ -141,7 +142,9 @@ def test_nothing_that_is_rendered_shows_a_text(texts_study, tmp_path, monkeypatc
     with pytest.raises(StudyError, match="cannot be loaded"):
         notebooks.execute(family, shown / "none.ipynb", given)
     pages = [*tmp_path.glob("results/**/*.*"), *tmp_path.glob("data/failed/*"), tmp_path / CARD]
-    written = {str(page): page.read_text("utf-8") for page in pages}
+    packed = {page: page.read_bytes() for page in pages}
+    texts = {p: gzip.decompress(c) if p.suffix == ".gz" else c for p, c in packed.items()}
+    written = {str(page): content.decode("utf-8") for page, content in texts.items()}
     written |= dict(enumerate(capfd.readouterr()))
     assert sum(name.endswith(".ipynb") for name in map(str, written)) == 4
     assert "odd" in written[str(shown / "reference.ipynb")]

@@ -188,6 +188,22 @@ def test_a_forced_rerun_gives_the_same_bytes(project):
     assert {name: after[name] for name in key} == {name: before[name] for name in key}
 
 
+def test_two_repros_at_once_leave_the_results_of_one(project):
+    """The second is refused, or waits; what is there is whole, and nothing is left to do."""
+    folder, _ = project
+    before = results(folder, ("runs", "curves", "rendered"))
+    command = (*REPRO, "-f", "-s", "run@first-weighting")
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    both = [subprocess.Popen(command, cwd=folder, **pipes) for _ in range(2)]
+    said = [process.communicate()[0] for process in both]
+    codes = [process.returncode for process in both]
+    assert 0 in codes, said
+    assert all(code == 0 or "lock" in text or "busy" in text
+               for code, text in zip(codes, said, strict=True)), said  # fmt: skip
+    assert results(folder, ("runs", "curves", "rendered")) == before
+    assert ran(run(folder, *REPRO).stdout) == []
+
+
 RUN = (sys.executable, "-m", "imbbench", "run", "first", "weighting")
 
 
@@ -212,7 +228,8 @@ def test_a_stage_that_is_killed_goes_on_from_its_finished_cells(project):
     finished = len(parts.read_text().splitlines())
     assert 3 <= finished < 12
     for name in ("runs", "curves", "timings"):  # those of the tables would be taken first
-        (folder / f"results/{name}/first/weighting.csv").unlink()
+        (path,) = (folder / f"results/{name}/first").glob("weighting.csv*")
+        path.unlink()
     output = run(folder, *RUN).stdout
     assert f"0 cells are those of the tables, {finished} those of a run that was cut off" in output
     assert results(folder, ("runs", "curves", "rendered")) == whole

@@ -32,7 +32,7 @@ def name(page):
 @functools.cache
 def former(results):
     """Whether what is committed there is of the former protocol, which had one tuned rule."""
-    paths = (ROOT / results).glob("runs/*/*.csv")
+    paths = (ROOT / results).glob("runs/*/*.csv*")
     return any("tuned" in set(pd.read_csv(path, usecols=["rule"])["rule"]) for path in paths)
 
 

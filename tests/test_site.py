@@ -176,7 +176,7 @@ def test_notebooks_are_pages_and_link_to_pages_only(root):
 def test_a_data_sets_page_names_what_helped_in_every_split():
     rows = [("a", 0.02, 0.01), ("b", 0.04, 0.02), ("c", 0.1, -0.01), ("d", 0.004, 0.003)]
     table = pd.DataFrame(rows, columns=["label", "mean", "low"])
-    table = table.assign(group="weak", outcome="brier")
+    table = table.assign(group="weak", outcome="brier", high=0.2)
     said = site.dataset_page("x", {"why": "a test"}, ["report"], table)
     assert "2 of 4 remedies: `b` +0.040, `a` +0.020" in said
     assert "2 of 4 remedies: `b` +0.040\n" in site.dataset_page("x", {}, [], table, count=1)

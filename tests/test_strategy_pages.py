@@ -106,7 +106,7 @@ def test_neighbours_are_entries_of_one_method(study):
 def test_where_it_fails_names_the_data_sets_and_the_reasons(study):
     rows = [("pc1", -0.2, -0.1), ("yeast", -0.05, 0.1), ("sylva", -0.3, -0.2)]
     own = pd.DataFrame(rows, columns=["dataset", "mean", "high"])
-    own = own.assign(outcome="brier", group="weak")
+    own = own.assign(outcome="brier", group="weak", low=-0.4)
     cells = pd.DataFrame(
         {"family": "oversampling", "label": ["smote", "gan"], "status": "failed",
          "reason": ["a < b", "other"], "cells": [3, 4]}

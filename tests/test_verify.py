@@ -21,6 +21,8 @@ from imbbench.bench.rows import CELL, save
 from imbbench.bench.run import run_family
 from imbbench.bench.scoring import run_cell
 from imbbench.errors import StudyError
+from imbbench.files import write_table
+from imbbench.paths import table_file
 from imbbench.strategies import weighting
 
 STRATEGIES = {
@@ -118,7 +120,7 @@ def edit(root, name, change, locked=True):
     path = root / "results" / name
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     table = change(table)
-    table.to_csv(path, index=False, lineterminator="\n")
+    write_table(table, path)
     if locked:
         lock(root)
 
@@ -129,9 +131,8 @@ def everywhere(root, change, kinds=("runs", "timings", "curves"), web=True):
         if web or folder == "results":
             for kind in kinds:
                 for family in STRATEGIES:
-                    within = folder.removeprefix("results").removeprefix("/")
-                    name = f"{within}/{kind}/{dataset}/{family}.csv".removeprefix("/")
-                    edit(root, name, change, locked=False)
+                    path = table_file(folder, kind, dataset, family)
+                    edit(root, path.relative_to(root / "results"), change, locked=False)
     lock(root)
 
 
@@ -365,7 +366,7 @@ def test_rows_that_are_left_out(project):
     rule = {"learner": "tree", "split": "2", "rule": "tuned_macro_f1"}
     edit(project, "runs/four/weighting.csv", lambda t: without(t, **rule))
     assert "four: cells have not one row for each decision rule: 2, e.g." in verified(1)[1]
-    edit(project, "curves/four/weighting.csv", lambda t: t.iloc[1:])
+    edit(project, "curves/four/weighting.csv.gz", lambda t: t.iloc[1:])
     assert "four: curves are not those of the rows: 1, e.g. weighting" in verified(1)[1]
     (project / "results/runs/four/reference.csv").unlink()
     lock(project)
@@ -379,11 +380,25 @@ def test_rows_that_are_left_out(project):
 
 def test_a_table_of_curves_without_any_is_read(project):
     """As it is where no cell of a family applies."""
-    (project / "results/curves/binary/weighting.csv").write_text("\n")
+    write_table(pd.DataFrame(), "results/curves/binary/weighting.csv.gz")
     lock(project)
     code, text = verified()
     assert code == 1
     assert "binary: curves are not those of the rows" in text
+
+
+@pytest.mark.parametrize("kind", ["runs", "timings", "curves"])
+def test_damaged_tables_are_findings_and_the_others_are_checked(project, kind):
+    for family in STRATEGIES:
+        path = table_file("results", kind, "four", family)
+        path.write_bytes(path.read_bytes()[:-9] if path.suffix == ".gz" else b"")
+    name = path.relative_to(project)
+    code, text = verified()
+    assert code == 1
+    assert f"{name} is not as dvc.lock records it" in text
+    assert "is damaged (" in text and "; nothing else of four is checked." in text
+    assert "former" not in text and "four:" not in text and "There are no results" not in text
+    assert "Refitting " in text
 
 
 def test_rows_that_were_added(project):
@@ -391,7 +406,7 @@ def test_rows_that_were_added(project):
         return pd.concat([table, table[table["split"] == "2"].iloc[:1]])
 
     edit(project, "runs/binary/reference.csv", twice)
-    edit(project, "timings/four/reference.csv", twice)
+    edit(project, "timings/four/reference.csv.gz", twice)
     code, text = verified(1)
     assert code == 1
     assert "binary: cells have not one row for each decision rule: 1, e.g." in text
@@ -417,8 +432,8 @@ def test_what_should_have_been_left_out(project):
         table = without(table, learner="logreg", strategy="inverse_sqrt")
         return pd.concat([table, source.assign(learner="logreg")])
 
-    for kind in ("runs", "timings"):
-        edit(project, f"{kind}/binary/weighting.csv", scored)
+    for name in ("runs/binary/weighting.csv", "timings/binary/weighting.csv.gz"):
+        edit(project, name, scored)
     code, text = verified(1)
     assert code == 1
     assert "binary: cells should have been left out: 3, e.g." in text
@@ -433,8 +448,8 @@ def test_a_failure_that_would_pass_now_is_found(project):
             bad = bad.assign(rule="", reason="ValueError: no")
         return pd.concat([table[~mine], bad])
 
-    for kind in ("runs", "timings"):
-        edit(project, f"{kind}/binary/reference.csv", failed)
+    for name in ("runs/binary/reference.csv", "timings/binary/reference.csv.gz"):
+        edit(project, name, failed)
     code, text = verified(1)
     assert code == 1
     assert "binary tree reference plain split 1 is 'failed' in results/, 'ok' here" in text
@@ -474,7 +489,7 @@ def test_a_stage_may_have_the_folder_of_a_data_set_for_an_output(project):
 
 
 @pytest.mark.parametrize(
-    "name", ["runs/binary/weighting.csv", "web/curves/fixed_test/reference.csv"]
+    "name", ["runs/binary/weighting.csv", "web/curves/fixed_test/reference.csv.gz"]
 )
 def test_files_that_are_not_those_of_the_lock(project, name):
     place = "web/dvc.lock" if name.startswith("web") else "dvc.lock"

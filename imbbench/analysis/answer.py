@@ -8,18 +8,18 @@ import pandas as pd
 
 from imbbench.analysis.inference import (
     COMPARISONS,
-    ENSEMBLE,
-    MATTERS,
     METRICS,
     OUTCOMES,
     all_verdicts,
     by_origin,
+    evidence,
+    finding,
     gains,
     levels,
     tested,
 )
 from imbbench.analysis.prose import code
-from imbbench.analysis.statistics import both_rules, remedies, t_interval
+from imbbench.analysis.statistics import ENSEMBLE, MATTERS, both_rules, remedies, t_interval
 from imbbench.analysis.tables import WORDS
 from imbbench.bench.rows import CELL
 from imbbench.errors import StudyError
@@ -90,12 +90,8 @@ def panel_effects(runs):
         values = by_origin(gained[gained["rule"] == rule], metric, ("family", "label"))
         for (family, label), sample in values.groupby(level=["family", "label"], sort=False):
             mean, low, high = t_interval(sample)
-            finding = "no clear difference"
-            if mean > MATTERS and low > 0:
-                finding = "better"
-            if mean < -MATTERS and high < 0:
-                finding = "worse"
-            found.append((panel, family, label, len(sample), mean, low, high, finding))
+            said = finding(mean, low, high)
+            found.append((panel, family, label, len(sample), mean, low, high, said))
     names = ["panel", "family", "label", "origins", "mean", "low", "high", "finding"]
     return pd.DataFrame(found, columns=names)
 
@@ -334,7 +330,10 @@ def sentences(numbers_):
         said = "; ".join(f"in {outcome} {_judged(v)}" for outcome, v in found.items())
         seen = ""
         if first["median_smallest"] is not None:
-            seen = f" A difference of {first['median_smallest']:.3f} would be seen."
+            seen = (
+                f" A difference of {first['median_smallest']:.3f} in {next(iter(found))} would be "
+                "seen (the median of these strategies)."
+            )
         lines.append(
             f"- **With {words}**, of {first['strategies']} primary "
             f"{'strategy' if first['strategies'] == 1 else 'strategies'} on "
@@ -613,6 +612,11 @@ def leading():
     """
     wide = "results/wide"
     return wide if (root() / wide / "study.json").is_file() else "results"
+
+
+def names_of_leading(study):
+    """The data sets that the answer of :func:`leading` rests on."""
+    return evidence(study, leading().partition("/")[2] or None)
 
 
 SHOWN = {"macro_f1": "macro_f1 tuned", "balanced_accuracy": "balanced_accuracy tuned"}

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from imbbench.analysis.answer import core
-from imbbench.analysis.inference import MATTERS, by_origin, with_minority
+from imbbench.analysis.inference import by_origin, findings, with_minority
 from imbbench.analysis.statistics import both_rules, paired_differences
 from imbbench.bench.rows import KEY
 
@@ -72,8 +72,7 @@ def lost(table):
     DataFrame
         Rows of ``table``, the largest loss first.
     """
-    clear = (table["mean"] < -MATTERS) & (table["high"] < 0)
-    return table[clear].sort_values("mean", kind="stable")
+    return table[findings(table) == "worse"].sort_values("mean", kind="stable")
 
 
 def minority(runs):

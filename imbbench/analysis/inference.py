@@ -14,10 +14,14 @@ import numpy as np
 import pandas as pd
 
 from imbbench.analysis.statistics import (
+    FREE,
     LOWER,
+    MATTERS,
     PLACE,
+    as_it_comes,
     both_rules,
     descended,
+    learner_groups,
     paired_differences,
     t_interval,
 )
@@ -26,7 +30,6 @@ from imbbench.errors import StudyError
 from imbbench.paths import root
 
 MARGIN = 0.01  # smaller differences are none in practice
-MATTERS = 0.005  # the smallest difference that a count takes for one
 ALPHA = 0.05
 POWER = 0.8
 FEWEST = 6  # origins: with five no rank test can tell anything
@@ -36,12 +39,6 @@ OUTCOMES = {
     "macro-F1": ("macro_f1", "tuned"),
     "average precision": ("average_precision", "argmax"),
 }
-# Weak and strong learners as in the largest earlier study of the question (Elor & Averbuch-Elor
-# 2022: trees, linear models and small networks against boosted trees); of texts and images, what
-# starts from pretrained or convolutional layers is strong.
-STRONG = {"hgb", "xgboost", "minilm_head", "minilm_finetune", "cnn"}
-ENSEMBLE = "ensembles of trees"
-FREE = ("posthoc", "logit_adjustment")  # costs no fit
 COMPARISONS = ("default cut-off", "cut-off moved", "logit adjustment")
 METRICS = ("balanced_accuracy", "macro_f1", "average_precision", "brier")
 
@@ -59,10 +56,19 @@ def evidence(study, datasets=None):
     Returns
     -------
     list of str
+
+    Raises
+    ------
+    StudyError
+        If there is no such word.
     """
     others = {None: (), "wide": study.wide_datasets, "web": study.web_datasets}
     if not (datasets is None or isinstance(datasets, str)):
         return list(datasets)
+    if datasets not in others:
+        raise StudyError(
+            f'There are no data sets \'{datasets}\': say "wide", "web" or a list of names.'
+        )
     found = [name for name in study.datasets if name not in study.own_datasets]
     found += [
         name for name in others[datasets] if (root() / study.results(name) / "runs" / name).is_dir()
@@ -72,6 +78,24 @@ def evidence(study, datasets=None):
             "Every data set is one's own, so the study has none; say `study: true` in an entry."
         )
     return found
+
+
+def finding(mean, low, high):
+    """What a gain with its interval says: ``better``, ``worse`` or ``no clear difference``.
+
+    Less than :data:`MATTERS` is no difference, nor is one whose interval holds zero.
+    """
+    if mean > MATTERS and low > 0:
+        return "better"
+    if mean < -MATTERS and high < 0:
+        return "worse"
+    return "no clear difference"
+
+
+def findings(table):
+    """:func:`finding` of each row of a table with ``mean``, ``low`` and ``high``."""
+    said = map(finding, table["mean"], table["low"], table["high"])
+    return pd.Series(list(said), table.index, dtype=object)
 
 
 def described(study, runs):
@@ -112,11 +136,7 @@ def described(study, runs):
         origin=runs["dataset"].map(origin),
         stratum=runs["dataset"].map(stratum),
         prior=np.where(runs["dataset"].map(shifted), "shifted", "as in training"),
-        group=np.where(
-            runs["family"] == "ensemble",
-            ENSEMBLE,
-            np.where(runs["learner"].isin(STRONG), "strong", "weak"),
-        ),
+        group=learner_groups(runs),
         primary=[pair in primary for pair in named],
     )
 
@@ -164,17 +184,6 @@ def _free(rows):
     """Rows of logit adjustment as it comes, at argmax."""
     named = (rows["family"] == FREE[0]) & (rows["strategy"] == FREE[1])
     return rows[named & (rows["rule"] == "argmax")]
-
-
-def as_it_comes(runs):
-    """``runs`` where logit adjustment has one row, of a rule of its own.
-
-    It moves the cut-off and nothing else: tuned on top of it, it would be plain once more.
-    """
-    free = (runs["family"] == FREE[0]) & (runs["strategy"] == FREE[1])
-    kept = runs[~free | (runs["rule"] == "argmax") | (runs["status"] != "ok")]
-    free = free.loc[kept.index] & (kept["status"] == "ok")
-    return kept.assign(rule=kept["rule"].mask(free, "own"))
 
 
 def against(runs, comparison, metrics=METRICS):
@@ -484,7 +493,8 @@ def families_against_plain(runs, metrics=METRICS):
                 lambda sample: t_interval(sample)
             )
             for family, part in intervals.groupby(level="family", sort=False):
-                mean, low, high = (np.array(v) for v in zip(*part, strict=True))
+                said = [finding(*interval) for interval in part]
+                mean = np.array([mean for mean, *_ in part])
                 found.append(
                     {
                         "family": family,
@@ -492,8 +502,8 @@ def families_against_plain(runs, metrics=METRICS):
                         "metric": metric,
                         "strategies": len(part),
                         "mean": mean.mean(),
-                        "better": int(((mean > MATTERS) & (low > 0)).sum()),
-                        "worse": int(((mean < -MATTERS) & (high < 0)).sum()),
+                        "better": said.count("better"),
+                        "worse": said.count("worse"),
                     }
                 )
     return pd.DataFrame(found)

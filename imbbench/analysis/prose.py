@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 from imbbench.analysis.statistics import (
+    ENSEMBLE,
     LOWER,
     MAIN,
+    MATTERS,
     OF_LABELS,
     PLACE,
     best_tuned,
@@ -19,6 +21,7 @@ from imbbench.analysis.statistics import (
     remedies,
 )
 from imbbench.analysis.tables import WORDS, widely_run
+from imbbench.paths import table_file
 
 # Code, and the address of a page: there a backslash would show.
 KEPT = re.compile(r"(?<!`)(`+)(?!`).+?(?<!`)\1(?!`)|https?://[\w./~:?#@!&'()+,;=%-]+")
@@ -34,7 +37,6 @@ SCORED = [
     ("average_precision", "argmax"),
     ("brier", "argmax"),
 ]
-MATTERS = 0.005  # a smaller change of the Brier score is none
 COMPARED_IN = [SCORED[0], *SCORED[2:]]
 # What strategies do that share one definition with others, by the class or setting they name.
 METHODS = {
@@ -375,7 +377,8 @@ def links(study, dataset, kind, runs=None):
     items += [link(text, f"{here}/{page}.ipynb") for page, text in own.items() if page != kind]
     if kind not in own:
         items.append(link("code and references", f"imbbench/strategies/{kind}"))
-        items.append(link("table", f"{results}/runs/{dataset}/{kind}.csv"))
+        table = table_file(results, "runs", dataset, kind).name
+        items.append(link("table", f"{results}/runs/{dataset}/{table}"))
     if kind == "report":
         items.append(link("tables", f"{results}/runs/{dataset}"))
     lines = [" · ".join(items)]
@@ -622,6 +625,32 @@ def difference_table(runs, count=6, columns=COMPARED_IN):
     ]
 
 
+def licences(study):
+    """The page with the licence and the citation of every data set of the study.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    parts = [
+        "# Licences and citations of the data",
+        "Written by `make report` from the entries in `params.yaml` and `wide/study.yaml`. No data "
+        "is committed: every set is fetched from its source. What a licence is said to be is as "
+        "far as it is known.",
+    ]
+    groups = {"Default": study.datasets, "From the web": study.web_datasets,
+              "Wide": study.wide_datasets}  # fmt: skip
+    for title, entries in groups.items():
+        rows = [
+            {"data set": code(name), **{key: entry.get(key, "") for key in ("licence", "citation")}}
+            for name, entry in entries.items()
+            if name not in study.own_datasets
+        ]
+        parts += [f"## {title}", markdown(pd.DataFrame(rows))] if rows else []
+    return "\n\n".join(parts) + "\n"
+
+
 def dataset_conclusion(runs, smallest=None):
     """Sentences on one data set: what is reached, and strategies against their controls.
 
@@ -651,6 +680,40 @@ def dataset_conclusion(runs, smallest=None):
             f"(Brier score), most of all {code(found['worst'])} ({_signed(found['brier'])}).",
         ]
     )
+
+
+def beside_the_study(table, count=2):
+    """One's own data in a line per group of learners: what gains most, and what it does elsewhere.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of :func:`imbbench.analysis.tables.beside_the_study`.
+    count : int
+        Strategies named.
+
+    Returns
+    -------
+    str
+        Markdown, every line after a line break; empty without rows.
+    """
+    lines = []
+    for group, rows in table.groupby("group", sort=False):
+        words = group if group == ENSEMBLE else f"{group} learners"
+        named = "; ".join(
+            f"{code(row.label)} on your data {_signed(row.here)}, in the study {_signed(row.mean)}"
+            + ("" if np.isnan(row.low) else f" [{_signed(row.low)}, {_signed(row.high)}]")
+            for row in rows.head(count).itertuples()
+        )
+        won, origins = (rows["here"] > MATTERS).sum(), int(rows["origins"].max())
+        lines.append(
+            f"\n- **Beside the study** as it was when this page was made ({words}; balanced "
+            f"accuracy with the cut-off moved, each strategy against its control): {named}. On "
+            f"your data {won} of {len(rows)} primary strategies gain more than {MATTERS:g}. In the "
+            f"study it is the mean over {origins} data {'set' if origins == 1 else 'sets'}; a "
+            "single one scatters more."
+        )
+    return "".join(lines)
 
 
 def top(board, count=10):

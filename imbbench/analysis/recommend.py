@@ -15,7 +15,7 @@ from imbbench.analysis.statistics import descended, remedies, t_interval
 from imbbench.analysis.tables import WORDS
 from imbbench.config import unknown_name
 from imbbench.errors import StudyError
-from imbbench.paths import root
+from imbbench.paths import root, table_file
 
 TUNED = "plain"  # with its cut-off moved
 METRICS = {
@@ -310,7 +310,7 @@ def advise(study, dataset, learner, metric, count=3):
     if learner not in study.learners:
         raise StudyError(unknown_name("learner", learner, study.learners))
     wanted = measures_of(load_card(dataset))
-    own = root() / study.results(dataset) / "runs" / dataset / "reference.csv"
+    own = table_file(study.results(dataset), "runs", dataset, "reference")
     if own.is_file():
         found = separability(load_runs(study, [dataset], ["reference"]))
         wanted[SEPARABLE] = found.get((dataset, learner), np.nan)

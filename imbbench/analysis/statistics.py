@@ -15,6 +15,13 @@ MAIN = "macro_f1"
 TUNED = {"macro_f1": "tuned_macro_f1", "balanced_accuracy": "tuned_balanced_accuracy"}
 NAMES = ["family", "strategy", "label"]
 PLACE = ["dataset", "learner", "split"]
+# Weak and strong learners as in the largest earlier study of the question (Elor & Averbuch-Elor
+# 2022: trees, linear models and small networks against boosted trees); of texts and images, what
+# starts from pretrained or convolutional layers is strong.
+STRONG = {"hgb", "xgboost", "minilm_head", "minilm_finetune", "cnn"}
+ENSEMBLE = "ensembles of trees"
+FREE = ("posthoc", "logit_adjustment")  # costs no fit
+MATTERS = 0.005  # the smallest difference that a count takes for one
 
 
 def tuned_for_each(runs):
@@ -121,6 +128,23 @@ def paired_differences(runs, metrics=COMPARED):
     for name in metrics:
         both[name] = both[name] - both[f"{name}_of_control"]
     return both[[*KEY, "label", "role", "own", *metrics]]
+
+
+def as_it_comes(runs):
+    """``runs`` where logit adjustment has one row, of a rule of its own.
+
+    It moves the cut-off and nothing else: tuned on top of it, it would be plain once more.
+    """
+    free = (runs["family"] == FREE[0]) & (runs["strategy"] == FREE[1])
+    kept = runs[~free | (runs["rule"] == "argmax") | (runs["status"] != "ok")]
+    free = free.loc[kept.index] & (kept["status"] == "ok")
+    return kept.assign(rule=kept["rule"].mask(free, "own"))
+
+
+def learner_groups(table):
+    """``weak``, ``strong`` or ensembles of trees, of each row of a table of cells."""
+    single = np.where(table["learner"].isin(STRONG), "strong", "weak")
+    return np.where(table["family"] == "ensemble", ENSEMBLE, single)
 
 
 def remedies(table):

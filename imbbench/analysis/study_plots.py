@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from imbbench.analysis.answer import FAMILIES, PANELS, panel_effects
 from imbbench.analysis.answer import title as of_headline
-from imbbench.analysis.inference import FEWEST, MARGIN, as_it_comes, by_origin
+from imbbench.analysis.inference import FEWEST, MARGIN, by_origin
 from imbbench.analysis.plots import (
     INK,
     PALETTE,
@@ -20,7 +20,7 @@ from imbbench.analysis.plots import (
     save_svg,
     words,
 )
-from imbbench.analysis.statistics import both_rules
+from imbbench.analysis.statistics import as_it_comes, both_rules
 from imbbench.analysis.tables import ranks_by_dataset
 
 DARK = {

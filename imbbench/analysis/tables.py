@@ -15,14 +15,17 @@ from imbbench.analysis.statistics import (
     NAMES,
     OF_LABELS,
     PLACE,
+    as_it_comes,
     effects,
+    learner_groups,
     paired_differences,
     relative_ranks,
     remedies,
 )
 from imbbench.bench.rows import CELL
 from imbbench.errors import StudyError
-from imbbench.paths import root
+from imbbench.files import read_table
+from imbbench.paths import root, table_file
 
 WORDS = {
     "macro_f1": "macro-F1",
@@ -34,7 +37,7 @@ WORDS = {
 }
 
 
-def _paths(study, kind, datasets, families, suffix):
+def _paths(study, kind, datasets, families, ending=None):
     if datasets in (None, "all"):
         web = study.web_datasets if datasets else ()
         datasets = [d for d in (*study.datasets, *web) if d not in study.own_datasets]
@@ -46,7 +49,8 @@ def _paths(study, kind, datasets, families, suffix):
         study.dataset(dataset)
         results = study.results(dataset)
         for family in families or study.families:
-            path = root() / results / kind / dataset / f"{family}{suffix}"
+            path = table_file(results, kind, dataset, family)
+            path = path.with_name(f"{family}{ending}") if ending else path
             if not path.is_file():
                 pipeline = results.removeprefix("results").removeprefix("/")
                 pipeline = f"{pipeline}/dvc.yaml:" if pipeline else ""
@@ -86,10 +90,16 @@ def role_of(family, mark=None):
 def _read(study, kind, datasets, families):
     named, roles = labels(study), roles_of(study)
     found = []
-    for dataset, family, path in _paths(study, kind, datasets, families, ".csv"):
+    for dataset, family, path in _paths(study, kind, datasets, families):
         try:
-            table = pd.read_csv(path, keep_default_na=False, na_values=[""]).copy()
-        except pd.errors.EmptyDataError:  # no cell of the family applies, so there is no curve
+            table = read_table(path, keep_default_na=False, na_values=[""]).copy()
+        except ValueError as error:
+            raise StudyError(
+                f"Data set '{dataset}', family '{family}': {path.relative_to(root())} is damaged "
+                f"({error}). Take it from git again where it is there, or delete it and run "
+                "`dvc repro`."
+            ) from error
+        if table.empty and kind == "curves":  # no cell of the family applies
             continue
         role = [role_of(family, roles.get((family, name))) for name in table["strategy"]]
         found.append(label(table.assign(dataset=dataset, family=family), named).assign(role=role))
@@ -177,6 +187,47 @@ def load_card(dataset):
             f"missing): run `dvc repro prepare@{dataset}` first."
         )
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def beside_the_study(study, dataset, runs):
+    """What the primary strategies gain on one's own data, and in the study.
+
+    Balanced accuracy with the cut-off moved, each against its control; in the study over the
+    core origins of the same modality, from the tables that are there.
+
+    Parameters
+    ----------
+    study : imbbench.config.Study
+    dataset : str
+    runs : DataFrame
+        Of :func:`load_runs`, of this data set.
+
+    Returns
+    -------
+    DataFrame
+        ``group`` of learners, ``label``, ``here`` (mean over splits, then learners), ``mean``,
+        ``low``, ``high`` and ``origins`` (in the study); the largest gain here first. Without rows
+        for a data set of the study itself.
+    """
+    columns = ["group", "label", "here", "mean", "low", "high", "origins"]
+    found = pd.DataFrame(columns=columns)
+    if dataset not in study.own_datasets:
+        return found
+    own = paired_differences(as_it_comes(runs), ["balanced_accuracy"])
+    own = own[own["rule"] == "tuned"].assign(group=learner_groups(own[own["rule"] == "tuned"]))
+    of_learners = own.groupby(["group", "label", "learner"])["balanced_accuracy"].mean()
+    here = of_learners.groupby(level=["group", "label"]).mean()
+    for group, gained in here.groupby(level="group"):
+        name = f"{runs['modality'].iloc[0]}-core-{group}.csv".replace(" ", "_")
+        files = [root() / "results" / place / "tables/subsets" / name for place in ("wide", ".")]
+        file = next((file for file in files if file.is_file()), None)
+        if file:
+            table = pd.read_csv(file)
+            table = table[table["primary"] & (table["outcome"] == "balanced_accuracy tuned")]
+            table = table.assign(group=group, here=table["label"].map(gained.droplevel("group")))
+            found = pd.concat([found, table[columns]] if len(found) else [table[columns]])
+    found = found.dropna(subset=["here"])
+    return found.sort_values("here", ascending=False, kind="stable", ignore_index=True)
 
 
 def leaderboard(runs):

@@ -1,6 +1,5 @@
 """Limits of a cell: its time, and the memory it took."""
 
-import errno
 import signal
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -8,8 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn import config_context
 
-# Errors of the machine that no other cell would be spared.
-FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+from imbbench.errors import FULL
 
 
 class TimeLimit(BaseException):
@@ -31,8 +29,10 @@ def time_limit(seconds):
                 signal.setitimer(clocks[number][0], 0.05)
                 return
             frame = frame.f_back
+        rung.append(number)
         raise TimeLimit
 
+    rung = []
     try:
         clocks = {
             signal.SIGPROF: (signal.ITIMER_PROF, seconds),
@@ -48,6 +48,10 @@ def time_limit(seconds):
         # What is interrupted may not come to put scikit-learn's settings back.
         with config_context():
             yield
+    except Exception as error:
+        if rung:  # compiled code may have made an error of its own of it
+            raise TimeLimit from error
+        raise
     finally:
         for number, (clock, _) in clocks.items():
             signal.setitimer(clock, 0)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import asdict, astuple, fields
 
 import numpy as np
-import pandas as pd
 
 from imbbench.bench.cell import Task
 from imbbench.bench.code import code_hash, library
@@ -19,6 +18,8 @@ from imbbench.bench.learners import library_version
 from imbbench.bench.prepared import content_of
 from imbbench.bench.protocol import TUNED
 from imbbench.bench.rows import KEY, curve_key, parts_file
+from imbbench.files import read_table
+from imbbench.paths import table_file
 
 TEXT = {*KEY, "status", "reason", "made_from", "platform"} - {"split"}
 # The rules of a whole cell: of one without a score, of one with a rule of its own, of the others.
@@ -62,15 +63,15 @@ def made_from(study, tasks):
     return found
 
 
-def kept(folder, hashes):
+def kept(results, hashes):
     """Cells of the tables of a family whose checksum still holds.
 
     All splits of a learner and strategy or none: a row of the curves is one of all of them.
 
     Parameters
     ----------
-    folder : path
-        Where the results are.
+    results : str
+        Where the results are, from the study's folder.
     hashes : dict of Task to str
         The cells that are wanted, of one data set and family, and what they are made from.
 
@@ -83,7 +84,7 @@ def kept(folder, hashes):
         return [], []
     one = next(iter(hashes))
     try:
-        tables = [_read(folder / kind / one.dataset / f"{one.family}.csv")
+        tables = [_read(table_file(results, kind, one.dataset, one.family))
                   for kind in ("runs", "timings", "curves")]  # fmt: skip
     except (OSError, ValueError):  # none yet, or none that can be read
         return [], []
@@ -110,10 +111,8 @@ def kept(folder, hashes):
 
 
 def _read(path):
-    if not path.stat().st_size > 1:
-        return pd.DataFrame()
-    columns = pd.read_csv(path, nrows=0).columns
-    return pd.read_csv(
+    columns = read_table(path, nrows=0).columns
+    return read_table(
         path,
         dtype={name: str for name in TEXT & set(columns)},
         keep_default_na=False,

@@ -9,19 +9,20 @@ from dataclasses import astuple
 from pathlib import Path
 
 import joblib
+from tqdm import tqdm
 
 from imbbench.bench.cluster import SCHEDULER, cores_of, on_cluster, pack
 from imbbench.bench.code import LIBRARIES, library
 from imbbench.bench.encoder import encoder_files
 from imbbench.bench.features import KINDS
-from imbbench.bench.limits import FULL, seconds_allowed
+from imbbench.bench.limits import seconds_allowed
 from imbbench.bench.prepared import data_of, folder_of
 from imbbench.bench.registry import learner_class
 from imbbench.bench.rows import key_of, without_score
 from imbbench.bench.scoring import over_limit, run_cell
 from imbbench.bench.workers import Died, Over, watched
 from imbbench.config import LONGEST
-from imbbench.errors import StudyError
+from imbbench.errors import FULL, StudyError
 
 
 def _work(study, reuse, task):
@@ -111,6 +112,7 @@ def compute(study, todo, jobs=None, reuse=True, progress=print, finished=None):
         Take plain models from the local memo.
     progress : callable
         Called with one line of text per finished cell; the first failure of each reason has it.
+        In JupyterLab there is a bar, and only those first failures are lines.
     finished : callable, optional
         Called with ``task, rows, timing, curve`` of every finished cell, which it may add to.
 
@@ -149,26 +151,35 @@ def compute(study, todo, jobs=None, reuse=True, progress=print, finished=None):
     else:
         jobs = min(jobs or joblib.cpu_count(), max(1, len(todo)))
         outcomes = watched(call, todo, jobs, limit)
-    for task, outcome in outcomes:
+    bar = _in_a_kernel()
+    for task, outcome in tqdm(outcomes, total=len(todo), unit="cell", disable=not (bar and todo)):
         rows, timing, curve = _result(study, task, outcome)
         if finished is not None:
             finished(task, rows, timing, curve)
         results.append((task, rows, timing, curve))
         status, reason = timing["status"], rows[0]["reason"]
         note = "" if status == "ok" else f" ({status})"
-        if status in ("failed", "timed out") and reason not in told:
+        new = status in ("failed", "timed out") and reason not in told
+        if new:
             told.add(reason)
             note = f" ({status}: {reason})"
-        progress(
-            f"{len(results)}/{len(todo)} {task.dataset} {task.learner} {task.strategy} "
-            f"split {task.split}{note}, {len(todo) - len(results)} left, "
-            f"{time.perf_counter() - started:.1f} s"
-        )
+        if new or not bar:
+            progress(
+                f"{len(results)}/{len(todo)} {task.dataset} {task.learner} {task.strategy} "
+                f"split {task.split}{note}, {len(todo) - len(results)} left, "
+                f"{time.perf_counter() - started:.1f} s"
+            )
     seconds = time.perf_counter() - started
     results.sort(key=lambda result: astuple(result[0]))
     cpu = sum(timing["cpu_seconds"] for _, _, timing, _ in results)
     loop = {"cells": len(todo), "cores": jobs, "encode_seconds": encoding}
     return results, loop | {"loop_seconds": seconds, "cpu_seconds": float(cpu)}
+
+
+def _in_a_kernel():
+    """Whether somebody looks at a notebook while it runs; papermill's run in no kernel here."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    return hasattr(shell, "kernel")
 
 
 @functools.cache

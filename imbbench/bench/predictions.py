@@ -8,6 +8,7 @@ rule of its own has no validation part.
 
 import io
 import shutil
+from contextlib import ExitStack, suppress
 
 import numpy as np
 
@@ -47,6 +48,8 @@ def pack_predictions(dataset, family, hashes, cuts):
         return
     path = parts.with_suffix(".parquet")
     write_whole(path, lambda target: _write(target, path, parts, hashes, cuts))
+    if not path.stat().st_size:  # no cell of the family has any
+        path.unlink()
     shutil.rmtree(parts)
 
 
@@ -54,25 +57,28 @@ def _write(target, path, parts, hashes, cuts):
     import pyarrow as pa
     from pyarrow import parquet
 
-    before, old = {}, None
-    if path.is_file():
-        old = parquet.ParquetFile(path)
-        for group in range(old.num_row_groups):  # one for each cell
-            made = old.read_row_group(group, columns=["made_from"])["made_from"][0].as_py()
-            before[made] = group
-    writer = None
-    for task, made in sorted(hashes.items(), key=lambda pair: str(pair[0])):
-        file = parts / f"{made}.npz"
-        if file.is_file():
-            table = pa.table(_columns(task, made, np.load(file), cuts))
-        elif made in before:
-            table = old.read_row_group(before[made])
-        else:
-            continue
-        writer = writer or parquet.ParquetWriter(target, table.schema, compression="zstd")
-        writer.write_table(table)
-    if writer:
-        writer.close()
+    # Open files, since pyarrow takes no path that is not UTF-8.
+    with ExitStack() as opened:
+        before, old = {}, None
+        if path.is_file():
+            with suppress(pa.ArrowException, OSError):  # a damaged file is none
+                old = parquet.ParquetFile(opened.enter_context(path.open("rb")))
+                for group in range(old.num_row_groups):  # one for each cell
+                    made = old.read_row_group(group, columns=["made_from"])["made_from"][0].as_py()
+                    before[made] = group
+        sink, writer = opened.enter_context(open(target, "wb")), None
+        for task, made in sorted(hashes.items(), key=lambda pair: str(pair[0])):
+            file = parts / f"{made}.npz"
+            if file.is_file():
+                table = pa.table(_columns(task, made, np.load(file), cuts))
+            elif made in before:
+                table = old.read_row_group(before[made])
+            else:
+                continue
+            if writer is None:
+                writer = parquet.ParquetWriter(sink, table.schema, compression="zstd")
+                opened.callback(writer.close)
+            writer.write_table(table)
 
 
 def _columns(task, made, found, cuts):

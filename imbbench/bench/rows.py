@@ -4,7 +4,6 @@ import hashlib
 import json
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,7 +11,7 @@ import pandas as pd
 from imbbench.bench import metrics
 from imbbench.bench.protocol import threshold_of
 from imbbench.files import write_table, write_whole
-from imbbench.paths import root
+from imbbench.paths import root, table_file
 
 DIGITS = 6
 PER_CLASS = ["precision", "recall", "f1"]
@@ -153,16 +152,19 @@ def save(outcome, results, dataset, family):
     Parameters
     ----------
     outcome : Outcome
-    results : path-like
-        ``results`` or ``results/web``.
+    results : str
+        ``results``, ``results/web`` or ``results/wide``.
     dataset, family : str
     """
-    results = root() / results
-    name = Path(dataset) / f"{family}.csv"
-    write_table(outcome.runs, results / "runs" / name)
-    write_table(outcome.curves, results / "curves" / name)
-    write_table(outcome.timings.round(DIGITS), results / "timings" / name)
-    path = results / "timings" / name.with_suffix(".json")
+    timings = outcome.timings.round(DIGITS)
+    tables = {"runs": outcome.runs, "curves": outcome.curves, "timings": timings}
+    for kind, table in tables.items():
+        path = table_file(results, kind, dataset, family)
+        write_table(table, path)
+        for former in path.parent.glob(f"{family}.csv*"):  # it was not compressed before
+            if former != path:
+                former.unlink()
+    path = root() / results / "timings" / dataset / f"{family}.json"
     if outcome.loop["fitted"] or not path.is_file():
         loop = {k: round(v, 3) for k, v in outcome.loop.items()}
         write_whole(path, json.dumps(loop, indent=1) + "\n")

@@ -18,7 +18,8 @@ from imbbench.bench.prepared import data_of
 from imbbench.bench.registry import learner_class
 from imbbench.bench.rows import Outcome, curve_table, key_of, run_table, save, without_score
 from imbbench.errors import StudyError
-from imbbench.paths import root
+from imbbench.files import read_table
+from imbbench.paths import table_file
 
 FRESH = "IMBBENCH_FRESH"  # set: what was computed before is not looked at
 
@@ -35,10 +36,10 @@ def tasks(study, dataset, family):
     prepared, cuts = data_of(dataset, study.protocol)
     modality = prepared.schema["modality"]
     learners = [name for name in study.learners if modality in learner_class(study, name).features]
-    known = root() / study.results(dataset) / "timings" / dataset / f"{family}.csv"
+    known = table_file(study.results(dataset), "timings", dataset, family)
     seconds = {}
     with suppress(OSError, ValueError, KeyError):  # none yet, or none that can be read
-        table = pd.read_csv(known).groupby(["learner", "strategy"])["cpu_seconds"].mean()
+        table = read_table(known).groupby(["learner", "strategy"])["cpu_seconds"].mean()
         seconds = table.to_dict()
 
     def expected(task):
@@ -156,7 +157,7 @@ def _run(study, todo, before, progress, jobs=None):
             results[-1][2]["platform"] = ""
     hashes = made_from(study, [task for task in todo if not reasons[task]])
     fresh = bool(os.environ.get(FRESH))
-    old, curves = ([], []) if fresh else kept(root() / study.results(dataset), hashes)
+    old, curves = ([], []) if fresh else kept(study.results(dataset), hashes)
     done = {task for task, *_ in old}
     rest = {task: made for task, made in hashes.items() if task not in done}
     begun = [] if fresh else unfinished(dataset, family, rest)

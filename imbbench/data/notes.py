@@ -15,6 +15,7 @@ DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 DATE = re.compile(DAY + r"([T ].*)?")
 ORNAMENT = re.compile(r"[$€£¥%,.'’\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
 LONG_TEXT = 4  # words a value, on average, from which a column looks like free text
+SHOWN = 100  # columns, one by one
 MANY = 10  # values from which "all different" says something
 
 
@@ -24,6 +25,7 @@ def understood(dataset, frame, table):
     by = f", separated by {_shown(dataset.separator)}" if dataset.separator else ""
     lines = [f"{rows} rows, {frame.shape[1]} columns{by}"]
     lines += [f"  {_shown(c)}: left out" for c in dataset.drop]
+    columns, others = [], Counter()
     for column, values in table.columns.items():
         missing = values.count("")
         found = set() if column in table.numeric else set(values) - {""}
@@ -38,7 +40,12 @@ def understood(dataset, frame, table):
             what = f"category, {_levels(found)}: {_some(sorted(found), 5)}"
         if missing:
             what += f"; {missing / rows:.1%} missing"
-        lines.append(f"  {_shown(dataset.text or column)}: {what}")
+        columns.append(f"  {_shown(dataset.text or column)}: {what}")
+        others[re.split("[,;]", what)[0]] += len(columns) > SHOWN
+    lines += columns[:SHOWN]
+    if len(columns) > SHOWN:
+        kinds = ", ".join(f"{kind}: {n}" for kind, n in others.items() if n)
+        lines.append(f"  and {len(columns) - SHOWN} more columns ({kinds})")
     if table.rare:
         rare = _some([f"{label} ({n})" for label, n in table.rare.items()], 12)
         lines.append(f"  classes of fewer than {dataset.min_class} rows, left out: {rare}")

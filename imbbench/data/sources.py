@@ -22,6 +22,7 @@ from imbbench.data.web import (
     in_time,
     mirrored,
     public,
+    refuse_larger,
     sha256,
     wrong_checksum,
 )
@@ -182,17 +183,15 @@ def _read_hugging_face(source, digests, scratch):
             errors.RevisionNotFoundError: f"no commit {source.revision}",
             errors.EntryNotFoundError: f"no file {member}",
         }
+        place = {"repo_type": "dataset", "revision": source.revision, "cache_dir": scratch}
+
+        def get():
+            known = hf_hub_download(source.huggingface, member, **place, dry_run=True)
+            refuse_larger(known.file_size)
+            return hf_hub_download(source.huggingface, member, **place)
+
         try:
-            path = in_time(
-                lambda: hf_hub_download(
-                    source.huggingface,
-                    member,
-                    repo_type="dataset",
-                    revision=source.revision,
-                    cache_dir=scratch,
-                ),
-                HUB_PATIENCE,
-            )
+            path = in_time(get, HUB_PATIENCE)
         except errors.LocalEntryNotFoundError as error:  # its word for no answer at all
             raise OSError("no answer from a hub") from error
         except tuple(unknown) as error:

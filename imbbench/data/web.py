@@ -177,8 +177,7 @@ def _whole(response):
 
     size = response.headers.get("Content-Length", "")
     size = int(size) if size.isdecimal() else None
-    if size and size > LIMIT:
-        raise _too_large()
+    refuse_larger(size)
     name = PurePosixPath(unquote(urlsplit(response.url).path)).name or "download"
     content, start, seen = io.BytesIO(), time.monotonic(), 0
     bar = tqdm(
@@ -189,8 +188,7 @@ def _whole(response):
         while piece := response.raw.read1(2**16, decode_content=True):
             content.write(piece)
             bar.update(len(piece))
-            if content.tell() > LIMIT:
-                raise _too_large()
+            refuse_larger(content.tell())
             if (spent := time.monotonic() - start) >= PATIENCE:
                 if content.tell() - seen < spent * SLOWEST:
                     raise Failed(f"slower than {SLOWEST} bytes a second for {spent:.0f} s")
@@ -198,11 +196,13 @@ def _whole(response):
     return content.getvalue()
 
 
-def _too_large():
-    return Failed(
-        f"it is larger than {LIMIT / 2**20:g} MB; if that is right, download it yourself, unpack "
-        "it and add the file"
-    )
+def refuse_larger(size):
+    """Raise :class:`Failed` for a file of more bytes than :data:`LIMIT`; None is not known."""
+    if size and size > LIMIT:
+        raise Failed(
+            f"it is larger than {LIMIT / 2**20:g} MB; if that is right, download it yourself, "
+            "unpack it and add the file"
+        )
 
 
 def _refusal(response):

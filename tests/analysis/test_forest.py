@@ -40,7 +40,7 @@ def test_lost_is_what_is_worse_in_every_split_and_by_enough():
             "mean": [-0.02, -0.3, -0.02, -0.004, 0.1, -0.2],
             "high": [-0.01, -0.1, 0.01, -0.001, 0.2, np.nan],
         }
-    )
+    ).assign(low=-0.4)
     assert forest.lost(table)["mean"].tolist() == [-0.3, -0.02]
 
 

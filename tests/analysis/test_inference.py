@@ -1,11 +1,14 @@
 """The study's inference against numbers worked out by hand, and published ones."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 from made_up import row
 
 from imbbench.analysis import inference, study_plots
+from imbbench.errors import StudyError
 
 SETS = [f"set_{i}" for i in range(8)]
 # Of eight origins: differences that help clearly, harm clearly, are within ±.01, and are noise.
@@ -34,6 +37,27 @@ def study(effects=EFFECTS, learners=("logreg",), splits=2, metrics=("macro_f1",)
                         place = (dataset, learner, "weighting", name, split, rule)
                         rows.append(row(*place, **scores))
     return places(pd.DataFrame(rows))
+
+
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "said"),
+    [
+        (0.02, 0.001, 0.039, "better"),
+        (0.02, 0.0, 0.04, "no clear difference"),
+        (0.005, 0.001, 0.009, "no clear difference"),  # as little as does not matter
+        (-0.005, -0.009, -0.001, "no clear difference"),
+        (-0.02, -0.039, -0.001, "worse"),
+        (-0.02, -0.04, 0.0, "no clear difference"),
+        (0.02, np.nan, np.nan, "no clear difference"),  # one origin has no interval
+    ],
+)
+def test_what_a_gain_says(mean, low, high, said):
+    assert inference.finding(mean, low, high) == said
+
+
+def test_an_unknown_part_of_the_study_is_refused():
+    with pytest.raises(StudyError, match='no data sets \'all\': say "wide", "web" or a list'):
+        inference.evidence(SimpleNamespace(wide_datasets={}, web_datasets={}), "all")
 
 
 def test_verdicts_of_a_hand_made_study():

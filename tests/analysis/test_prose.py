@@ -12,7 +12,7 @@ from made_up import row
 from nbconvert.filters.markdown_mistune import markdown2html_mistune
 
 from imbbench import config
-from imbbench.analysis import prose, tables
+from imbbench.analysis import prose, statistics, tables
 
 
 def test_markdown_escapes_what_would_break_a_table():
@@ -379,3 +379,27 @@ def test_what_has_no_value_is_blank():
     differences = prose.difference_table(runs).set_index("strategy")
     assert differences.loc["`nearest_class_mean`", "Brier score ↓"] == ""
     assert differences.loc["`a`", "Brier score ↓"] == "-0.100"  # of a single split
+
+
+def test_ones_own_data_beside_the_study_in_words():
+    rows = [
+        ("strong", "smote", 0.0214, 0.003, -0.0021, 0.0081, 24),
+        ("strong", "adasyn", 0.005, 0.001, -0.002, 0.004, 23),
+        (statistics.ENSEMBLE, "rus_boost", 0.0, -0.02, np.nan, np.nan, 1),
+    ]
+    table = pd.DataFrame(rows, columns=["group", "label", "here", "mean", "low", "high", "origins"])
+    said = prose.beside_the_study(table, count=1)
+    assert said == (
+        "\n- **Beside the study** as it was when this page was made (strong learners; balanced "
+        "accuracy with the cut-off moved, each strategy against its control): `smote` on your data "
+        "+0.021, in the study +0.003 [-0.002, +0.008]. On your data 1 of 2 primary strategies gain "
+        "more than 0.005. In the study it is the mean over 24 data sets; a single one scatters "
+        "more."
+        "\n- **Beside the study** as it was when this page was made (ensembles of trees; balanced "
+        "accuracy with the cut-off moved, each strategy against its control): `rus_boost` on your "
+        "data +0.000, in the study -0.020. On your data 0 of 1 primary strategies gain more than "
+        "0.005. In the study it is the mean over 1 data set; a single one scatters more."
+    )
+    assert "`smote` on your data +0.021" in prose.beside_the_study(table)
+    assert "; `adasyn` on your data +0.005" in prose.beside_the_study(table)
+    assert prose.beside_the_study(table.iloc[:0]) == ""

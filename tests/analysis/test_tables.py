@@ -10,6 +10,8 @@ from made_up import row
 from imbbench import config
 from imbbench.analysis import statistics, tables
 from imbbench.errors import StudyError
+from imbbench.files import write_table
+from imbbench.paths import table_file
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def test_own_data_sets_stay_out_unless_they_are_named(root):
 
 @pytest.mark.parametrize("load", ["load_runs", "load_curves", "load_timings"])
 def test_a_missing_table_is_an_error_that_names_the_stage(root, load):
-    (root / "results" / load[5:] / "two" / "weighting.csv").unlink()
+    table_file("results", load[5:], "two", "weighting").unlink()
     with pytest.raises(StudyError, match="dvc repro run@two-weighting"):
         getattr(tables, load)(config.load())
 
@@ -69,8 +71,16 @@ def test_an_unknown_data_set_is_refused(root):
 
 
 def test_a_family_without_any_curve_is_skipped(root):
-    (root / "results/curves/one/weighting.csv").write_text("\n")
+    write_table(pd.DataFrame(), "results/curves/one/weighting.csv.gz")
     assert set(tables.load_curves(config.load(), ["one"])["family"]) == {"reference", "posthoc"}
+
+
+def test_a_damaged_table_is_named(root):
+    path = root / "results/curves/one/weighting.csv.gz"
+    path.write_bytes(path.read_bytes()[:-9])
+    said = "Data set 'one', family 'weighting': results/curves/one/weighting.csv.gz is damaged"
+    with pytest.raises(StudyError, match=said):
+        tables.load_curves(config.load(), ["one"])
 
 
 def test_labels_name_the_family_where_a_name_is_used_twice(root):
@@ -224,3 +234,51 @@ def test_what_params_names_no_longer_is_read_and_so_is_the_former_rule(root):
     # The control is missing, too.
     part = tables.leaderboard(runs[runs["strategy"] != "inverse_frequency"]).set_index("strategy")
     assert np.isnan(part.loc["inverse_sqrt", "macro_f1_argmax"])
+
+
+def test_ones_own_data_stand_beside_the_study(root):
+    """The core's row of the committed tables; here splits first, then learners, as it comes."""
+    study = config.load()
+    study.datasets["one"]["study"] = False
+    cells = {  # the gain in each split, of learners of which one has more splits
+        ("weighting", "early"): {"logreg": [0.3, 0.3], "tree": [0.1], "hgb": [0.2]},
+        ("posthoc", "logit_adjustment"): {"hgb": [0.05]},
+        ("ensemble", "rus_boost"): {"tree": [-0.1]},
+    }
+    rows = []
+    for (family, strategy), learners in cells.items():
+        for learner, gained in learners.items():
+            for split, gain in enumerate(gained):
+                place = "one", learner, family, strategy, split
+                for rule in ("argmax", *statistics.TUNED.values()):
+                    # What logit adjustment gives with a cut-off that is moved, too, counts nowhere.
+                    off = 0.3 if strategy == "logit_adjustment" and rule != "argmax" else 0
+                    rows.append(row(*place, rule=rule, balanced_accuracy=0.5 + gain + off))
+    for learner in "logreg", "tree", "hgb":
+        for split in 0, 1:
+            for rule in ("argmax", *statistics.TUNED.values()):
+                rows.append(row("one", learner, "reference", "plain", split, rule, control=""))
+    runs = pd.DataFrame(rows)
+    assert tables.beside_the_study(study, "two", runs).empty  # it is the study's own
+    assert tables.beside_the_study(study, "one", runs).empty  # the study was not run
+    names = ["label", "primary", "outcome", "mean", "low", "high", "origins"]
+    for place, mean in ("results", 9.0), ("results/wide", 0.02):
+        for group in "weak", "strong", "ensembles_of_trees":
+            labels = "early", "logit_adjustment", "rus_boost", "not_run"
+            effect = True, "balanced_accuracy tuned", mean, 0.01, 0.03, 12
+            wanted = [(label, *effect) for label in labels]
+            wanted += [("early", True, "macro_f1 tuned", 8.0, 0.01, 0.03, 12)]
+            wanted += [("plain", False, "balanced_accuracy tuned", 7.0, 0.01, 0.03, 12)]
+            path = f"{place}/tables/subsets/tabular-core-{group}.csv"
+            write_table(pd.DataFrame(wanted, columns=names), path)
+    found = tables.beside_the_study(study, "one", runs)
+    assert found[["group", "label", "here"]].round(6).to_numpy().tolist() == [
+        ["weak", "early", 0.2],
+        ["strong", "early", 0.2],
+        ["strong", "logit_adjustment", 0.05],
+        ["ensembles of trees", "rus_boost", -0.1],
+    ]
+    assert set(found["mean"]) == {0.02}
+    (root / "results/wide/tables/subsets/tabular-core-weak.csv").unlink()
+    found = tables.beside_the_study(study, "one", runs).set_index("group")
+    assert found.loc["weak", "mean"] == 9.0  # what the wide study has none of

@@ -73,7 +73,7 @@ def tables():
     folder = root() / "results"
     return {
         str(file.relative_to(folder)): file.read_bytes()
-        for file in folder.rglob("*.csv")
+        for file in folder.rglob("*.csv*")
         if "timings" not in file.parts
     }
 

@@ -107,3 +107,15 @@ def test_the_peak_is_in_mib_and_of_what_came_after_the_reset():
     del block
     reset_peak()
     assert peak_mib() < before + 100
+
+
+def test_an_error_that_the_limit_was_turned_into_is_the_limit():
+    """As compiled code does that asks Python for something and gets an interrupt for an answer."""
+    with pytest.raises(TimeLimit), time_limit(0.05):
+        try:
+            while True:
+                pass
+        except TimeLimit as limit:
+            raise ValueError("no valid buffer") from limit
+    with pytest.raises(ValueError, match="own"), time_limit(5):
+        raise ValueError("its own")

@@ -1,3 +1,4 @@
+import gzip
 import json
 import os
 import shutil
@@ -12,9 +13,18 @@ from imbbench.bench.cell import Task
 from imbbench.bench.memo import kept, made_from
 from imbbench.bench.rows import parts_file, save
 from imbbench.bench.run import FRESH, run_family
-from imbbench.paths import root
+from imbbench.files import read_table
+from imbbench.paths import root, table_file
 
 NAMES = ["runs", "curves"]
+# What can befall a compressed file; each is another error of the library.
+SPOILT = {
+    "cut": lambda content: content[:-30],
+    "another checksum": lambda content: content[:-8] + b"\0" * 8,
+    "other bits": lambda content: content[:40] + b"\xff" * 40 + content[80:],
+    "not compressed": lambda content: b"learner,strategy\n",
+    "nothing": lambda content: b"",
+}
 
 
 @pytest.fixture
@@ -40,18 +50,18 @@ def go(study, in_process, monkeypatch):
 
 
 def tables(family="weighting", dataset="mixed"):
-    return [(root() / "results" / n / dataset / f"{family}.csv").read_bytes() for n in NAMES]
+    return [table_file("results", n, dataset, family).read_bytes() for n in NAMES]
 
 
 def test_what_was_computed_is_kept_to_the_byte(go, study):
     first, _ = go()
     assert len(first) == 2 * 3 * 3
-    before, times = tables(), (root() / "results/timings/mixed/weighting.csv").read_bytes()
+    before, times = tables(), (root() / "results/timings/mixed/weighting.csv.gz").read_bytes()
     again, found = go()
     assert again == set()
     assert found.loop["kept"] == 18
     assert tables() == before
-    assert (root() / "results/timings/mixed/weighting.csv").read_bytes() == times
+    assert (root() / "results/timings/mixed/weighting.csv.gz").read_bytes() == times
 
 
 def test_fresh_looks_at_nothing(go, monkeypatch):
@@ -153,9 +163,9 @@ def hashes(study):
 @pytest.mark.parametrize("fault", ["missing", "empty", "cut", "garbage", "a row less", "former"])
 def test_tables_that_do_not_hold_all_of_it_are_not_kept(name, fault, go, study):
     go()
-    path = root() / "results" / name / "mixed" / "weighting.csv"
-    lines = path.read_text().splitlines(keepends=True)
-    whole, groups = kept(root() / "results", hashes(study))
+    path = table_file("results", name, "mixed", "weighting")
+    lines = read_table(path, dtype=str).to_csv(index=False).splitlines(keepends=True)
+    whole, groups = kept("results", hashes(study))
     assert len(whole) == 18 and len(groups) == 6
     if fault == "missing":
         path.unlink()
@@ -167,12 +177,25 @@ def test_tables_that_do_not_hold_all_of_it_are_not_kept(name, fault, go, study):
             "a row less": "".join(lines[:1] + lines[2:]),
             "former": pd.read_csv(path).drop(columns="made_from").to_csv(index=False),
         }[fault]
-        path.write_text(text)
-    found, curves = kept(root() / "results", hashes(study))
+        packed = path.suffix == ".gz"
+        path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    found, curves = kept("results", hashes(study))
     few = fault in ("cut", "a row less")
     assert len(found) < 18
     assert few or found == []
     assert len(curves) == len({(task.learner, task.strategy) for task, *_ in found})
+
+
+@pytest.mark.parametrize("name", ["timings", "curves"])
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_damaged_tables_are_not_kept(name, spoil, go, study):
+    """And what was not kept is computed again, to the byte."""
+    first, _ = go()
+    expected, path = tables(), table_file("results", name, "mixed", "weighting")
+    path.write_bytes(SPOILT[spoil](path.read_bytes()))
+    assert kept("results", hashes(study)) == ([], [])
+    assert go()[0] == first
+    assert tables() == expected
 
 
 def test_a_run_that_was_cut_off_goes_on(go, study, monkeypatch):

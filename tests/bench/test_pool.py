@@ -1,5 +1,7 @@
 import errno
+import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -149,6 +151,25 @@ def test_a_cell_that_ended_its_process_or_took_too_long_is_recorded_beside_the_o
     )
     assert (timing["cpu_seconds"], timing["platform"], curve) == (61.0, hardware(), None)
     assert loop["cpu_seconds"] > 61
+
+
+def test_in_jupyterlab_there_is_a_bar_and_a_line_for_a_failure_alone(study, monkeypatch, capsys):
+    outcomes = [None, Died("SIGSEGV"), Died("SIGSEGV")]
+    monkeypatch.setattr(pool, "watched", ending(outcomes))
+    todo = [Task("binary", "reference", "logreg", "plain", split) for split in range(3)]
+    lines = []
+    compute(study, todo, progress=lines.append)
+    assert len(lines) == 3 and capsys.readouterr().err == ""
+    shell = SimpleNamespace(kernel="one")
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    lines.clear()
+    compute(study, todo, progress=lines.append)
+    assert len(lines) == 1 and "split 1 (failed: ended its process" in lines[0]
+    assert "3/3" in capsys.readouterr().err
+    monkeypatch.setattr(pool, "watched", ending(outcomes))
+    shell.__dict__.clear()  # IPython without a kernel, as papermill's here
+    compute(study, todo, progress=lines.append)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_full_disk_stops_everything_and_no_table_is_changed(study, in_process, monkeypatch):

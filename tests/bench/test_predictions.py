@@ -1,9 +1,13 @@
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import average_precision_score, balanced_accuracy_score, f1_score
 
 from imbbench import config
+from imbbench.bench.cell import Task
+from imbbench.bench.predictions import keep_predictions, pack_predictions
 from imbbench.bench.prepared import data_of
 from imbbench.bench.rows import save
 from imbbench.bench.run import run_family
@@ -75,6 +79,37 @@ def test_keeping_them_or_not_is_no_reason_to_fit_again(run):
     before = (root() / "results/runs/mixed/weighting.csv").read_bytes()
     assert run(keep_predictions=True) is None
     assert (root() / "results/runs/mixed/weighting.csv").read_bytes() == before
+
+
+def test_a_path_that_is_not_utf_8(tmp_path, study):
+    cuts, made = [([0], [1, 2], [3])], Task("mixed", "weighting", "logreg", "plain", 0)
+    folder = tmp_path / os.fsdecode(b"\xe4")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMBBENCH_ROOT", str(folder))
+        for p in 0.25, 0.75:  # a file that is new, and one that is there
+            found = {"test": np.full((1, 2), p), "validation": np.full((2, 2), 0.5)}
+            keep_predictions(made, str(p), found)
+            pack_predictions("mixed", "weighting", {made: str(p)}, cuts)
+            with open(folder / "data/predictions/mixed/weighting.parquet", "rb") as file:
+                table = pd.read_parquet(file)
+            assert table["p_1"].tolist() == [0.5, 0.5, p]
+
+
+@pytest.mark.parametrize("spoil", [lambda content: b"", lambda content: content[:-20]])
+def test_a_damaged_file_is_none(run, study, spoil):
+    run()
+    path = root() / "data/predictions/mixed/weighting.parquet"
+    path.write_bytes(spoil(path.read_bytes()))
+    study.strategies["weighting"]["table_3"] = {"table": {"healthy": 1, "ill": 4}}
+    assert set(run()["strategy"]) == {"table_3"}
+
+
+def test_parts_of_cells_that_are_wanted_no_more_leave_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path))
+    made = Task("mixed", "weighting", "logreg", "plain", 0)
+    keep_predictions(made, "0", {"test": np.full((1, 2), 0.5)})
+    pack_predictions("mixed", "weighting", {made: "1"}, [])
+    assert list((tmp_path / "data/predictions/mixed").iterdir()) == []
 
 
 def test_nothing_else_is_left(run):

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import numpy as np
@@ -123,24 +124,29 @@ def test_a_family_has_four_files(tmp_path, monkeypatch):
     timings = pd.DataFrame({"strategy": ["plain"], "fit_seconds": [0.12345678]})
     curves = curve_table([result(curve=curve(0.5, 10, 9.5, 8.0))])
     loop = {"cells": 1, "fitted": 1, "loop_seconds": 1.23456}
-    for folder in ("results", "results/web"):
+    former = tmp_path / "results/curves/d/reference.csv"
+    former.parent.mkdir(parents=True)
+    former.write_text("as it was before it was compressed\n")
+    for folder in ("results", "results/web", "results/wide"):
         save(Outcome(runs, timings, curves, loop), folder, "d", "reference")
         there = tmp_path / folder
         files = sorted(str(p.relative_to(there)) for p in there.rglob("*/d/*"))
-        assert [name for name in files if not name.startswith("web")] == [
-            "curves/d/reference.csv",
-            "runs/d/reference.csv",
-            "timings/d/reference.csv",
+        packed = ".gz" if folder == "results/wide" else ""
+        assert [name for name in files if not name.startswith(("web", "wide"))] == [
+            "curves/d/reference.csv.gz",
+            f"runs/d/reference.csv{packed}",
+            "timings/d/reference.csv.gz",
             "timings/d/reference.json",
         ]
     lines = (tmp_path / "results/runs/d/reference.csv").read_bytes().split(b"\n")
     assert lines[0].decode() == COLUMNS
     assert lines[1] == b"d,tabular,tree,reference,plain,,0,argmax,ok,,,,,,,,,,,,0.5,,,,,,,0.25,,,"
-    seconds = (tmp_path / "results/timings/d/reference.csv").read_text().splitlines()
+    packed = (tmp_path / "results/timings/d/reference.csv.gz").read_bytes()
+    seconds = gzip.decompress(packed).decode().splitlines()
     assert seconds == ["strategy,fit_seconds", "plain,0.123457"]
     written = json.loads((tmp_path / "results/timings/d/reference.json").read_text())
     assert written == {"cells": 1, "fitted": 1, "loop_seconds": 1.235}
-    again = pd.read_csv(tmp_path / "results/curves/d/reference.csv")
+    again = pd.read_csv(tmp_path / "results/curves/d/reference.csv.gz")
     assert again["correct_14"].tolist() == [0.8]
 
 

@@ -30,7 +30,7 @@ def test_tasks_with_known_times_start_with_the_longest(study):
     table = pd.DataFrame(
         {"learner": ["tree"], "strategy": ["inverse_frequency"], "cpu_seconds": [9.0]}
     )
-    table.to_csv(folder / "weighting.csv", index=False)
+    table.to_csv(folder / "weighting.csv.gz", index=False)
     first = tasks(study, "four", "weighting")[:3]
     assert {(t.learner, t.strategy) for t in first} == {("tree", "inverse_frequency")}
 

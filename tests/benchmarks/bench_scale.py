@@ -83,7 +83,7 @@ def test_a_cell_that_takes_too_long_is_stopped_and_the_stage_goes_on(folder):
     assert rows.loc["condensed_nn", "reason"] == f"longer than {TIME_LIMIT} s of processor time"
     for strategy in ("under_1_1", "under_1_10"):
         assert set(rows.loc[strategy, "status"]) == {"ok"}  # of all decision rules
-    cells = pd.read_csv(folder / "results/timings/fars/undersampling.csv").set_index("strategy")
+    cells = pd.read_csv(folder / "results/timings/fars/undersampling.csv.gz").set_index("strategy")
     seconds = cells.loc["condensed_nn", "fit_seconds"]
     print(f"\ncondensed_nn was stopped after {seconds:.1f} s, {TIME_LIMIT} s allowed")
     assert TIME_LIMIT <= seconds < TIME_LIMIT + 10

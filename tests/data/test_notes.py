@@ -126,6 +126,21 @@ def test_what_was_understood_is_printed_and_nothing_written_when_it_is_a_trial(s
     ]
 
 
+def test_of_many_columns_the_first_are_shown_and_the_others_counted(say):
+    names = [*(f"n{i}" for i in range(150)), "c", "d", "e", "empty"]
+    rows = [
+        [*(f"{i}.{k}" for i in range(150)), "ab"[k % 2], "x", "uv"[k % 2], ""] for k in range(9)
+    ]
+    lines = [",".join([*row, "pq"[k % 2]]) for k, row in enumerate(rows)]
+    code, said, _ = say("\n".join([",".join([*names, "y"]), *lines, ""]), "--dry-run")
+    assert code == 0
+    shown = said.splitlines()
+    assert shown[0] == "a.csv: 9 rows, 155 columns"
+    assert shown[100].startswith("  n99: number, ")
+    assert shown[101] == "  and 54 more columns (number: 50, category: 3, no value: 1)"
+    assert shown[102] == "  y: the target, 2 classes: p (5), q (4)"
+
+
 def test_good_columns_have_no_note(say):
     content = csv("c", lambda i: "abc"[i % 3])
     assert "note:" not in say(content)[1]

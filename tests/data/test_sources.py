@@ -10,7 +10,7 @@ import pytest
 from served import digest, files, zipped
 
 from imbbench.cli import main
-from imbbench.data import sources
+from imbbench.data import sources, web
 from imbbench.data.datasets import KINDS, parse_dataset
 from imbbench.data.prepare import prepare
 from imbbench.data.sources import fetch
@@ -314,6 +314,19 @@ def test_no_hub(server, closed, monkeypatch, tmp_path):
             fetch("toy", entry(source), "raw")
     (tmp_path / digest(CONTENT)).write_bytes(CONTENT)
     monkeypatch.setenv("IMBBENCH_MIRROR", str(tmp_path))
+    fetch("toy", entry(source), "raw")
+    assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
+
+
+def test_a_file_on_the_hub_that_is_too_large_is_not_downloaded(server, monkeypatch, tmp_path):
+    source = hub(server, {"data/a.csv": CONTENT})
+    here = functools.partial(huggingface_hub.hf_hub_download, endpoint=server.address)
+    monkeypatch.setattr(huggingface_hub, "hf_hub_download", here)
+    monkeypatch.setattr(web, "LIMIT", len(CONTENT) - 1)
+    with pytest.raises(StudyError, match=r"toy: could not .*larger than .*download it yourself"):
+        fetch("toy", entry(source), "raw")
+    assert server.asked == [f"/datasets/some/toy/resolve/{COMMIT}/data/a.csv"]  # its size alone
+    monkeypatch.setattr(web, "LIMIT", len(CONTENT))
     fetch("toy", entry(source), "raw")
     assert (tmp_path / "raw/data.csv").read_bytes() == CONTENT
 
