@@ -667,15 +667,19 @@ def dataset_conclusion(runs, smallest=None):
     pairs, clear, best = (found[name] for name in ("pairs", "clear", "best"))
     words = [f"{code(best[r])} ({_signed(found['largest'][r])}) at the {RULE_WORDS[r]}"
              for r in best]  # fmt: skip
+    spread = (
+        f"- **Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
+        "control in macro-F1 by more than one standard deviation over splits at the default "
+        f"cut-off, {clear['tuned']} of {pairs['tuned']} when both may move it.** "
+        if pairs["argmax"]
+        else "- **Run on one split: which differences are larger than chance it cannot say.** "
+    )
     return "\n".join(
         [
             in_numbers(runs, smallest),
             f"- Moving the cut-off alone changes the macro-F1 of `plain` by "
             f"{_signed(found['tuning'])} on average over learners.",
-            f"- **Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
-            "control in macro-F1 by more than one standard deviation over splits at the default "
-            f"cut-off, {clear['tuned']} of {pairs['tuned']} when both may move it.** Largest mean "
-            f"difference over learners: {' and '.join(words)} cut-off.",
+            f"{spread}Largest mean difference over learners: {' and '.join(words)} cut-off.",
             f"- {found['worse']} of {found['strategies']} strategies make the probabilities worse "
             f"(Brier score), most of all {code(found['worst'])} ({_signed(found['brier'])}).",
         ]
