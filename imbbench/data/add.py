@@ -212,8 +212,11 @@ def _how_long(folder, study, entry, table):
     found = minutes(folder, study, entry["modality"], size)
     if found is None:
         return "how long it takes is not known: nothing like it has been timed"
-    rounded = max(1, round(found))
+    length, beyond = found
+    rounded = max(1, round(length))
     unit = "minute" if rounded == 1 else "minutes"
+    if beyond:
+        return f"more than {rounded} {unit}: nothing so large is timed, and `splits: 2` saves time"
     return f"about {rounded} {unit} on a machine as that of the committed results"
 
 

@@ -16,24 +16,26 @@ def minutes(folder, study, modality, size):
     """Minutes that all families of a data set are likely to take.
 
     A line through the logarithms of the measured times and of the prepared files' sizes, of the
-    data sets of the same modality.
+    data sets of the same modality. What was run on fewer splits is counted as if on all.
 
     Parameters
     ----------
     folder : path
         Of the study: the times are in its ``results``, the sizes in its lock files.
     study : dict
-        Of ``params.yaml``.
+        Of ``params.yaml``, with its ``protocol``.
     modality : str
     size : int
         Bytes of the prepared file.
 
     Returns
     -------
-    float or None
-        None where fewer than three such data sets have been timed.
+    tuple of float and bool, or None
+        The minutes, and whether the file is more than twice as large as any that was timed: then
+        they are the least it takes. None where fewer than three such data sets have been timed.
     """
     sizes, seconds = [], []
+    folds = study["protocol"]["folds"]
     for group, lock, results in (
         ("datasets", "dvc.lock", "results"),
         ("web_datasets", "web/dvc.lock", "results/web"),
@@ -45,9 +47,11 @@ def minutes(folder, study, modality, size):
             if entry.get("modality") == modality and name in known and stages:
                 sizes.append(int(known[name]))
                 loops = [json.loads(stage.read_text("utf-8")) for stage in stages]
-                seconds.append(sum(loop["stage_seconds"] for loop in loops))
+                all_splits = folds / entry.get("splits", folds)
+                seconds.append(all_splits * sum(loop["stage_seconds"] for loop in loops))
     if len(sizes) < FEWEST:
         return None
     x, y = np.log(sizes), np.log(seconds)
     slope = (x - x.mean()) @ y / ((x - x.mean()) @ (x - x.mean()) + SHRINKAGE)
-    return float(np.exp(y.mean() + slope * (np.log(size) - x.mean())) / 60)
+    found = np.exp(y.mean() + slope * (np.log(size) - x.mean())) / 60
+    return float(found), size > 2 * max(sizes)

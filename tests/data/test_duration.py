@@ -20,19 +20,28 @@ def study(folder, sizes, seconds):
                 json.dumps({"stage_seconds": seconds[name] / 2})
             )
     (folder / "dvc.lock").write_text("\n".join(lock) + "\n")
-    return {"datasets": dict.fromkeys(sizes, ENTRY)}
+    return {"protocol": {"folds": 5}, "datasets": dict.fromkeys(sizes, ENTRY)}
 
 
 def test_the_line_goes_through_the_measured_times(tmp_path):
     sizes = {f"d{i}": 10**i for i in range(3, 8)}
     given = study(tmp_path, sizes, {name: size**0.5 for name, size in sizes.items()})
-    assert minutes(tmp_path, given, "tabular", 10**5) == pytest.approx(10**2.5 / 60)
+    assert minutes(tmp_path, given, "tabular", 10**5) == (pytest.approx(10**2.5 / 60), False)
     # Towards the mean a little, as the slope is held back.
-    assert 10**3.5 / 60 * 0.9 < minutes(tmp_path, given, "tabular", 10**7) < 10**3.5 / 60
+    found, beyond = minutes(tmp_path, given, "tabular", 10**7)
+    assert 10**3.5 / 60 * 0.9 < found < 10**3.5 / 60 and not beyond
+    assert minutes(tmp_path, given, "tabular", 3 * 10**7)[1]
     assert minutes(tmp_path, given, "text", 10**5) is None
     del given["datasets"]["d3"], given["datasets"]["d4"], given["datasets"]["d5"]
     assert minutes(tmp_path, given, "tabular", 10**5) is None
 
 
 def test_without_times_or_lock_nothing_is_known(tmp_path):
-    assert minutes(tmp_path, {"datasets": {"a": ENTRY}}, "tabular", 100) is None
+    given = {"protocol": {"folds": 5}, "datasets": {"a": ENTRY}}
+    assert minutes(tmp_path, given, "tabular", 100) is None
+
+
+def test_fewer_splits_count_as_all(tmp_path):
+    given = study(tmp_path, {"a": 1000, "b": 10**4, "c": 10**5}, {"a": 50, "b": 50, "c": 20})
+    given["datasets"]["c"] = ENTRY | {"splits": 2}
+    assert minutes(tmp_path, given, "tabular", 500)[0] == pytest.approx(50 / 60)
