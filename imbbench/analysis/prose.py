@@ -671,7 +671,7 @@ def dataset_conclusion(runs, smallest=None):
         f"- **Of {pairs['argmax']} pairs of learner and strategy, {clear['argmax']} beat their "
         "control in macro-F1 by more than one standard deviation over splits at the default "
         f"cut-off, {clear['tuned']} of {pairs['tuned']} when both may move it.** "
-        if pairs["argmax"]
+        if found["splits"] > 1
         else "- **Run on one split: which differences are larger than chance it cannot say.** "
     )
     return "\n".join(

@@ -355,11 +355,10 @@ def on_one_dataset(runs):
     Returns
     -------
     dict or None
-        ``tuning`` (of plain, mean over learners), by rule ``pairs`` (of learner and strategy, on
-        two splits or more), ``clear`` (those of them that beat their control by more than a
-        standard deviation over splits),
-        ``best`` and ``largest`` (mean over learners), and of the Brier score ``strategies``,
-        ``worse``, ``worst``, ``brier``. None where there is nothing to compare.
+        ``splits``, ``tuning`` (of plain, mean over learners), by rule ``pairs`` (of learner and
+        strategy), ``clear`` (those that beat their control by more than a standard deviation over
+        splits), ``best`` and ``largest`` (mean over learners), and of the Brier score
+        ``strategies``, ``worse``, ``worst``, ``brier``. None where there is nothing to compare.
     """
     rows, found = both_rules(runs), remedies(paired_differences(runs))
     plain = rows[rows["strategy"] == "plain"]
@@ -368,13 +367,13 @@ def on_one_dataset(runs):
     scores = plain.groupby(["rule", "learner"])[MAIN].mean()
     mean = found.groupby(["rule", "learner", "label"], sort=False)[MAIN].mean()
     clear = clear_gains(found, MAIN)
-    splits = found.groupby(["rule", "learner", "label"], sort=False)["split"].nunique()
     over = mean.groupby(["rule", "label"], sort=False).mean()
     brier = found[found["rule"] == "argmax"].groupby("label", sort=False)["brier"].mean().dropna()
     rules = ("argmax", "tuned")
     return {
+        "splits": found["split"].nunique(),
         "tuning": (scores["tuned"] - scores["argmax"]).mean(),
-        "pairs": {r: (splits[r] > 1).sum() for r in rules},
+        "pairs": {r: len(mean[r]) for r in rules},
         "clear": {r: clear[r].sum() for r in rules},
         "best": {r: over[r].idxmax() for r in rules},
         "largest": {r: over[r].max() for r in rules},

@@ -598,6 +598,12 @@ def test_sentences_on_a_data_set(runs):
     ]
     beta = prose.dataset_conclusion(runs[runs["dataset"] == "beta"]).splitlines()[3]
     assert beta.startswith("- **Of 10 pairs of learner and strategy, 7 beat their control")
+    one = prose.dataset_conclusion(runs[(runs["dataset"] == "alpha") & (runs["split"] == 0)])
+    assert one.splitlines()[3] == (
+        "- **Run on one split: which differences are larger than chance it cannot say.** Largest "
+        "mean difference over learners: `rare` (+0.300) at the default and `rare` (+0.250) at the "
+        "moved cut-off."
+    )
 
 
 def test_sentences_on_a_family(runs):
