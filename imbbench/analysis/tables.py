@@ -214,7 +214,8 @@ def beside_the_study(study, dataset, runs):
     if dataset not in study.own_datasets:
         return found
     own = paired_differences(as_it_comes(runs), ["balanced_accuracy"])
-    own = own[own["rule"] == "tuned"].assign(group=learner_groups(own[own["rule"] == "tuned"]))
+    own = own[own["rule"] == "tuned"]
+    own = own.assign(group=learner_groups(own))
     of_learners = own.groupby(["group", "label", "learner"])["balanced_accuracy"].mean()
     here = of_learners.groupby(level=["group", "label"]).mean()
     for group, gained in here.groupby(level="group"):

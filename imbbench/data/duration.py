@@ -5,6 +5,9 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+
+from imbbench.files import read_table
 
 # Of the fit: so few data sets of a kind would bend a line of their own.
 SHRINKAGE = 0.3
@@ -23,7 +26,7 @@ def minutes(folder, study, modality, size):
     folder : path
         Of the study: the times are in its ``results``, the sizes in its lock files.
     study : dict
-        Of ``params.yaml``, with its ``protocol``.
+        Of ``params.yaml``, with its ``protocol`` and ``learners``.
     modality : str
     size : int
         Bytes of the prepared file.
@@ -35,7 +38,6 @@ def minutes(folder, study, modality, size):
         they are the least it takes. None where fewer than three such data sets have been timed.
     """
     sizes, seconds = [], []
-    folds = study["protocol"]["folds"]
     for group, lock, results in (
         ("datasets", "dvc.lock", "results"),
         ("web_datasets", "web/dvc.lock", "results/web"),
@@ -47,11 +49,24 @@ def minutes(folder, study, modality, size):
             if entry.get("modality") == modality and name in known and stages:
                 sizes.append(int(known[name]))
                 loops = [json.loads(stage.read_text("utf-8")) for stage in stages]
-                all_splits = folds / entry.get("splits", folds)
-                seconds.append(all_splits * sum(loop["stage_seconds"] for loop in loops))
+                took = sum(loop["stage_seconds"] for loop in loops)
+                tables = (Path(folder) / results / "timings" / name).glob("*.csv*")
+                limited = "splits" in entry
+                seconds.append(took * (_on_all_splits(study, entry, tables) if limited else 1))
     if len(sizes) < FEWEST:
         return None
     x, y = np.log(sizes), np.log(seconds)
     slope = (x - x.mean()) @ y / ((x - x.mean()) @ (x - x.mean()) + SHRINKAGE)
     found = np.exp(y.mean() + slope * (np.log(size) - x.mean())) / 60
     return float(found), size > 2 * max(sizes)
+
+
+def _on_all_splits(study, entry, tables):
+    """How many times as long it takes on all splits; costly learners are run on few anyway."""
+    folds = study["protocol"]["folds"]
+    spent = pd.concat(map(read_table, tables)).groupby("learner")["cpu_seconds"].sum()
+    factors = {}
+    for learner in spent.index:
+        wanted = (study["learners"].get(learner) or {}).get("splits", folds)
+        factors[learner] = wanted / min(wanted, entry["splits"])
+    return (spent * pd.Series(factors)).sum() / spent.sum()

@@ -42,6 +42,11 @@ def test_without_times_or_lock_nothing_is_known(tmp_path):
 
 
 def test_fewer_splits_count_as_all(tmp_path):
-    given = study(tmp_path, {"a": 1000, "b": 10**4, "c": 10**5}, {"a": 50, "b": 50, "c": 20})
+    """Half of the 20 seconds are logreg's, which would take 25 on five splits; cnn has but two."""
+    given = study(tmp_path, {"a": 1000, "b": 10**4, "c": 10**5}, {"a": 35, "b": 35, "c": 20})
     given["datasets"]["c"] = ENTRY | {"splits": 2}
-    assert minutes(tmp_path, given, "tabular", 500)[0] == pytest.approx(50 / 60)
+    given["learners"] = {"logreg": None, "cnn": {"splits": 2}}
+    (tmp_path / "results/timings/c/loss.csv").write_text(
+        "learner,cpu_seconds\nlogreg,3\nlogreg,1\ncnn,4\n"
+    )
+    assert minutes(tmp_path, given, "tabular", 500)[0] == pytest.approx(35 / 60)
