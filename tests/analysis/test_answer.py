@@ -854,6 +854,16 @@ def test_where_strategies_decide_is_marked_on_their_curves(root, runs):
     assert "cost" not in set(statistics.operating_points(alpha, ["steady"], "cut")["point"])
 
 
+def test_the_moved_cut_off_on_the_curve_is_that_of_balanced_accuracy():
+    recalls = {"argmax": 0.4, "tuned_macro_f1": 0.6, "tuned_balanced_accuracy": 0.8}
+    rows = [
+        made_up.row("d", "tree", "reference", "plain", rule=rule, recall_1=recall)
+        for rule, recall in recalls.items()
+    ]
+    points = statistics.operating_points(pd.DataFrame(rows), ["plain"]).set_index("point")
+    assert points["recall"].to_dict() == {"argmax": 0.4, "tuned": 0.8}
+
+
 def test_reliability_is_right_over_confident():
     """A bin needs five rows and half a percent of them: 4 of 444 and 4 rows of 800 are too few."""
     curves = pd.DataFrame({"learner": ["tree"], "label": ["plain"]})
