@@ -50,9 +50,9 @@ def minutes(folder, study, modality, size):
                 sizes.append(int(known[name]))
                 loops = [json.loads(stage.read_text("utf-8")) for stage in stages]
                 took = sum(loop["stage_seconds"] for loop in loops)
-                tables = (Path(folder) / results / "timings" / name).glob("*.csv*")
-                limited = "splits" in entry
-                seconds.append(took * (_on_all_splits(study, entry, tables) if limited else 1))
+                tables = [*(Path(folder) / results / "timings" / name).glob("*.csv*")]
+                fewer = "splits" in entry and tables
+                seconds.append(took * (_on_all_splits(study, entry, tables) if fewer else 1))
     if len(sizes) < FEWEST:
         return None
     x, y = np.log(sizes), np.log(seconds)

@@ -50,3 +50,5 @@ def test_fewer_splits_count_as_all(tmp_path):
         "learner,cpu_seconds\nlogreg,3\nlogreg,1\ncnn,4\n"
     )
     assert minutes(tmp_path, given, "tabular", 500)[0] == pytest.approx(35 / 60)
+    (tmp_path / "results/timings/c/loss.csv").unlink()
+    assert minutes(tmp_path, given, "tabular", 500)[0] != pytest.approx(35 / 60)
