@@ -324,7 +324,9 @@ def _complete(dataset, entry, frame, nominal, missing):
             entry["missing"] = [*missing]
         return said
     fixed = {*(nominal or ()), *entry.get("categorical", ()), *entry.get("numeric", ())}
-    values = {c: {*frame[c].tolist()} - {""} for c in frame}
+    values = {c: {*frame[c].tolist()} for c in frame}
+    for different in values.values():
+        different.discard("")
     if dataset.separator == ";" and "decimal" not in entry:
         free = [values[c] for c in (*features, target) if c not in fixed]
         if any(_has_decimal_commas(found) for found in free):
@@ -334,11 +336,13 @@ def _complete(dataset, entry, frame, nominal, missing):
     found = {}
     for column in features:
         declared = values[column] & {*missing, *dataset.missing_in(column)}
-        others = values[column] - declared
+        # A difference copies the set, and most columns have neither.
+        others = values[column] - declared if declared else values[column]
         words = {v for v in others & MISSING if number(v) is None}
+        rest = others - words if words else others
         stand_in = words and column not in fixed and words < others
-        stand_in = stand_in and all(number(v, mark) is not None for v in others - words)
-        if column not in fixed and (what := certain_numbers(others - words, dataset, mark)):
+        stand_in = stand_in and all(number(v, mark) is not None for v in rest)
+        if column not in fixed and (what := certain_numbers(rest, dataset, mark)):
             entry["numeric"] = [*entry.get("numeric", ()), column]
             option = f"--categorical {shlex.quote(column)}"
             said.append(f"{column}: {what} ({option} keeps them as they are)")

@@ -2,10 +2,12 @@
 
 import re
 from collections import Counter
-from itertools import pairwise
+from itertools import compress, pairwise
+from operator import ne
 from shlex import quote
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number, plain_number
 from imbbench.data.readers import canonical
@@ -32,8 +34,9 @@ def understood(dataset, frame, table):
         if missing == rows:
             what = "no value"
         elif column in table.numeric:
-            numbers = np.array([value for value in values if value], dtype=object).astype(float)
-            what = f"number, {canonical(float(numbers.min()))} to {canonical(float(numbers.max()))}"
+            numbers = pa.array(filter(None, values), pa.large_string()).cast(pa.float64())
+            ends = pc.min_max(numbers).as_py()
+            what = f"number, {canonical(ends['min'])} to {canonical(ends['max'])}"
         elif dataset.text:
             what = f"text, {len(found)} different"
         else:
@@ -77,7 +80,9 @@ def notes(dataset, frame, nominal, table):
             note = "the same value in every row" if raw else "no value at all"
             note += f"; leave it out with {_option('--drop', column)}"
         elif is_number:
-            note = _number_note(column, raw, len(values))
+            # A number as it is written has no zeros before it.
+            otherwise = compress(given, map(ne, given, values))
+            note = _number_note(column, raw, len(values), otherwise)
         elif column in dataset.categorical:
             note = None
         else:
@@ -91,8 +96,8 @@ def notes(dataset, frame, nominal, table):
     return said
 
 
-def _number_note(column, raw, rows):
-    if zeros := next((v for v in raw if v[0] == "0" and len(v) > 1 and v.isdigit()), None):
+def _number_note(column, raw, rows, otherwise):
+    if zeros := next((v for v in otherwise if v[:1] == "0" and len(v) > 1 and v.isdigit()), None):
         option = _option("--categorical", column)
         return f"values such as {zeros} count as numbers; {option} keeps them as codes"
     if not MANY <= rows == len(raw):

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from imbbench.data.datasets import about, raw_files
 from imbbench.data.readers import canonical, read_labels, read_table
@@ -31,8 +31,8 @@ MISSING = NO_LABEL | {"-", "none"}
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
 # What :func:`canonical` would leave as it is: a decimal of at most 15 digits is the shortest
 # spelling of its number. Most values are so, and need not be parsed.
-CANONICAL = re.compile(
-    r"(?!-0\Z|-?0\.0000)-?(?:(?:0|[1-9]\d{0,6})(?:\.\d{0,7}[1-9])?|[1-9]\d{7,14})|", re.A
+CANONICAL = (
+    r"^(?:|0|-?[1-9]\d{0,14}|-?0\.0{0,3}[1-9](?:\d{0,6}[1-9])?|-?[1-9]\d{0,6}\.\d{0,7}[1-9])$"
 )
 ORNAMENT = re.compile(r"[$€£¥%'’\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
 
@@ -174,6 +174,10 @@ def tabulate(dataset, frame, nominal, part=None):
 
 def joined_groups(groups, values):
     """Groups that also hold the rows of one value together, whatever chains that makes."""
+    # Here, since few data sets have groups, and it is slow to import.
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     first, rows = {}, []
     for row, value in enumerate(values):
         if value:
@@ -355,8 +359,9 @@ def plain_number(value, decimal="."):
 
 def _numbers(column, values, declared, decimal):
     """Numbers in their canonical spelling, or None for a column of categories."""
-    other = {value for value in set(values) if decimal == "," or not CANONICAL.fullmatch(value)}
-    parsed = {value: number(value, decimal) for value in other - {""}}
+    # The rows that have to be looked at: most columns have few or none.
+    rows = range(len(values)) if decimal == "," else spelled_otherwise(values)
+    parsed = {value: number(value, decimal) for value in {values[row] for row in rows} - {""}}
     words = sorted(value for value, found in parsed.items() if found is None)
     if words and declared is not None:
         raise StudyError(
@@ -373,7 +378,31 @@ def _numbers(column, values, declared, decimal):
             "params.yaml)"
         )
     spelled = {value: canonical(found) for value, found in parsed.items()}
-    return [spelled.get(value, value) for value in values] if spelled else values
+    values = [*values]
+    for row in rows:
+        values[row] = spelled.get(values[row], "")
+    return values
+
+
+def spelled_otherwise(values):
+    """The rows whose values :func:`canonical` may spell in another way, or that are no numbers.
+
+    Parameters
+    ----------
+    values : list of str
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> spelled_otherwise(["0.25", "", "1e3", "-7", "00", "red"])
+    [2, 4, 5]
+    """
+    strings = pa.array(values, pa.large_string())
+    same = pc.match_substring_regex(strings, CANONICAL)
+    return np.flatnonzero(~same.to_numpy(zero_copy_only=False)).tolist()
 
 
 def number(value, decimal="."):

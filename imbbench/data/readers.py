@@ -62,6 +62,8 @@ def read_table(path, dataset):
         for column, values in zip(columns, zip(*rows, strict=True), strict=True)
     }
     for column, values in by_column.items():
+        if all(map(str.isascii, [column, *values])):
+            continue
         try:
             "".join([column, *values]).encode()
         except UnicodeEncodeError:  # half a character, which JSON can write
