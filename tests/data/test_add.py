@@ -440,3 +440,40 @@ def test_fewer_folds_are_allowed_when_asked_for(params):
 def test_names_are_made_of_file_names(file, name, params):
     (params.parent / file).write_text(GOOD)
     assert add_dataset(file, "churned") == name
+
+
+@pytest.mark.parametrize(
+    ("seconds", "sizes", "told"),
+    [
+        (
+            600,
+            (100, 10**4, 10**5),
+            "about 10 minutes on a machine as that of the committed results",
+        ),
+        (60, (100, 10**4, 10**5), "about 1 minute on a machine as that of the committed results"),
+        (
+            600,
+            (10, 20, 30),
+            "more than 10 minutes: nothing so large is timed, and `splits: 2` saves time",
+        ),
+        (600, (100, 10**4), "how long it takes is not known: nothing like it has been timed"),
+    ],
+)
+def test_the_time_it_will_take_is_told(params, capsys, seconds, sizes, told):
+    """All that was timed took as long, so that the line through the times is level."""
+    given = YAML().load(PARAMS)
+    lock = ["stages:"]
+    for i, size in enumerate(sizes):
+        given["datasets"][f"d{i}"] = {**given["datasets"]["old"]}
+        lock += [f"    - path: data/prepared/d{i}/data.csv", f"      size: {size}"]
+        times = params.parent / f"results/timings/d{i}"
+        times.mkdir(parents=True)
+        (times / "loss.json").write_text(f'{{"stage_seconds": {seconds}}}')
+    YAML().dump(given, params)
+    params.with_name("dvc.lock").write_text("\n".join(lock) + "\n")
+    source = params.with_name("churn.csv")
+    source.write_text(GOOD)
+    add_dataset(source, "churned", params=params)
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        f"next: dvc repro report@churn   (its own report; {told})"
+    )
