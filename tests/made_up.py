@@ -68,7 +68,8 @@ def draw_timings(runs, seed=0):
     rng = np.random.default_rng(seed)
     names = ["dataset", "learner", "family", "strategy", "split", "status"]
     cells = runs[names].drop_duplicates(names[:-1])
-    return cells.assign(fit_seconds=rng.uniform(0.1, 2, len(cells)))
+    seconds = rng.uniform(0.1, 2, len(cells))
+    return cells.assign(fit_seconds=seconds, cpu_seconds=seconds)
 
 
 def card(dataset, classes=None, **changes):

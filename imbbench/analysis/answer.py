@@ -219,7 +219,7 @@ def running(loops):
         "run_stages": len(loops),
         "utilisation": loops["cpu_seconds"].sum() / (loops["cores"] * loops["loop_seconds"]).sum(),
         "cores": int(loops["cores"].max()),
-        "cpu_minutes": loops["cpu_seconds"].sum() / 60,
+        "cpu_minutes": loops["cell_seconds"].sum() / 60,
         "loop_minutes": loops["loop_seconds"].sum() / 60,
         "stage_minutes": loops["stage_seconds"].sum() / 60,
         "overhead_seconds_median": overhead.median(),
@@ -306,12 +306,19 @@ def sentences(numbers_):
     panels, parts, lines = numbers_["panels"], numbers_["moved"], []
     at, f1, brier = (panels[name] for name in PANELS)
     gain = parts["all"]["balanced_accuracy"]
+    gained = [
+        f"{_gain(parts[group]['balanced_accuracy'])} with {group} learners"
+        for group in ("strong", "weak")
+        if group in parts
+    ]
+    gained = f"on tables {', '.join(gained)}" if gained else _gain(gain)
     lines.append(
         "- **To find more of the minority**, move the cut-off (the probability from which on a "
-        f"case counts as one): balanced accuracy {_gain(gain)}, without a new fit. At the default "
-        f"cut-off {at['better']} of {at['strategies']} remedies raise it, {at['worse']} lower it, "
-        f"and {at['below_moved']} do less than the moved cut-off; the median of them changes it by "
-        f"{_signed(at['median'])}."
+        f"case counts as one), without a new fit: balanced accuracy {gained}. At the default "
+        f"cut-off {at['better']} of {at['strategies']} remedies raise it, each over all learners "
+        f"and data that it is run on, {at['worse']} lower it, and {at['below_moved']} do less than "
+        f"the {_signed(gain['mean'])} that the moved cut-off gains over all of them; the median of "
+        f"the remedies changes it by {_signed(at['median'])}."
     )
     lines.append(
         f"- **When both may move their cut-off**, {f1['better']} of {f1['strategies']} remedies "
@@ -343,9 +350,10 @@ def sentences(numbers_):
     lines.append(
         f"- Counted is what differs by {numbers_['smallest_difference_counted']:g} or more with a "
         f"95 % interval clear of zero, over {numbers_['core_origins']} origins of data that are "
-        f"neither trivial nor without signal (of {numbers_['origins']}; {numbers_['datasets']} "
-        f"data sets, {numbers_['learners']} learners, {numbers_['strategies']} remedies). The "
-        "verdicts on primary strategies are corrected for their number (Holm)."
+        "neither trivial nor without signal and tested on the class shares of training. In all "
+        f"there are {numbers_['origins']} origins, {numbers_['datasets']} data sets, "
+        f"{numbers_['learners']} learners and {numbers_['strategies']} remedies. The verdicts on "
+        "primary strategies are corrected for their number (Holm)."
     )
     lost = statuses.get("failed", 0) + statuses.get("timed out", 0)
     lines.append(

@@ -18,7 +18,6 @@ from imbbench.analysis.statistics import (
     LOWER,
     MATTERS,
     PLACE,
-    as_it_comes,
     both_rules,
     descended,
     learner_groups,
@@ -163,7 +162,6 @@ def gains(runs, metrics=METRICS):
         ensembles, of which there is none.
     """
     metrics = list(metrics)
-    runs = as_it_comes(runs)
     found = paired_differences(runs, metrics)
     for metric in metrics:
         if metric in LOWER:
@@ -400,7 +398,7 @@ def hierarchical(gained, outcome):
     DataFrame
         ``label``, ``origins``, ``estimate``, ``low``, ``high`` (95 %), ``between`` (standard
         deviation of origins), ``within`` (of learners and data sets of one origin). NaN where the
-        model has no solution.
+        model has no solution, as where no origin has two rows.
     """
     import warnings
 
@@ -415,7 +413,7 @@ def hierarchical(gained, outcome):
         several = part["learner"].nunique() > 1
         formula = "gain ~ C(learner, Sum)" if several else "gain ~ 1"
         values = [np.nan] * 5
-        if one["origins"] >= FEWEST and part["gain"].std() > 0:
+        if FEWEST <= one["origins"] < len(part) and part["gain"].std() > 0:
             with warnings.catch_warnings(), suppress(np.linalg.LinAlgError):
                 warnings.simplefilter("ignore")  # of variances at zero, which the result shows
                 fit = smf.mixedlm(formula, part, groups="origin").fit(reml=True)

@@ -13,9 +13,9 @@ from imbbench.analysis.statistics import (
     MATTERS,
     OF_LABELS,
     PLACE,
-    best_tuned,
     both_rules,
     clear_gains,
+    largest_gains,
     on_one_dataset,
     paired_differences,
     remedies,
@@ -373,7 +373,8 @@ def links(study, dataset, kind, runs=None):
         return f"[{text}]({posixpath.relpath(path, here)})"
 
     own = {"report": "all families on this data set", "data_card": "data card"}
-    items = [link("the study", "results/rendered/04_study.ipynb")]
+    wide = results if dataset in study.wide_datasets else "results"
+    items = [link("the study", f"{wide}/rendered/04_study.ipynb")]
     items += [link(text, f"{here}/{page}.ipynb") for page, text in own.items() if page != kind]
     if kind not in own:
         items.append(link("code and references", f"imbbench/strategies/{kind}"))
@@ -593,8 +594,7 @@ def difference_table(runs, count=6, columns=COMPARED_IN):
     runs : DataFrame
         Of one data set.
     count : int
-        Strategies per learner: of those that have a control, the ones with the largest macro-F1
-        at the tuned rule.
+        Strategies per learner: those that gain most macro-F1 with both cut-offs moved.
     columns : iterable of (str, str)
         Metrics and rules.
 
@@ -605,7 +605,7 @@ def difference_table(runs, count=6, columns=COMPARED_IN):
     """
     found = remedies(paired_differences(runs, list(dict.fromkeys(m for m, _ in columns))))
     rows = both_rules(runs)
-    controls = best_tuned(runs, found, count)
+    controls = largest_gains(found, count)
     shown, plain = {}, {}
     for metric, rule in columns:
         title = _title(metric, rule)
@@ -681,7 +681,8 @@ def dataset_conclusion(runs, smallest=None):
             f"{_signed(found['tuning'])} on average over learners.",
             f"{spread}Largest mean difference over learners: {' and '.join(words)} cut-off.",
             f"- {found['worse']} of {found['strategies']} strategies make the probabilities worse "
-            f"(Brier score), most of all {code(found['worst'])} ({_signed(found['brier'])}).",
+            f"(Brier score, by more than {MATTERS:g}), most of all {code(found['worst'])} "
+            f"({_signed(found['brier'])}).",
         ]
     )
 
@@ -724,12 +725,9 @@ def top(board, count=10):
     """The first rows of the leaderboard for reading.
 
     See :func:`imbbench.analysis.tables.widely_run`.
-
-    A strategy that is the control of another is marked.
     """
     rows = widely_run(board).head(count)
-    mark = np.where(rows["strategy"].isin(board["control"]), " (a control)", "")
-    table = pd.DataFrame({"strategy": rows["label"].map(code) + mark})
+    table = pd.DataFrame({"strategy": rows["label"].map(code)})
     table["data sets"] = rows["datasets"]
     table["mean rank"] = rows["rank"].round(0).astype(int)
     for name, title in {

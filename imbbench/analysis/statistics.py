@@ -55,6 +55,8 @@ def both_rules(runs):
 
     Its labels are no different under ``argmax`` and ``tuned``, but what they are compared with
     is: moving a threshold is to be held against the default threshold and against a tuned one.
+    Logit adjustment is one: it moves the cut-off and nothing else, so that tuned on top of it, it
+    would be plain once more.
 
     Parameters
     ----------
@@ -68,7 +70,9 @@ def both_rules(runs):
         others.
     """
     scored = tuned_for_each(runs)
-    own = scored["rule"] == "own"
+    free = (scored["family"] == FREE[0]) & (scored["strategy"] == FREE[1])
+    scored = scored[~(free & (scored["rule"] == "tuned"))]
+    own = (scored["rule"] == "own") | free[scored.index]
     parts = [scored[~own].assign(own=False)]
     parts += [scored[own].assign(own=True, rule=rule) for rule in ("argmax", "tuned")]
     return pd.concat(parts, ignore_index=True)
@@ -128,17 +132,6 @@ def paired_differences(runs, metrics=COMPARED):
     for name in metrics:
         both[name] = both[name] - both[f"{name}_of_control"]
     return both[[*KEY, "label", "role", "own", *metrics]]
-
-
-def as_it_comes(runs):
-    """``runs`` where logit adjustment has one row, of a rule of its own.
-
-    It moves the cut-off and nothing else: tuned on top of it, it would be plain once more.
-    """
-    free = (runs["family"] == FREE[0]) & (runs["strategy"] == FREE[1])
-    kept = runs[~free | (runs["rule"] == "argmax") | (runs["status"] != "ok")]
-    free = free.loc[kept.index] & (kept["status"] == "ok")
-    return kept.assign(rule=kept["rule"].mask(free, "own"))
 
 
 def learner_groups(table):
@@ -322,15 +315,13 @@ def family_gains(runs):
     return found
 
 
-def best_tuned(runs, differences, count):
-    """The remedies of each learner with the largest macro-F1 at the tuned rule.
+def largest_gains(differences, count):
+    """The strategies of each learner that gain most macro-F1 with both cut-offs moved.
 
     Parameters
     ----------
-    runs : DataFrame
-        Of one data set.
     differences : DataFrame
-        Of :func:`paired_differences`; what is not there has no control and is left out.
+        Of :func:`paired_differences`, of one data set.
     count : int
         Strategies per learner.
 
@@ -339,14 +330,11 @@ def best_tuned(runs, differences, count):
     Series
         The control, by learner and label.
     """
-    rows = remedies(both_rules(runs))
-    order = rows[rows["rule"] == "tuned"]
-    order = order.groupby(["learner", "label"])[MAIN].mean().rename("order")
-    controls = differences.groupby(["learner", "label"])["control"].first()
-    order = order[order.index.isin(controls.index)].reset_index()
-    order = order.sort_values(["learner", "order"], ascending=[True, False], kind="stable")
-    kept = order.groupby("learner").head(count).set_index(["learner", "label"]).index
-    return controls.reindex(kept)
+    keys = ["learner", "label"]
+    order = differences[differences["rule"] == "tuned"].groupby(keys)[MAIN].mean().reset_index()
+    order = order.sort_values(["learner", MAIN], ascending=[True, False], kind="stable")
+    kept = order.groupby("learner").head(count).set_index(keys).index
+    return differences.groupby(keys)["control"].first().reindex(kept)
 
 
 def on_one_dataset(runs):
@@ -378,7 +366,7 @@ def on_one_dataset(runs):
         "best": {r: over[r].idxmax() for r in rules},
         "largest": {r: over[r].max() for r in rules},
         "strategies": len(brier),
-        "worse": (brier > SMALLEST).sum(),
+        "worse": (brier > MATTERS).sum(),
         "worst": brier.idxmax(),
         "brier": brier.max(),
     }
@@ -397,8 +385,10 @@ def descended(runs):
 def relative_ranks(runs, metrics=COMPARED):
     """Rank of each strategy among those scored on the same data set, learner, split and rule.
 
-    Strategies whose control, or its control and so on, is not ``plain`` have no rank: they saw
-    fewer labels, and are compared with their control only.
+    Ensembles of trees, and the plain ones of their size that they are compared with, are ranked
+    among themselves: beside a single tree any of them is large. Strategies whose control, or its
+    control and so on, is not ``plain`` have no rank: they saw fewer labels, and are compared with
+    their control only.
 
     Parameters
     ----------
@@ -414,8 +404,11 @@ def relative_ranks(runs, metrics=COMPARED):
     """
     rows = both_rules(runs)
     rows = rows[rows["strategy"].isin(descended(runs))]
+    ensembles = rows["family"] == "ensemble"
+    sizes = set(rows.loc[ensembles, "control"]) - {"plain"}
+    ensembles |= (rows["family"] == "reference") & rows["strategy"].isin(sizes)
     ranks = rows[[*PLACE, "rule", *NAMES]].copy()
-    place = [rows[name] for name in (*PLACE, "rule")]
+    place = [*(rows[name] for name in (*PLACE, "rule")), ensembles]
     for name in metrics:
         groups = rows[name].groupby(place, sort=False)
         rank = groups.rank(ascending=name in LOWER)

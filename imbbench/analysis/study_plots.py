@@ -20,7 +20,7 @@ from imbbench.analysis.plots import (
     save_svg,
     words,
 )
-from imbbench.analysis.statistics import as_it_comes, both_rules
+from imbbench.analysis.statistics import both_rules
 from imbbench.analysis.tables import ranks_by_dataset
 
 DARK = {
@@ -236,7 +236,7 @@ def ranks(runs, learner):
     matplotlib.figure.Figure or None
         See :func:`critical_difference`.
     """
-    rows = both_rules(as_it_comes(runs[runs["learner"] == learner]))
+    rows = both_rules(runs[runs["learner"] == learner])
     rows = rows[(rows["rule"] == "tuned") & (rows["family"] != "ensemble")]
     rows = rows[rows["primary"] | (rows["strategy"] == "plain")]
     return critical_difference(complete_blocks(rows, "balanced_accuracy"), learner)

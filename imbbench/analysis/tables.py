@@ -15,7 +15,6 @@ from imbbench.analysis.statistics import (
     NAMES,
     OF_LABELS,
     PLACE,
-    as_it_comes,
     effects,
     learner_groups,
     paired_differences,
@@ -164,15 +163,20 @@ def load_loops(study, datasets=None, families=None):
     Returns
     -------
     DataFrame
-        ``dataset``, ``family``, ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds``,
-        ``encode_seconds``, and, NaN where the notebook was run by hand, ``stage_seconds`` and
-        ``overhead_seconds`` (of the stage outside the loop and the encoding of texts).
+        ``dataset``, ``family``, ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds`` (of that
+        loop: cells that were kept took none), ``cell_seconds`` (processor time of all cells,
+        whenever they were fitted), ``encode_seconds``, and, NaN where the notebook was run by
+        hand, ``stage_seconds`` and ``overhead_seconds`` (of the stage outside the loop and the
+        encoding of texts).
     """
+    datasets = datasets if datasets in (None, "all") else list(datasets)
     rows = [
         {"dataset": dataset, "family": family, **json.loads(path.read_text(encoding="utf-8"))}
         for dataset, family, path in _paths(study, "timings", datasets, families, ".json")
     ]
-    columns = ["dataset", "family", "cells", "cores", "loop_seconds", "cpu_seconds"]
+    for row, (*_, path) in zip(rows, _paths(study, "timings", datasets, families), strict=True):
+        row["cell_seconds"] = read_table(path)["cpu_seconds"].sum()
+    columns = ["dataset", "family", "cells", "cores", "loop_seconds", "cpu_seconds", "cell_seconds"]
     table = pd.DataFrame(rows).reindex(columns=[*columns, "stage_seconds", "encode_seconds"])
     inside = table["loop_seconds"] + table["encode_seconds"]
     return table.assign(overhead_seconds=table["stage_seconds"] - inside)
@@ -213,7 +217,7 @@ def beside_the_study(study, dataset, runs):
     found = pd.DataFrame(columns=columns)
     if dataset not in study.own_datasets:
         return found
-    own = paired_differences(as_it_comes(runs), ["balanced_accuracy"])
+    own = paired_differences(runs, ["balanced_accuracy"])
     own = own[own["rule"] == "tuned"]
     own = own.assign(group=learner_groups(own))
     of_learners = own.groupby(["group", "label", "learner"])["balanced_accuracy"].mean()
@@ -333,11 +337,13 @@ def ranks_by_dataset(runs):
     -------
     DataFrame
         Index: families, best first; columns: data sets. See ``rank`` of :func:`leaderboard`.
+        Without ensembles, which are ranked among themselves.
     """
     parts = {
         name: remedies(leaderboard(part)) for name, part in runs.groupby("dataset", sort=False)
     }
     table = pd.DataFrame({n: part.groupby("family")["rank"].median() for n, part in parts.items()})
+    table = table.drop(index="ensemble", errors="ignore")
     order = table.mean(axis=1).dropna().sort_values(kind="stable").index
     return table.reindex(order)
 

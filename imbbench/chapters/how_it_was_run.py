@@ -26,18 +26,20 @@ def by_dataset(loops):
     -------
     DataFrame
         ``data set``, ``stages``, ``cells``, ``stages (min)`` (all their time), ``loops (min)``,
-        ``processor (min)``, ``utilisation (%)``, ``outside the loop (s)``, the median of a stage.
+        ``processor (min)`` (of all cells, also of those kept from an earlier run),
+        ``utilisation (%)``, ``outside the loop (s)``, the median of a stage.
     """
     loops = loops.assign(available=loops["cores"] * loops["loop_seconds"])
     groups = loops.groupby("dataset", sort=False)
-    sums = groups[["cells", "stage_seconds", "loop_seconds", "cpu_seconds", "available"]].sum()
+    names = ["cells", "stage_seconds", "loop_seconds", "cpu_seconds", "cell_seconds", "available"]
+    sums = groups[names].sum()
     found = pd.DataFrame(
         {
             "stages": groups.size(),
             "cells": sums["cells"].astype(int),
             "stages (min)": (sums["stage_seconds"] / 60).round(1),
             "loops (min)": (sums["loop_seconds"] / 60).round(1),
-            "processor (min)": (sums["cpu_seconds"] / 60).round(1),
+            "processor (min)": (sums["cell_seconds"] / 60).round(1),
             "utilisation (%)": (100 * sums["cpu_seconds"] / sums["available"]).round(0),
             "outside the loop (s)": groups["overhead_seconds"].median().round(1),
         }
@@ -60,6 +62,11 @@ def slowest_stages(loops, count=10):
     )
 
 
+def _fitted(timings):
+    """Without cells that were found not to apply."""
+    return timings[timings["status"].isin(["ok", "timed out", "failed"])]
+
+
 def by_learner(timings):
     """Processor time and memory of the cells of each learner, the costliest first.
 
@@ -68,8 +75,7 @@ def by_learner(timings):
     timings : DataFrame
         Of :func:`imbbench.analysis.tables.load_timings`.
     """
-    fitted = timings[timings["status"].isin(["ok", "timed out", "failed"])]
-    groups = fitted.groupby("learner", sort=False)
+    groups = _fitted(timings).groupby("learner", sort=False)
     found = pd.DataFrame(
         {
             "cells": groups.size(),
@@ -86,7 +92,7 @@ def by_learner(timings):
 
 def platforms(timings):
     """Where cells were fitted: processor, kernels and versions, with how many cells."""
-    places = timings["platform"].replace("", np.nan).dropna()
+    places = _fitted(timings)["platform"].replace("", np.nan).dropna()
     counts = places.value_counts()
     return pd.DataFrame({"platform": counts.index, "cells": counts.to_numpy()})
 
@@ -123,7 +129,7 @@ def makespans(timings, cores=CORES):
         sets wait in one line; no time is taken for starting them. The last of them to end is
         never shorter than the longest cell.
     """
-    seconds = np.sort(timings["cpu_seconds"].fillna(0).to_numpy())[::-1]
+    seconds = np.sort(_fitted(timings)["cpu_seconds"].fillna(0).to_numpy())[::-1]
     rows, total = [], seconds.sum()
     for count in cores:
         free = [0.0] * count
@@ -138,18 +144,19 @@ def makespans(timings, cores=CORES):
 def conclusion(runs, loops, timings):
     """Sentences on what the run took."""
     cells = runs.drop_duplicates(CELL)
-    fitted = int((timings["cpu_seconds"] > 0).sum())
+    fitted = _fitted(timings)
     busy = loops["cpu_seconds"].sum() / (loops["cores"] * loops["loop_seconds"]).sum()
-    learners = timings.groupby("learner")["cpu_seconds"].sum()
+    learners = fitted.groupby("learner")["cpu_seconds"].sum()
     share = learners.max() / learners.sum()
     most = timings["peak_memory_mib"].max() / MIB
     plan = makespans(timings, (100,)).iloc[0]
     return "\n".join(
         [
-            f"- {len(cells)} cells of {loops['dataset'].nunique()} data sets, {fitted} of them "
-            f"fitted: {loops['cpu_seconds'].sum() / 60:.0f} minutes of processor time. The "
+            f"- {len(cells)} cells of {loops['dataset'].nunique()} data sets, {len(fitted)} of "
+            f"them fitted: {fitted['cpu_seconds'].sum() / 60:.0f} minutes of processor time. The "
             f"{len(loops)} run stages took {loops['stage_seconds'].sum() / 60:.0f} minutes on "
-            f"{loops['cores'].max()} cores.",
+            f"{loops['cores'].max()} cores, without those cells that were kept from an earlier "
+            "run.",
             f"- In the loops over cells {busy:.0%} of the cores' time went into fitting and "
             f"predicting; a stage takes {loops['overhead_seconds'].median():.1f} s beside its loop "
             "(median).",
@@ -164,7 +171,7 @@ def conclusion(runs, loops, timings):
 @mpl.rc_context(STYLE)
 def plot(loops):
     """Processor minutes of each data set, the longest on top."""
-    minutes = loops.groupby("dataset")["cpu_seconds"].sum().sort_values(ascending=False) / 60
+    minutes = loops.groupby("dataset")["cell_seconds"].sum().sort_values(ascending=False) / 60
     figure, ((ax,),) = new_figure(0.8 + 0.2 * len(minutes))
     places = np.arange(len(minutes))
     ax.barh(places, minutes, color=PALETTE[0], height=0.65)

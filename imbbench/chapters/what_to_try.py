@@ -267,6 +267,54 @@ def often_tried(table):
     return pd.DataFrame(rows, columns=["metric", "learner", "recommended", "origins"])
 
 
+def first_and_next(table, sized):
+    """What to do first, what next, and when it is different, in a sentence for each need.
+
+    Parameters
+    ----------
+    table, sized : DataFrame
+        Of :func:`decisions` and of :func:`by_size`.
+
+    Returns
+    -------
+    str
+        Markdown; empty without rows.
+    """
+    lines = []
+    for need, part in table.groupby("need", sort=False):
+        asked = part[part["moved"].notna()]
+        clear = asked[asked["moved_low"] > 0]
+        said = []
+        if len(clear):
+            said.append(
+                f"moving the cut-off gains {clear['moved'].min():+.3f} to "
+                f"{clear['moved'].max():+.3f} with {len(clear)} of {len(asked)} learners"
+            )
+        elif len(asked):
+            said.append("moving the cut-off is not shown to gain")
+        best = [
+            f"{code(row.best)} with {code(row.learner) if row.learner != TREES else TREES} "
+            f"({row.gain:+.3f})"
+            for row in part[part["helps"] > 0].itertuples()
+        ]
+        beyond = " beyond that" if len(asked) else ""
+        said.append(f"shown to help{beyond}: {', '.join(best) or 'none'}")
+        lines.append(f"- **{need[0].upper()}{need[1:]}** ({NEEDS[need][0]}): {'; '.join(said)}.")
+    told = []
+    for name, (words_, _, _) in SHOWN_BY_SIZE.items():
+        part = sized[sized["label"] == name] if len(sized) else sized
+        rho = [part[[k, "gain"]].corr(method="spearman").iloc[0, 1] for k in SIZES if len(part) > 2]
+        if rho and not np.isnan(rho).any():
+            told.append(f"{words_} {rho[0]:+.2f} and {rho[1]:+.2f}")
+    if told:
+        lines.append(
+            "- **When it is different**: rank correlations of the gain in balanced accuracy with "
+            "the ratio of the classes, and with the rows of the smallest class (strong learners): "
+            f"{'; '.join(told)}."
+        )
+    return "\n".join(lines)
+
+
 def conclusion(table):
     """Whether the advice beats the two that need none, by metric."""
     if table.empty:

@@ -286,3 +286,12 @@ def test_a_mixed_model_without_a_solution_is_left_blank(monkeypatch):
     monkeypatch.setattr(smf, "mixedlm", singular)
     table = inference.hierarchical(inference.gains(study({"a": NOISE})), "macro-F1")
     assert table["origins"].tolist() == [8] and table["estimate"].isna().all()
+
+
+def test_one_row_of_each_origin_says_nothing_of_the_spread_within():
+    """As of a loss that one network alone takes: the model's interval would have no width."""
+    one = study({"a": NOISE}, learners=("mlp",), splits=2)
+    table = inference.hierarchical(inference.gains(one), "macro-F1")
+    assert table["origins"].tolist() == [8] and table[["estimate", "low"]].isna().all(axis=None)
+    two = study({"a": NOISE}, learners=("mlp", "tree"), splits=2)
+    assert inference.hierarchical(inference.gains(two), "macro-F1")["low"].notna().all()

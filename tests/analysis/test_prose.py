@@ -346,7 +346,7 @@ def test_running_shows_utilisation_and_overhead():
     assert unknown["overhead per stage (s)"].isna().all()
 
 
-def test_the_leaderboard_marks_what_is_a_control():
+def test_the_leaderboard_shows_a_remedy_that_another_is_compared_with_as_what_it_is():
     runs = pd.DataFrame(
         [
             row(name, "mlp", family, strategy, split, control=control, macro_f1=0.5 + split / 10)
@@ -360,7 +360,7 @@ def test_the_leaderboard_marks_what_is_a_control():
         ]
     )
     table = prose.top(tables.leaderboard(runs))
-    assert set(table["strategy"]) == {"`two_branches` (a control)", "`bbn`"}
+    assert set(table["strategy"]) == {"`two_branches`", "`bbn`"}
 
 
 def test_what_has_no_value_is_blank():

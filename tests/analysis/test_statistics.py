@@ -181,7 +181,7 @@ def test_what_is_no_remedy_neither_helps_nor_harms():
     assert found["best"] == {"argmax": "focal", "tuned": "focal"}
     assert (found["strategies"], found["worse"]) == (1, 0)
     differences = statistics.paired_differences(runs)
-    best = statistics.best_tuned(runs, differences, 5)
+    best = statistics.largest_gains(statistics.remedies(differences), 5)
     assert best.index.get_level_values("label").tolist() == ["focal"]
 
 
@@ -191,3 +191,43 @@ def test_scores_that_are_no_probabilities_have_no_brier_score():
     runs = pd.DataFrame(rows + [r | {"rule": "tuned_macro_f1"} for r in rows])
     found = statistics.on_one_dataset(runs)
     assert (found["strategies"], found["worse"], found["worst"]) == (1, 1, "a")
+
+
+def test_ensembles_are_ranked_among_themselves():
+    names = [("reference", "plain", "", 0.5), ("reference", "bagging", "", 0.8)]
+    names += [("reference", "boosting", "", 0.6), ("loss", "focal", "plain", 0.4)]
+    names += [("ensemble", "under", "bagging", 0.7)]
+    runs = pd.DataFrame(
+        row("d", "tree", family, name, control=control, macro_f1=value)
+        for family, name, control, value in names
+    )
+    # What no ensemble is compared with is a learner like others.
+    runs.loc[runs["strategy"] == "boosting", "control"] = "plain"
+    runs.loc[runs["strategy"] == "bagging", "control"] = "plain"
+    ranks = statistics.relative_ranks(runs).set_index("strategy")["macro_f1"]
+    assert ranks.to_dict() == {"plain": 50, "focal": 100, "boosting": 0, "bagging": 0, "under": 100}
+
+
+def test_logit_adjustment_is_a_rule_of_its_own():
+    """Tuned on top of it, it would be plain once more."""
+    runs = pd.DataFrame(
+        row("d", "tree", family, name, 0, rule, control, macro_f1=f1, balanced_accuracy=f1)
+        for family, name, control, argmax, tuned in (
+            ("reference", "plain", "", 0.4, 0.6),
+            ("posthoc", "logit_adjustment", "plain", 0.55, 0.9),
+            ("posthoc", "temperature", "plain", 0.4, 0.7),
+        )
+        for rule, f1 in (("argmax", argmax), ("tuned_macro_f1", tuned),
+                         ("tuned_balanced_accuracy", tuned))
+    )  # fmt: skip
+    found = statistics.paired_differences(runs).set_index(["strategy", "rule"])["macro_f1"]
+    assert found.to_dict() == pytest.approx(
+        {
+            ("logit_adjustment", "argmax"): 0.15,
+            ("logit_adjustment", "tuned"): -0.05,
+            ("temperature", "argmax"): 0.0,
+            ("temperature", "tuned"): 0.1,
+        }
+    )
+    rows = statistics.both_rules(runs)
+    assert rows.loc[rows["own"], "strategy"].tolist() == ["logit_adjustment"] * 2
