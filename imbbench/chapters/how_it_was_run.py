@@ -97,6 +97,27 @@ def platforms(timings):
     return pd.DataFrame({"platform": counts.index, "cells": counts.to_numpy()})
 
 
+def ended_early(timings):
+    """Ensembles of which some cells have fewer members than others: their boosting ended.
+
+    Returns
+    -------
+    DataFrame
+        ``strategy``, ``cells`` (scored), ``members`` (the most), ``with fewer`` (cells),
+        ``fewest``; without those that always have as many.
+    """
+    if "members" not in timings:  # results of a former protocol
+        return pd.DataFrame()
+    scored = timings[(timings["status"] == "ok") & timings["members"].notna()]
+    groups = scored.groupby("label", sort=False)["members"]
+    found = pd.DataFrame({"cells": groups.size(), "members": groups.max().astype(int)})
+    short = scored["members"] < groups.transform("max")
+    found["with fewer"] = short.groupby(scored["label"], sort=False).sum()
+    found["fewest"] = groups.min().astype(int)
+    found = found[found["with fewer"] > 0].sort_values("with fewer", ascending=False, kind="stable")
+    return found.reset_index().rename(columns={"label": "strategy"})
+
+
 def left_out(runs):
     """Cells that were left out for their cost, by the rule that says so."""
     cells = runs.drop_duplicates(CELL)

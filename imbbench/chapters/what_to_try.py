@@ -281,7 +281,7 @@ def first_and_next(table, sized):
         Markdown; empty without rows.
     """
     lines = []
-    for need, part in table.groupby("need", sort=False):
+    for need, part in table.groupby("need", sort=False) if len(table) else ():
         asked = part[part["moved"].notna()]
         clear = asked[asked["moved_low"] > 0]
         said = []

@@ -203,12 +203,12 @@ def test_leaderboard_counts(saved):
 
 
 def test_leaderboard_ranks(saved):
-    """Ensembles are ranked among themselves. Of cut: third of five (50) on alpha and beta, on gamma,
-    without rare, second of four (33.3333) and, without harmful, of three (50): mean 47.2222. Of
-    plain, which ties with cut when tuned: 62.5 four times, 50, 75.
-    Of swings and forest one is 0 and one 100; swings is ahead with logreg, behind with tree on alpha,
-    ahead on beta, and on gamma once: (0 + 100 + 0 + 0 + 0 + 50) / 6 = 25, without splits where it
-    has no score. Its Brier score is ahead on alpha only.
+    """Ensembles are ranked among themselves. Of cut: third of five (50) on alpha and beta, on
+    gamma, without rare, second of four (33.3333) and, without harmful, of three (50): mean 47.2222.
+    Of plain, which ties with cut when tuned: 62.5 four times, 50, 75.
+    Of swings and forest one is 0 and one 100; swings is ahead with logreg, behind with tree on
+    alpha, ahead on beta, and on gamma once: (0 + 100 + 0 + 0 + 0 + 50) / 6 = 25, without splits
+    where it has no score. Its Brier score is ahead on alpha only.
     """
     names = "macro_f1_argmax macro_f1_tuned balanced_accuracy_argmax balanced_accuracy_tuned"
     names += " average_precision"
@@ -354,10 +354,10 @@ ANSWERED = """\
 **First move the cut-off of your learner to where it finds what you need.**
 
 - **To find more of the minority**, move the cut-off (the probability from which on a case counts \
-as one), without a new fit: balanced accuracy on tables +0.050 [+0.025, +0.075] with weak learners. \
-At the default cut-off 2 of 5 remedies raise it, each over all learners and data that it is run on, \
-1 lower it, and 2 do less than the +0.050 that the moved cut-off gains over all of them; the median \
-of the remedies changes it by +0.050.
+as one), without a new fit: balanced accuracy on tables +0.050 [+0.025, +0.075] with weak \
+learners. At the default cut-off 2 of 5 remedies raise it, each over all learners and data that it \
+is run on, 1 lower it, and 2 do less than the +0.050 that the moved cut-off gains over all of \
+them; the median of the remedies changes it by +0.050.
 - **When both may move their cut-off**, 1 of 5 remedies raise macro-F1 and 2 lower it; the largest \
 gain is +0.250 (`rare`).
 - **If the probabilities matter**, leave the data alone: 2 of 5 remedies make the Brier score \
@@ -370,8 +370,8 @@ tables: in balanced accuracy none helps, 1 undecided; in macro-F1 none helps, 1 
 average precision none helps, 1 undecided.
 - Counted is what differs by 0.005 or more with a 95 % interval clear of zero, over 3 origins of \
 data that are neither trivial nor without signal and tested on the class shares of training. In \
-all there are 3 origins, 3 data sets, 2 learners and 5 remedies. The verdicts on primary strategies \
-are corrected for their number (Holm).
+all there are 3 origins, 3 data sets, 2 learners and 5 remedies. The verdicts on primary \
+strategies are corrected for their number (Holm).
 - 76 of 84 cells have a score, 6 do not apply or were left out for their cost, 2 failed or timed \
 out, each with its reason; 5 minutes of processor time.
 """
@@ -887,8 +887,8 @@ def test_reliability_is_right_over_confident():
 
 
 def test_ranks_as_a_heat_map(runs):
-    """Steady is second of five on alpha and beta, first on gamma. Of cut on alpha and beta: third of
-    five at argmax, 62.5 where it ties with plain: (2 * 50 + 3 * 62.5) / 5 = 57.5; on gamma
+    """Steady is second of five on alpha and beta, first on gamma. Of cut on alpha and beta: third
+    of five at argmax, 62.5 where it ties with plain: (2 * 50 + 3 * 62.5) / 5 = 57.5; on gamma
     (2 * (33.3 + 50) / 2 + 3 * (50 + 75) / 2) / 5 = 54.2.
 
     Of the losses on alpha and beta in the middle between rare, 0, and harmful, 100.

@@ -106,3 +106,14 @@ def test_the_figure_has_a_bar_for_every_data_set(loops):
     assert [text.get_text() for text in axes.get_yticklabels()] == ["long", "short"]
     assert [bar.get_width() for bar in axes.patches] == pytest.approx([10.1, 1.5])
     assert "minutes" in axes.get_xlabel()
+
+
+def test_ensembles_that_ended_early_are_named(timings):
+    members = [("rus_boost", 20, "ok"), ("rus_boost", 3, "ok"), ("rus_boost", 1, "failed")]
+    members += [("bagging", 20, "ok"), ("bagging", 20, "ok"), ("plain", None, "ok")]
+    table = pd.DataFrame(members, columns=["label", "members", "status"])
+    found = chapter.ended_early(table)
+    assert found.to_dict("records") == [
+        {"strategy": "rus_boost", "cells": 2, "members": 20, "with fewer": 1, "fewest": 3}
+    ]
+    assert chapter.ended_early(timings).empty

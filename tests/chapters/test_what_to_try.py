@@ -111,3 +111,21 @@ def test_gains_beside_ratio_and_rows():
     assert (row_["ratio"], row_["minority"], row_["gain"]) == (8.0, 497, pytest.approx(-0.033))
     labels = [text.get_text() for text in chapter.plot_by_size(table).axes[0].legend_.texts]
     assert "class weights: +1.00" in labels and "SMOTE: -1.00" in labels
+
+
+def test_what_to_do_first_and_next_in_words():
+    sizes = [{"dataset": f"set_{i}", "ratio": 2.0**i, "minority": 500 - i} for i in range(8)]
+    sized = chapter.by_size(study_rows(), pd.DataFrame(sizes))
+    said = chapter.first_and_next(chapter.decisions(study_rows(), ["hgb"]), sized)
+    assert said.splitlines() == [
+        "- **Find more of the minority** (balanced accuracy): moving the cut-off gains +0.100 to "
+        "+0.100 with 1 of 1 learners; shown to help beyond that: `inverse_frequency` with `hgb` "
+        "(+0.054).",
+        "- **The best F1** (macro-F1): moving the cut-off gains +0.100 to +0.100 with 1 of 1 "
+        "learners; shown to help beyond that: `inverse_frequency` with `hgb` (+0.054).",
+        "- **The right order** (average precision): shown to help: none.",
+        "- **When it is different**: rank correlations of the gain in balanced accuracy with the "
+        "ratio of the classes, and with the rows of the smallest class (strong learners): class "
+        "weights +1.00 and -1.00; SMOTE -1.00 and +1.00.",
+    ]
+    assert chapter.first_and_next(chapter.decisions(study_rows(), ["tree"]), sized[:0]) == ""
