@@ -328,6 +328,12 @@ def test_links_lead_up_and_sideways(tmp_path, monkeypatch):
     )
 
 
+def test_a_page_of_the_wide_study_leads_up_to_the_wide_study():
+    study = config.load(Path(__file__).parents[2] / "params.yaml")
+    up = prose.links(study, "ecoli3", "data_card").split(" · ")[0]
+    assert up == "[the study](../04_study.ipynb)"
+
+
 def test_running_shows_utilisation_and_overhead():
     loops = pd.DataFrame(
         {
