@@ -594,7 +594,7 @@ def difference_table(runs, count=6, columns=COMPARED_IN):
     runs : DataFrame
         Of one data set.
     count : int
-        Strategies per learner: those that gain most macro-F1 with both cut-offs moved.
+        Strategies per learner: see :func:`imbbench.analysis.statistics.largest_gains`.
     columns : iterable of (str, str)
         Metrics and rules.
 
@@ -605,7 +605,7 @@ def difference_table(runs, count=6, columns=COMPARED_IN):
     """
     found = remedies(paired_differences(runs, list(dict.fromkeys(m for m, _ in columns))))
     rows = both_rules(runs)
-    controls = largest_gains(found, count)
+    controls = largest_gains(runs, count)
     shown, plain = {}, {}
     for metric, rule in columns:
         title = _title(metric, rule)

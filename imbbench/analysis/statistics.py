@@ -315,15 +315,18 @@ def family_gains(runs):
     return found
 
 
-def largest_gains(differences, count):
-    """The strategies of each learner that gain most macro-F1 with both cut-offs moved.
+def largest_gains(runs, count):
+    """The remedies of each learner that gain most macro-F1 with both cut-offs moved.
+
+    Over ``plain``, whatever their control: a poor control is easily beaten. Ensembles of trees over
+    the plain ensemble of their size.
 
     Parameters
     ----------
-    differences : DataFrame
-        Of :func:`paired_differences`, of one data set.
+    runs : DataFrame
+        Of one data set.
     count : int
-        Strategies per learner.
+        Strategies per learner, of those that have a control.
 
     Returns
     -------
@@ -331,10 +334,14 @@ def largest_gains(differences, count):
         The control, by learner and label.
     """
     keys = ["learner", "label"]
-    order = differences[differences["rule"] == "tuned"].groupby(keys)[MAIN].mean().reset_index()
+    own, plain = (remedies(paired_differences(r, [MAIN])) for r in (runs, against_plain(runs)))
+    own, plain = (part[part["rule"] == "tuned"] for part in (own, plain))
+    table = pd.concat([own[own["family"] == "ensemble"], plain[plain["family"] != "ensemble"]])
+    order = table.groupby(keys)[MAIN].mean().reset_index()
+    controls = own.groupby(keys)["control"].first()
+    order = order[pd.MultiIndex.from_frame(order[keys]).isin(controls.index)]
     order = order.sort_values(["learner", MAIN], ascending=[True, False], kind="stable")
-    kept = order.groupby("learner").head(count).set_index(keys).index
-    return differences.groupby(keys)["control"].first().reindex(kept)
+    return controls.reindex(order.groupby("learner").head(count).set_index(keys).index)
 
 
 def on_one_dataset(runs):

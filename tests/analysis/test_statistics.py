@@ -180,8 +180,7 @@ def test_what_is_no_remedy_neither_helps_nor_harms():
     found = statistics.on_one_dataset(runs)
     assert found["best"] == {"argmax": "focal", "tuned": "focal"}
     assert (found["strategies"], found["worse"]) == (1, 0)
-    differences = statistics.paired_differences(runs)
-    best = statistics.largest_gains(statistics.remedies(differences), 5)
+    best = statistics.largest_gains(runs, 5)
     assert best.index.get_level_values("label").tolist() == ["focal"]
 
 
@@ -231,3 +230,20 @@ def test_logit_adjustment_is_a_rule_of_its_own():
     )
     rows = statistics.both_rules(runs)
     assert rows.loc[rows["own"], "strategy"].tolist() == ["logit_adjustment"] * 2
+
+
+def test_a_poor_control_does_not_lead_and_an_ensemble_is_held_against_a_plain_one():
+    values = [("reference", "plain", "", 0.5), ("reference", "bagging", "", 0.8)]
+    values += [("undersampling", "poor", "plain", 0.2), ("undersampling", "less_poor", "poor", 0.4)]
+    values += [("loss", "good", "plain", 0.55), ("ensemble", "under", "bagging", 0.82)]
+    values += [("ensemble", "worse", "bagging", 0.6)]
+    runs = pd.DataFrame(
+        row("d", "tree", family, name, 0, rule, control, macro_f1=value)
+        for family, name, control, value in values
+        for rule in ("argmax", "tuned_macro_f1")
+    )
+    best = statistics.largest_gains(runs, 3)
+    assert best.droplevel("learner").to_dict() == {
+        "good": "plain", "under": "bagging", "less_poor": "poor",
+    }  # fmt: skip
+    assert best.index.get_level_values("label").tolist() == ["good", "under", "less_poor"]
