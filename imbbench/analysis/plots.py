@@ -481,8 +481,9 @@ def rank_heatmap(table):
     form = ".0f" if table.shape[1] <= 20 else ""
     image = _heat(ax, table, "cividis_r", 50 - limit, 50 + limit, form)
     names = [textwrap.fill(name, 13, break_long_words=False) for name in table.columns]
-    turned = table.shape[1] > 8
+    turned, many = table.shape[1] > 8, table.shape[1] > 20
     look = {"rotation": 40, "ha": "left", "rotation_mode": "anchor"} if turned else {}
+    look |= {"rotation": 90, "va": "center", "fontsize": 7} if many else {}
     ax.xaxis.tick_top()
     ax.tick_params(length=0, labelsize=8)
     ax.set_xticks(np.arange(table.shape[1]) + 0.5, table.columns if turned else names, **look)
