@@ -157,6 +157,11 @@ def load_timings(study, datasets=None, families=None):
     return _read(study, "timings", datasets, families)
 
 
+def fitted(timings):
+    """Rows of cells that were fitted, or begun: all but what was found not to apply."""
+    return timings[timings["status"].isin(["ok", "timed out", "failed"])]
+
+
 def load_loops(study, datasets=None, families=None):
     """Read what the cell loop of every ``run`` stage cost; see :func:`load_runs`.
 
@@ -164,9 +169,9 @@ def load_loops(study, datasets=None, families=None):
     -------
     DataFrame
         ``dataset``, ``family``, ``cells``, ``cores``, ``loop_seconds``, ``cpu_seconds`` (of that
-        loop: cells that were kept took none), ``cell_seconds`` (processor time of all cells,
-        whenever they were fitted), ``encode_seconds``, and, NaN where the notebook was run by
-        hand, ``stage_seconds`` and ``overhead_seconds`` (of the stage outside the loop and the
+        loop: cells that were kept took none), ``cell_seconds`` (processor time of the cells that
+        were fitted, whenever that was), ``encode_seconds``, and, NaN where the notebook was run
+        by hand, ``stage_seconds`` and ``overhead_seconds`` (of the stage outside the loop and the
         encoding of texts).
     """
     datasets = datasets if datasets in (None, "all") else list(datasets)
@@ -175,7 +180,7 @@ def load_loops(study, datasets=None, families=None):
         for dataset, family, path in _paths(study, "timings", datasets, families, ".json")
     ]
     for row, (*_, path) in zip(rows, _paths(study, "timings", datasets, families), strict=True):
-        row["cell_seconds"] = read_table(path)["cpu_seconds"].sum()
+        row["cell_seconds"] = fitted(read_table(path))["cpu_seconds"].sum()
     columns = ["dataset", "family", "cells", "cores", "loop_seconds", "cpu_seconds", "cell_seconds"]
     table = pd.DataFrame(rows).reindex(columns=[*columns, "stage_seconds", "encode_seconds"])
     inside = table["loop_seconds"] + table["encode_seconds"]

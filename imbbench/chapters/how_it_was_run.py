@@ -8,6 +8,7 @@ import pandas as pd
 
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure, words
 from imbbench.analysis.prose import code
+from imbbench.analysis.tables import fitted
 from imbbench.bench.rows import CELL
 
 CORES = (1, 2, 8, 32, 100, 1000)
@@ -62,11 +63,6 @@ def slowest_stages(loops, count=10):
     )
 
 
-def _fitted(timings):
-    """Without cells that were found not to apply."""
-    return timings[timings["status"].isin(["ok", "timed out", "failed"])]
-
-
 def by_learner(timings):
     """Processor time and memory of the cells of each learner, the costliest first.
 
@@ -75,7 +71,7 @@ def by_learner(timings):
     timings : DataFrame
         Of :func:`imbbench.analysis.tables.load_timings`.
     """
-    groups = _fitted(timings).groupby("learner", sort=False)
+    groups = fitted(timings).groupby("learner", sort=False)
     found = pd.DataFrame(
         {
             "cells": groups.size(),
@@ -92,7 +88,7 @@ def by_learner(timings):
 
 def platforms(timings):
     """Where cells were fitted: processor, kernels and versions, with how many cells."""
-    places = _fitted(timings)["platform"].replace("", np.nan).dropna()
+    places = fitted(timings)["platform"].replace("", np.nan).dropna()
     counts = places.value_counts()
     return pd.DataFrame({"platform": counts.index, "cells": counts.to_numpy()})
 
@@ -150,7 +146,7 @@ def makespans(timings, cores=CORES):
         sets wait in one line; no time is taken for starting them. The last of them to end is
         never shorter than the longest cell.
     """
-    seconds = np.sort(_fitted(timings)["cpu_seconds"].fillna(0).to_numpy())[::-1]
+    seconds = np.sort(fitted(timings)["cpu_seconds"].fillna(0).to_numpy())[::-1]
     rows, total = [], seconds.sum()
     for count in cores:
         free = [0.0] * count
@@ -165,16 +161,16 @@ def makespans(timings, cores=CORES):
 def conclusion(runs, loops, timings):
     """Sentences on what the run took."""
     cells = runs.drop_duplicates(CELL)
-    fitted = _fitted(timings)
+    begun = fitted(timings)
     busy = loops["cpu_seconds"].sum() / (loops["cores"] * loops["loop_seconds"]).sum()
-    learners = fitted.groupby("learner")["cpu_seconds"].sum()
+    learners = begun.groupby("learner")["cpu_seconds"].sum()
     share = learners.max() / learners.sum()
     most = timings["peak_memory_mib"].max() / MIB
     plan = makespans(timings, (100,)).iloc[0]
     return "\n".join(
         [
-            f"- {len(cells)} cells of {loops['dataset'].nunique()} data sets, {len(fitted)} of "
-            f"them fitted: {fitted['cpu_seconds'].sum() / 60:.0f} minutes of processor time. The "
+            f"- {len(cells)} cells of {loops['dataset'].nunique()} data sets, {len(begun)} of "
+            f"them fitted: {begun['cpu_seconds'].sum() / 60:.0f} minutes of processor time. The "
             f"{len(loops)} run stages took {loops['stage_seconds'].sum() / 60:.0f} minutes on "
             f"{loops['cores'].max()} cores, without those cells that were kept from an earlier "
             "run.",
