@@ -288,7 +288,8 @@ def first_and_next(table, sized):
         if len(clear):
             said.append(
                 f"moving the cut-off gains {clear['moved'].min():+.3f} to "
-                f"{clear['moved'].max():+.3f} with {len(clear)} of {len(asked)} learners"
+                f"{clear['moved'].max():+.3f} on core tables with {len(clear)} of {len(asked)} "
+                "learners"
             )
         elif len(asked):
             said.append("moving the cut-off is not shown to gain")
@@ -308,9 +309,10 @@ def first_and_next(table, sized):
             told.append(f"{words_} {rho[0]:+.2f} and {rho[1]:+.2f}")
     if told:
         lines.append(
-            "- **When it is different**: rank correlations of the gain in balanced accuracy with "
-            "the ratio of the classes, and with the rows of the smallest class (strong learners): "
-            f"{'; '.join(told)}."
+            "- **When it is different**: rank correlations of the gain in balanced accuracy over "
+            "the untreated learner at its default cut-off with the ratio of the classes, and with "
+            f"the rows of the smallest class (strong learners, {sized['origin'].nunique()} "
+            f"origins): {'; '.join(told)}."
         )
     return "\n".join(lines)
 

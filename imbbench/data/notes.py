@@ -80,8 +80,10 @@ def notes(dataset, frame, nominal, table):
             note = "the same value in every row" if raw else "no value at all"
             note += f"; leave it out with {_option('--drop', column)}"
         elif is_number:
-            # A number as it is written has no zeros before it.
-            otherwise = compress(given, map(ne, given, values))
+            # A number as it is written has no zeros before it; rows that were left out are in the
+            # file alone.
+            whole = len(given) == len(values)
+            otherwise = compress(given, map(ne, given, values)) if whole else raw
             note = _number_note(column, raw, len(values), otherwise)
         elif column in dataset.categorical:
             note = None
@@ -97,7 +99,9 @@ def notes(dataset, frame, nominal, table):
 
 
 def _number_note(column, raw, rows, otherwise):
-    if zeros := next((v for v in otherwise if v[:1] == "0" and len(v) > 1 and v.isdigit()), None):
+    # Not what means a missing value, which `raw` is without.
+    zeros = (v for v in otherwise if v[:1] == "0" and len(v) > 1 and v.isdigit() and v in raw)
+    if zeros := next(zeros, None):
         option = _option("--categorical", column)
         return f"values such as {zeros} count as numbers; {option} keeps them as codes"
     if not MANY <= rows == len(raw):

@@ -238,12 +238,19 @@ def test_a_poor_control_does_not_lead_and_an_ensemble_is_held_against_a_plain_on
     values += [("loss", "good", "plain", 0.55), ("ensemble", "under", "bagging", 0.82)]
     values += [("ensemble", "worse", "bagging", 0.6)]
     runs = pd.DataFrame(
-        row("d", "tree", family, name, 0, rule, control, macro_f1=value)
+        row("d", "tree", family, name, 0, rule, control, macro_f1=f1)
         for family, name, control, value in values
-        for rule in ("argmax", "tuned_macro_f1")
+        for rule, f1 in (("argmax", 1 - value), ("tuned_macro_f1", value))
     )
     best = statistics.largest_gains(runs, 3)
     assert best.droplevel("learner").to_dict() == {
         "good": "plain", "under": "bagging", "less_poor": "poor",
     }  # fmt: skip
     assert best.index.get_level_values("label").tolist() == ["good", "under", "less_poor"]
+
+
+def test_a_gain_that_prints_as_zero_is_not_clear():
+    cells = [("a", "tree", split, 0.0003) for split in range(3)]
+    cells += [("a", "hgb", split, 0.0006) for split in range(3)]
+    clear = statistics.clear_gains(differences_of(cells), "macro_f1")
+    assert clear.droplevel(["rule", "label"]).to_dict() == {"tree": False, "hgb": True}

@@ -119,13 +119,14 @@ def test_what_to_do_first_and_next_in_words():
     said = chapter.first_and_next(chapter.decisions(study_rows(), ["hgb"]), sized)
     assert said.splitlines() == [
         "- **Find more of the minority** (balanced accuracy): moving the cut-off gains +0.100 to "
-        "+0.100 with 1 of 1 learners; shown to help beyond that: `inverse_frequency` with `hgb` "
-        "(+0.054).",
-        "- **The best F1** (macro-F1): moving the cut-off gains +0.100 to +0.100 with 1 of 1 "
-        "learners; shown to help beyond that: `inverse_frequency` with `hgb` (+0.054).",
+        "+0.100 on core tables with 1 of 1 learners; shown to help beyond that: "
+        "`inverse_frequency` with `hgb` (+0.054).",
+        "- **The best F1** (macro-F1): moving the cut-off gains +0.100 to +0.100 on core tables "
+        "with 1 of 1 learners; shown to help beyond that: `inverse_frequency` with `hgb` (+0.054).",
         "- **The right order** (average precision): shown to help: none.",
-        "- **When it is different**: rank correlations of the gain in balanced accuracy with the "
-        "ratio of the classes, and with the rows of the smallest class (strong learners): class "
-        "weights +1.00 and -1.00; SMOTE -1.00 and +1.00.",
+        "- **When it is different**: rank correlations of the gain in balanced accuracy over the "
+        "untreated learner at its default cut-off with the ratio of the classes, and with the rows "
+        "of the smallest class (strong learners, 8 origins): class weights +1.00 and -1.00; SMOTE "
+        "-1.00 and +1.00.",
     ]
     assert chapter.first_and_next(chapter.decisions(study_rows(), ["tree"]), sized[:0]) == ""
