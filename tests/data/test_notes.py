@@ -390,3 +390,21 @@ def test_add_dataset_takes_the_options_by_name(tmp_path, monkeypatch):
 def test_one_level_and_one_minute_are_no_plural(say):
     _, said, _ = say(csv("c", lambda i: "x" if i % 2 else ""))
     assert "c: category, 1 level: x" in said
+
+
+def test_codes_are_noted_where_rows_are_left_out(say):
+    """The zeros in the last row, behind three that have no label."""
+    content = csv(
+        "code",
+        lambda i: "007" if i == N - 1 else i % 9 + 10,
+        label=lambda i: "" if i < 3 else "yes" if i % 4 == 0 else "no",
+    )
+    code, said, _ = say(content, "--drop-unlabelled")
+    assert code == 0 and "code: values such as 007 count as numbers" in said
+
+
+def test_a_word_that_means_a_missing_value_is_no_code(say):
+    content = csv("code", lambda i: "00" if i % 6 == 0 else i % 9 + 1)
+    code, said, entry = say(content, "--missing", "00")
+    assert code == 0 and entry["missing"] == ["00"] and "values such as" not in said
+    assert "values such as 00" in say(content)[1]
