@@ -8,9 +8,10 @@ import shlex
 import shutil
 import tempfile
 import unicodedata
-from collections import Counter
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from ruamel.yaml import YAML, YAMLError
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.nodes import MappingNode
@@ -18,6 +19,7 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from imbbench.config import GROUPS, read_study, setting_text
 from imbbench.data.archives import sha256
+from imbbench.data.columns import column_of, counted, empty_in, is_one_of, listed, without
 from imbbench.data.contents import decoded
 from imbbench.data.datasets import about, parse_dataset
 from imbbench.data.duration import minutes
@@ -31,6 +33,7 @@ from imbbench.data.prepare import (
     number,
     plain_number,
     read,
+    spelled_otherwise,
     tabulate,
 )
 from imbbench.data.readers import table_text
@@ -174,7 +177,7 @@ def add_dataset(
             frame, nominal, part = read(dataset, origin.files)
             if not again:
                 said += _complete(dataset, entry, frame, nominal, missing)
-                _name_classes(entry, Counter(frame[target]), classes, cut)
+                _name_classes(entry, counted(frame.column(target)), classes, cut)
                 dataset = parse_dataset(name, entry)
                 if dataset.text:  # whose blanks stay
                     frame, nominal, part = read(dataset, origin.files)
@@ -207,8 +210,8 @@ def add_dataset(
 
 
 def _how_long(folder, study, entry, table):
-    columns = [*table.columns.values(), table.labels]
-    size = sum(sum(map(len, values)) + len(values) for values in columns)
+    columns = [*table.columns.values(), column_of(table.labels)]
+    size = sum(pc.sum(pc.binary_length(values)).as_py() + len(values) for values in columns)
     found = minutes(folder, study, entry["modality"], size)
     if found is None:
         return "how long it takes is not known: nothing like it has been timed"
@@ -312,8 +315,9 @@ def _complete(dataset, entry, frame, nominal, missing):
     """Add to the entry what the columns show; notes to the user on what was decided."""
     said, target = [], entry["target"]
     left_out = {target, entry.get("groups"), *entry.get("drop", ())}
-    features = [c for c in frame if c not in left_out]
-    if len(features) == 1 and "text" not in entry and looks_like_text(Counter(frame[features[0]])):
+    features = [c for c in frame.column_names if c not in left_out]
+    alone = len(features) == 1 and "text" not in entry
+    if alone and looks_like_text(counted(frame.column(features[0]))):
         entry |= {"modality": "text", "text": features[0]}
         said.append(f"{features[0]} looks like free text, so this is a text data set")
     if text := entry.get("text"):
@@ -324,25 +328,25 @@ def _complete(dataset, entry, frame, nominal, missing):
             entry["missing"] = [*missing]
         return said
     fixed = {*(nominal or ()), *entry.get("categorical", ()), *entry.get("numeric", ())}
-    values = {c: {*frame[c].tolist()} for c in frame}
-    for different in values.values():
-        different.discard("")
     if dataset.separator == ";" and "decimal" not in entry:
-        free = [values[c] for c in (*features, target) if c not in fixed]
-        if any(_has_decimal_commas(found) for found in free):
+        free = [c for c in (*features, target) if c not in fixed]
+        if any(_has_decimal_commas(_no_plain_numbers(frame.column(c))[0]) for c in free):
             entry["decimal"] = ","
             said.append("the decimal mark is taken for a comma (--decimal . if it is none)")
     mark = entry.get("decimal", ".")
     found = {}
     for column in features:
-        declared = values[column] & {*missing, *dataset.missing_in(column)}
-        # A difference copies the set, and most columns have neither.
-        others = values[column] - declared if declared else values[column]
+        words = {*missing, *dataset.missing_in(column)} - {""}
+        declared = _those_of(frame.column(column), words)
+        others = without(frame.column(column), {"", *declared})
+        # With a comma as the mark a number with a point is none.
+        plain = mark == "."
+        others, numbers = _no_plain_numbers(others) if plain else ({*listed(others)}, False)
         words = {v for v in others & MISSING if number(v) is None}
-        rest = others - words if words else others
-        stand_in = words and column not in fixed and words < others
+        rest = others - words
+        stand_in = words and column not in fixed and (numbers or rest)
         stand_in = stand_in and all(number(v, mark) is not None for v in rest)
-        if column not in fixed and (what := certain_numbers(rest, dataset, mark)):
+        if column not in fixed and (what := certain_numbers(rest, dataset, mark, numbers)):
             entry["numeric"] = [*entry.get("numeric", ()), column]
             option = f"--categorical {shlex.quote(column)}"
             said.append(f"{column}: {what} ({option} keeps them as they are)")
@@ -355,17 +359,32 @@ def _complete(dataset, entry, frame, nominal, missing):
         raise StudyError(f"no feature has the value {min(unknown)!r} (missing)")
     if found:
         # As a list they hold for every column and for the target.
-        listed = sorted(set().union(*found.values()))
-        same = {c: hit for c in values if (hit := sorted(values[c].intersection(listed)))} == found
-        entry["missing"] = listed if same else found
+        spelled = sorted(set().union(*found.values()))
+        hits = {c: sorted(_those_of(frame.column(c), spelled)) for c in frame.column_names}
+        entry["missing"] = spelled if {c: hit for c, hit in hits.items() if hit} == found else found
     return said
 
 
-def certain_numbers(values, dataset, mark):
-    """What values are that can be nothing but dates, or numbers with thousands set apart, or ""."""
-    if len(values) < 2:
+def _those_of(column, words):
+    """Which of some words a column has."""
+    return {*listed(pc.unique(column.filter(is_one_of(column, words))))} if words else set()
+
+
+def _no_plain_numbers(column):
+    """The values of a column that are no numbers in their one spelling, and whether some are."""
+    rows = pa.array(spelled_otherwise(column), pa.int64())
+    some = len(column) - empty_in(column) > len(rows)
+    return {*listed(pc.unique(column.take(rows)))}, some
+
+
+def certain_numbers(values, dataset, mark, numbers=False):
+    """What values are that can be nothing but dates, or numbers with thousands set apart, or "".
+
+    ``numbers`` says whether there are plain ones beside the values.
+    """
+    if len(values) + numbers < 2:
         return ""
-    if all(ISO_DATE.fullmatch(value) for value in values):
+    if not numbers and all(ISO_DATE.fullmatch(value) for value in values):
         dates = all(plain_number(value) is not None for value in values)
         return "dates, taken as days since 1970-01-01" if dates else ""
     if "," not in "".join(values):
@@ -418,8 +437,8 @@ def _complete_layout(files, entry):
     if "" in header and "" not in entry.get("drop", ()):
         trial = parse_dataset("trial", entry | {"drop": [*entry.get("drop", ()), ""]})
         frame, _, _ = read(trial, files)
-        numbers = [number(value) for value in frame[""]]
-        if not any(frame[""]):
+        numbers = [number(value) for value in listed(frame.column(""))]
+        if empty_in(frame.column("")) == len(frame):
             said.append("columns without a name and without values are left out")
         elif None not in numbers and numbers == [numbers[0] + i for i in range(len(numbers))]:
             said.append("the column without a name counts the rows; it is left out")

@@ -2,13 +2,13 @@
 
 import re
 from collections import Counter
-from itertools import compress, pairwise
-from operator import ne
+from itertools import pairwise
 from shlex import quote
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from imbbench.data.columns import counted, empty_in, listed, without
 from imbbench.data.prepare import MISSING, NO_LABEL, cut_point, number, plain_number
 from imbbench.data.readers import canonical
 
@@ -25,22 +25,21 @@ def understood(dataset, frame, table):
     """Rows, columns, classes and identical rows of a table that was read, as lines of text."""
     rows = len(table.labels)
     by = f", separated by {_shown(dataset.separator)}" if dataset.separator else ""
-    lines = [f"{rows} rows, {frame.shape[1]} columns{by}"]
+    lines = [f"{rows} rows, {frame.num_columns} columns{by}"]
     lines += [f"  {_shown(c)}: left out" for c in dataset.drop]
     columns, others = [], Counter()
     for column, values in table.columns.items():
-        missing = values.count("")
-        found = set() if column in table.numeric else set(values) - {""}
+        missing = empty_in(values)
         if missing == rows:
             what = "no value"
         elif column in table.numeric:
-            numbers = pa.array(filter(None, values), pa.large_string()).cast(pa.float64())
-            ends = pc.min_max(numbers).as_py()
+            ends = pc.min_max(without(values, [""]).cast(pa.float64())).as_py()
             what = f"number, {canonical(ends['min'])} to {canonical(ends['max'])}"
         elif dataset.text:
-            what = f"text, {len(found)} different"
+            what = f"text, {len(pc.unique(without(values, [''])))} different"
         else:
-            what = f"category, {_levels(found)}: {_some(sorted(found), 5)}"
+            found = sorted({*listed(pc.unique(values))} - {""})
+            what = f"category, {_levels(found)}: {_some(found, 5)}"
         if missing:
             what += f"; {missing / rows:.1%} missing"
         columns.append(f"  {_shown(dataset.text or column)}: {what}")
@@ -66,31 +65,32 @@ def understood(dataset, frame, table):
 
 def notes(dataset, frame, nominal, table):
     """What may be meant otherwise, each with the option that settles it."""
-    said = _label_notes(dataset, Counter(frame[dataset.target]))
+    said = _label_notes(dataset, counted(frame.column(dataset.target)))
     if dataset.text:
         return said
     for column, values in table.columns.items():
         is_number, alone = column in table.numeric, len(table.columns) == 1
-        # How often each number occurs, nobody asks.
-        given = frame[column].tolist()  # pandas' own iteration is slower
-        raw = dict.fromkeys(given, 1) if is_number else Counter(given)
-        for word in ("", *dataset.missing_in(column)):
-            raw.pop(word, None)
-        if len(raw) < 2 and len(set(values)) < 2:
-            note = "the same value in every row" if raw else "no value at all"
+        given = frame.column(column)
+        stated = without(given, ["", *dataset.missing_in(column)])
+        different = pc.count_distinct(stated).as_py()
+        if different < 2 and pc.count_distinct(values).as_py() < 2:
+            note = "the same value in every row" if different else "no value at all"
             note += f"; leave it out with {_option('--drop', column)}"
         elif is_number:
             # A number as it is written has no zeros before it; rows that were left out are in the
             # file alone.
-            whole = len(given) == len(values)
-            otherwise = compress(given, map(ne, given, values)) if whole else raw
-            note = _number_note(column, raw, len(values), otherwise)
+            otherwise = stated
+            if len(given) == len(values):
+                otherwise = given.filter(pc.not_equal(given, values))
+                otherwise = without(otherwise, ["", *dataset.missing_in(column)])
+            every = different == len(values) >= MANY
+            note = _number_note(column, otherwise, listed(pc.unique(stated)) if every else [])
         elif column in dataset.categorical:
             note = None
         else:
-            note = _category_note(dataset, column, raw, len(values), nominal, alone)
+            note = _category_note(dataset, column, counted(stated), len(values), nominal, alone)
         said += [f"{_shown(column)}: {note}"] if note else []
-        if len(raw) > 1 and _tells(values, table.labels, is_number):
+        if different > 1 and _tells(values, table.labels, is_number):
             said.append(
                 f"{_shown(column)}: tells the class exactly; if it is known only afterwards, leave "
                 f"it out with {_option('--drop', column)}"
@@ -98,18 +98,22 @@ def notes(dataset, frame, nominal, table):
     return said
 
 
-def _number_note(column, raw, rows, otherwise):
-    # Not what means a missing value, which `raw` is without.
-    zeros = (v for v in otherwise if v[:1] == "0" and len(v) > 1 and v.isdigit() and v in raw)
-    if zeros := next(zeros, None):
+def _number_note(column, otherwise, every):
+    """Of numbers that are spelled ``otherwise`` in the file, and ``every`` value if all differ."""
+    codes = otherwise.filter(pc.match_substring_regex(otherwise, "^0[0-9]+$"))
+    if len(codes):
         option = _option("--categorical", column)
-        return f"values such as {zeros} count as numbers; {option} keeps them as codes"
-    if not MANY <= rows == len(raw):
+        return f"values such as {codes[0]} count as numbers; {option} keeps them as codes"
+    numbers = set()
+    for value in every:
+        found = number(value.replace(",", "."))
+        if found is None or not found.is_integer():
+            return None
+        numbers.add(found)
+    if not numbers or len(numbers) < len(every):
         return None
-    numbers = {number(value.replace(",", ".")) for value in raw}
-    every_row = len(numbers) == rows and all(n.is_integer() for n in numbers)
-    dense = every_row and max(numbers) - min(numbers) < 2 * rows
-    return _identifier(column) if every_row and (dense or IDENTIFIER.search(column)) else None
+    dense = max(numbers) - min(numbers) < 2 * len(numbers)
+    return _identifier(column) if dense or IDENTIFIER.search(column) else None
 
 
 def _category_note(dataset, column, raw, rows, nominal, alone):
@@ -206,11 +210,14 @@ def _label_notes(dataset, raw):
 
 def _tells(values, labels, is_number):
     """Whether every value goes with one class, and that is no matter of unique values."""
-    seen, few = {}, len(values) / 2
-    if len(set(labels)) > few or any(
-        seen.setdefault(v, y) != y for v, y in zip(values, labels, strict=True)
-    ):
+    few = len(values) / 2
+    if len(set(labels)) > few:
         return False
+    # Most columns show within a few rows that they do not.
+    for rows in (1000, len(values)):
+        seen, part = {}, listed(values.slice(0, rows))
+        if any(seen.setdefault(v, y) != y for v, y in zip(part, labels, strict=False)):
+            return False
     if len(seen) <= few or not is_number:
         return len(seen) <= few
     found = [*(seen.keys() - {""})]

@@ -13,10 +13,10 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from imbbench.data.columns import TEXT, column_of, counted, empty_in, is_one_of, listed
 from imbbench.data.datasets import about, raw_files
 from imbbench.data.readers import canonical, read_labels, read_table
 from imbbench.errors import StudyError
@@ -85,7 +85,7 @@ class Table:
 
     Attributes
     ----------
-    columns : dict of list of str
+    columns : dict of pyarrow.ChunkedArray of str
         The features in their order; for modality ``text`` the only one is called ``text``.
     numeric : list of str
         Those that are numbers.
@@ -139,8 +139,9 @@ def clean(dataset, files, folds=5):
 
 def tabulate(dataset, frame, nominal, part=None):
     """The canonical form of what :func:`read` returned; its labels are not checked yet."""
-    class_of = {value: _class_of(dataset, value) for value in dict.fromkeys(frame[dataset.target])}
-    labels, rare = [class_of[value] for value in frame[dataset.target]], {}
+    given = listed(frame.column(dataset.target))
+    class_of = {value: _class_of(dataset, value) for value in dict.fromkeys(given)}
+    labels, rare = [class_of[value] for value in given], {}
     if dataset.positive:
         if dataset.positive not in labels:
             found = ", ".join(dict.fromkeys(filter(None, labels)))
@@ -162,14 +163,43 @@ def tabulate(dataset, frame, nominal, part=None):
                 if rare
                 else "no row has a label; is the target the right column?"
             )
-        frame, labels = frame.iloc[kept], [labels[row] for row in kept]
+        frame, labels = frame.take(kept), [labels[row] for row in kept]
         part = part and [part[row] for row in kept]
     columns, numeric = _features(dataset, frame, nominal)
-    seen = {}
-    groups = [seen.setdefault(row, len(seen)) for row in zip(*columns.values(), strict=True)]
+    groups = identical_rows(columns.values())
     if dataset.groups:
-        groups = joined_groups(groups, frame[dataset.groups])
+        groups = joined_groups(groups, listed(frame.column(dataset.groups)))
     return Table(columns, numeric, labels, groups, part, rare, unlabelled)
+
+
+def identical_rows(columns):
+    """The same number for rows that are equal in all columns, counted in the order of the rows.
+
+    Parameters
+    ----------
+    columns : iterable of pyarrow.ChunkedArray
+
+    Returns
+    -------
+    list of int
+
+    Examples
+    --------
+    >>> identical_rows([column_of(["a", "b", "a"]), column_of(["1", "1", "1"])])
+    [0, 1, 0]
+    """
+    groups = None
+    for column in columns:
+        values = column.combine_chunks().dictionary_encode()
+        found = values.indices.to_numpy().astype(np.int64)
+        if groups is not None:
+            both = pa.array(groups * len(values.dictionary) + found).dictionary_encode()
+            found = both.indices.to_numpy().astype(np.int64)
+        groups = found
+        # Rows that differ in these columns differ whatever the others hold.
+        if len(groups) and groups[-1] == len(groups) - 1:
+            break
+    return groups.tolist()
 
 
 def joined_groups(groups, values):
@@ -196,7 +226,7 @@ def read(dataset, files):
 
     Returns
     -------
-    frame : DataFrame of str
+    frame : pyarrow.Table of strings
         All columns, the target included; those that the entry names are among them.
     nominal : set of str or None
         The columns that the file says are nominal; None where its format does not say.
@@ -207,29 +237,31 @@ def read(dataset, files):
     if "test" in dataset.sha256:
         train, nominal = read_table(files["train"], dataset)
         test, _ = read_table(files["test"], dataset)
-        if list(train) != list(test):
+        if train.column_names != test.column_names:
             raise StudyError("training and test file have different columns")
-        frame = pd.concat([train, test], ignore_index=True)
+        frame = pa.concat_tables([train, test])
         part = ["train"] * len(train) + ["test"] * len(test)
     elif "labels" in dataset.sha256:
         frame, nominal = read_table(files["features"], dataset)
         labels = read_labels(files["labels"], dataset)
         if len(labels) != len(frame):
             raise StudyError(f"{len(frame)} rows of features but {len(labels)} labels")
-        frame[dataset.target] = labels
+        others = [column for column in frame.column_names if column != dataset.target]
+        frame = frame.select(others).append_column(dataset.target, column_of(labels))
     else:
         frame, nominal = read_table(files["data"], dataset)
         if dataset.parts:
-            part = list(frame.pop("_part"))
+            part = listed(frame.column("_part"))
+            frame = frame.drop_columns("_part")
     by_column = ("missing",) if isinstance(dataset.missing, dict) else ()
     for key in ("target", "text", "drop", "categorical", "numeric", "groups", *by_column):
         named = getattr(dataset, key)
         for column in [named] if isinstance(named, str) else named or ():
-            if column not in frame:
+            if column not in frame.column_names:
                 by = f" ({dataset.separator})" if dataset.separator else ""
                 raise StudyError(
                     f"there is no column {column!r} ({key}); the file{by} has "
-                    f"{', '.join(c or '(no name)' for c in frame.columns)}"
+                    f"{', '.join(c or '(no name)' for c in frame.column_names)}"
                 )
     return frame, nominal, part
 
@@ -260,23 +292,25 @@ def _features(dataset, frame, nominal):
     if dataset.target in {*dataset.drop, dataset.groups}:
         raise StudyError(f"{dataset.target!r} is the target, and in drop or groups")
     others = {dataset.target, *dataset.drop, dataset.groups or dataset.target}
-    features = frame.drop(columns=[*others])
-    if taken := [c for c in RESERVED if c in features]:
+    columns = {c: frame.column(c) for c in frame.column_names if c not in others}
+    if taken := [c for c in RESERVED if c in columns]:
         raise StudyError(f"{', '.join(taken)} is a reserved name; rename it")
-    if not len(features.columns):
+    if not columns:
         raise StudyError("there is no feature beside the target")
-    columns = {column: features[column].tolist() for column in features}
     for column, values in columns.items():
-        if words := {*dataset.missing_in(column)}:
-            columns[column] = ["" if value in words else value for value in values]
+        if words := dataset.missing_in(column):
+            blank = pa.scalar("", TEXT)
+            columns[column] = pc.if_else(is_one_of(values, words), blank, values)
     if dataset.modality == "text":
-        if others := [c for c in features if c != dataset.text]:
+        if others := [c for c in columns if c != dataset.text]:
             raise StudyError(
                 f"a text data set has one feature, {dataset.text}; put the others into drop: "
                 f"{', '.join(others)}"
             )
         texts = columns[dataset.text]
-        return {"text": [*map(subject_and_body, texts)] if dataset.mail else texts}, []
+        if dataset.mail:
+            texts = column_of(map(subject_and_body, listed(texts)))
+        return {"text": texts}, []
     numeric = []
     for column, values in columns.items():
         is_nominal = column in dataset.categorical or column in (nominal or ())
@@ -314,7 +348,7 @@ def subject_and_body(mail):
 
 def _plain_numbers(column, values, decimal):
     """Numbers without what adorns them, dates as days; for a column that the entry says is one."""
-    plain = {value: plain_number(value, decimal) for value in set(values) - {""}}
+    plain = {value: plain_number(value, decimal) for value in counted(values) if value}
     if words := sorted(value for value, found in plain.items() if found is None):
         raise StudyError(
             f"column {column!r} is to be numbers but has {words[0]!r} in it; if that means a "
@@ -323,7 +357,7 @@ def _plain_numbers(column, values, decimal):
         )
     if len({ISO_DATE.fullmatch(value) is None for value in plain}) > 1:
         raise StudyError(f"column {column!r} has dates and other numbers; write one of them")
-    return [plain[value] if value else "" for value in values]
+    return column_of(plain[value] if value else "" for value in listed(values))
 
 
 def plain_number(value, decimal="."):
@@ -361,7 +395,8 @@ def _numbers(column, values, declared, decimal):
     """Numbers in their canonical spelling, or None for a column of categories."""
     # The rows that have to be looked at: most columns have few or none.
     rows = range(len(values)) if decimal == "," else spelled_otherwise(values)
-    parsed = {value: number(value, decimal) for value in {values[row] for row in rows} - {""}}
+    odd = listed(values.take(pa.array(rows, pa.int64())))
+    parsed = {value: number(value, decimal) for value in {*odd} - {""}}
     words = sorted(value for value, found in parsed.items() if found is None)
     if words and declared is not None:
         raise StudyError(
@@ -377,11 +412,13 @@ def _numbers(column, values, declared, decimal):
             f"(missing), or leave the column out (--drop {shlex.quote(column)}, or `drop:` in "
             "params.yaml)"
         )
+    if not odd:
+        return values
     spelled = {value: canonical(found) for value, found in parsed.items()}
-    values = [*values]
-    for row in rows:
-        values[row] = spelled.get(values[row], "")
-    return values
+    values = listed(values)
+    for row, value in zip(rows, odd, strict=True):
+        values[row] = spelled.get(value, "")
+    return column_of(values)
 
 
 def spelled_otherwise(values):
@@ -389,7 +426,7 @@ def spelled_otherwise(values):
 
     Parameters
     ----------
-    values : list of str
+    values : pyarrow.ChunkedArray of str
 
     Returns
     -------
@@ -397,11 +434,10 @@ def spelled_otherwise(values):
 
     Examples
     --------
-    >>> spelled_otherwise(["0.25", "", "1e3", "-7", "00", "red"])
+    >>> spelled_otherwise(column_of(["0.25", "", "1e3", "-7", "00", "red"]))
     [2, 4, 5]
     """
-    strings = pa.array(values, pa.large_string())
-    same = pc.match_substring_regex(strings, CANONICAL)
+    same = pc.match_substring_regex(values, CANONICAL)
     return np.flatnonzero(~same.to_numpy(zero_copy_only=False)).tolist()
 
 
@@ -523,7 +559,8 @@ def _card(dataset, table, schema):
     labels_of = {}
     for group, label in zip(table.groups, table.labels, strict=True):
         labels_of.setdefault(group, set()).add(label)
-    missing = {c: n for c, values in table.columns.items() if (n := values.count(""))}
+    missing = {c: n for c, values in table.columns.items() if (n := empty_in(values))}
+    different = {c: pc.count_distinct(values).as_py() for c, values in table.columns.items()}
     card = {
         "name": schema["name"],
         "why": dataset.why,
@@ -541,7 +578,7 @@ def _card(dataset, table, schema):
         "groups_with_conflicting_labels": sum(len(found) > 1 for found in labels_of.values()),
         "missing_values": sum(missing.values()),
         "missing_by_column": missing,
-        "constant_columns": [c for c, values in table.columns.items() if len(set(values)) == 1],
+        "constant_columns": [c for c, n in different.items() if n == 1],
         "dropped_columns": [column or "(no name)" for column in dataset.drop],
         "source": str(dataset.source),
         "licence": dataset.licence,
@@ -560,7 +597,7 @@ def _csv(table):
     """As of Python's csv, which quotes a lone carriage return in some versions only."""
     groups = map(str, table.groups)
     own = [table.labels, groups, *([table.part] if table.part else [])]
-    rows = zip(*table.columns.values(), *own, strict=True)
+    rows = zip(*map(listed, table.columns.values()), *own, strict=True)
     header = [*table.columns, *RESERVED[: len(own)]]
     lines = [",".join(map(_quoted, row)) for row in (header, *rows)]
     return "\n".join([*lines, ""]).encode()

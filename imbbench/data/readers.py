@@ -17,8 +17,11 @@ import zlib
 from collections import Counter
 from itertools import zip_longest
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 
+from imbbench.data.columns import TEXT, column_of, empty_in, listed
 from imbbench.data.contents import UNPACKED, decoded, unpacked
 from imbbench.errors import StudyError
 
@@ -35,6 +38,7 @@ NOMINAL = re.compile(rf"\s*({QUOTED}|[^,]*)\s*(?:,|$)")
 ORANGE_KIND = re.compile(r"(c|continuous|n|numeric)|(s|string|text|t|time|d|discrete|.* .*|)", re.I)
 TOTAL = {"total", "totals", "grand total", "sum", "sums", "summe", "gesamt", "somme"}
 SHOWN = 80  # characters of a line in a message
+WHITESPACE = "".join(c for c in map(chr, range(128)) if c.isspace())
 
 
 def read_table(path, dataset):
@@ -42,11 +46,15 @@ def read_table(path, dataset):
 
     Returns
     -------
-    frame : DataFrame of str
+    table : pyarrow.Table of strings
         A missing value is the empty string, or what ``missing`` of the entry says.
     nominal : set of str or None
         The columns that the file says are nominal; None where its format does not say.
     """
+    if dataset.format in ("csv", "tsv"):
+        table = _read_plain(path, dataset)
+        if table is not None:
+            return table, None
     rows, columns, nominal = READERS[dataset.format](path, dataset)
     if not rows:
         raise StudyError(f"{path.name} has columns but no rows")
@@ -56,22 +64,68 @@ def read_table(path, dataset):
         rest = [i for i, c in enumerate(columns) if not c]
         rows = [[*(row[i] for i in named), "".join(row[i] for i in rest)] for row in rows]
         columns = [*(columns[i] for i in named), ""]
-    # Of objects: pandas' own strings are slow to go through.
-    by_column = {
-        column: [*values] if column == dataset.text else [*map(str.strip, values)]
-        for column, values in zip(columns, zip(*rows, strict=True), strict=True)
-    }
-    for column, values in by_column.items():
-        if all(map(str.isascii, [column, *values])):
-            continue
+    by_column = []
+    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+        is_text = column == dataset.text
         try:
-            "".join([column, *values]).encode()
+            column.encode()
+            by_column.append(column_of(values if is_text else map(str.strip, values)))
         except UnicodeEncodeError:  # half a character, which JSON can write
             raise StudyError(
                 f"column {column!r} has characters that are no text (lone surrogates); correct "
                 "the file"
             ) from None
-    return pd.DataFrame(by_column, dtype=object), nominal
+    return pa.table(by_column, names=columns), nominal
+
+
+def _read_plain(path, dataset):
+    """The table of a file of one line of names and even rows without quotes; of any other None.
+
+    The same as what is read row by row, many times faster. What has to be looked at by rows, and
+    refused perhaps, is left to that.
+    """
+    text, mark = table_text(path, dataset.encoding), _mark(dataset)
+    head, _, body = text.partition("\n")
+    columns = [column.strip() for column in head.split(mark)]
+    if (
+        (dataset.quoting and '"' in text)
+        or "\r" in text
+        or body.startswith("\ufeff")  # which pyarrow leaves out
+        or not mark.isascii()
+        or dataset.columns
+        or dataset.header != 1
+        or dataset.target not in columns
+        or "" in columns
+        or len({*columns}) < max(2, len(columns))
+    ):
+        return None
+    places = [*map(str, range(len(columns)))]
+    try:
+        table = pa_csv.read_csv(
+            pa.BufferReader(body.encode()),
+            pa_csv.ReadOptions(column_names=places),
+            pa_csv.ParseOptions(delimiter=mark, quote_char=False, double_quote=False),
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(places, TEXT)),
+        ).rename_columns(columns)
+    except (pa.ArrowInvalid, UnicodeEncodeError):
+        return None
+    # As the rows' own readers look at them, blanks and all.
+    above = [*map(list, zip(*table.slice(0, 200).to_pydict().values(), strict=True))]
+    if not above or _is_header(above, len(columns)):
+        return None
+    bare = text.isascii() and not any(c in text for c in {*WHITESPACE} - {mark, "\n"})
+    for i, column in enumerate(columns):
+        values = table.column(i)
+        if bare or column == dataset.text:
+            continue
+        if pc.all(pc.string_is_ascii(values)).as_py():
+            values = pc.ascii_trim(values, characters=WHITESPACE)
+        else:
+            values = column_of(map(str.strip, listed(values)))
+        table = table.set_column(i, column, values)
+    last = filter(None, table.slice(table.num_rows - 1).to_pylist()[0].values())
+    is_total = next(iter(last), "").strip().lower() in TOTAL
+    return None if is_total or empty_in(table.column(dataset.target)) else table
 
 
 def _check_shape(rows, columns, dataset):
@@ -132,11 +186,16 @@ def read_labels(path, dataset):
     return [label.strip() for label in lines]
 
 
+def _mark(dataset):
+    return dataset.separator or {"csv": ","}.get(dataset.format, "\t")
+
+
 def _read_separated(path, dataset):
     csv.field_size_limit(2**31 - 1)  # texts may be long
+    text = table_text(path, dataset.encoding)
     reader = csv.reader(
-        io.StringIO(table_text(path, dataset.encoding), newline=""),
-        delimiter=dataset.separator or {"csv": ","}.get(dataset.format, "\t"),
+        io.StringIO(text, newline=""),
+        delimiter=_mark(dataset),
         quoting=csv.QUOTE_MINIMAL if dataset.quoting else csv.QUOTE_NONE,
         strict=True,  # or a stray quote would swallow rows
     )
@@ -146,7 +205,7 @@ def _read_separated(path, dataset):
             rows.append(row)
             start = reader.line_num
     except csv.Error as error:
-        line = _line(table_text(path, dataset.encoding).split("\n")[start : start + 1], dataset)
+        line = _line(text.split("\n")[start : start + 1], dataset)
         raise StudyError(
             f"line {reader.line_num} cannot be read ({error}); its row begins with {line}; check "
             "the quotes, or set quoting: false if a quote is an ordinary character there"
@@ -414,7 +473,6 @@ def _nested(name, kind):
 
 
 def _read_parquet(path, dataset):
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:

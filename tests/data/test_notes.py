@@ -179,6 +179,7 @@ def test_a_declared_missing_word(say):
     assert entry["missing"] == ["-9"]
     assert "c: category, 2 levels: a, b; 33.3% missing" in said
     assert "no feature has the value 'x' (missing)" in say(content, "--missing", "x")[1]
+    assert "no feature has the value '' (missing)" in say(content, "--missing", "")[1]
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])

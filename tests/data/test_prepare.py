@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from imbbench.bench import protocol
 from imbbench.bench.prepared import load_prepared
 from imbbench.config import Protocol
+from imbbench.data.columns import column_of
 from imbbench.data.datasets import parse_dataset
 from imbbench.data.prepare import (
+    identical_rows,
     joined_groups,
     number,
     plain_number,
@@ -134,6 +136,11 @@ def test_words_of_the_entry_do_not_change_what_is_fitted(tmp_path):
     card = run(tmp_path, content, why="other words", licence="another", citation="somebody")
     assert (table(tmp_path), (tmp_path / "out/schema.json").read_bytes()) == before
     assert card["why"] == "other words"
+
+
+def test_a_file_of_labels_takes_the_place_of_a_column_of_their_name(tmp_path):
+    files = {"features": b"x,y\n1,a\n2,a\n3,a\n4,a\n", "labels": b"p\nq\np\nq\n"}
+    assert run(tmp_path, files, target="y", folds=2)["classes"] == {"p": 2, "q": 2}
 
 
 def test_groups_ignore_labels_and_cards_count_conflicts(tmp_path):
@@ -534,10 +541,17 @@ anything = st.one_of(digits, st.floats().map(repr), st.integers().map(str), st.t
 @settings(max_examples=400)
 @given(anything)
 def test_a_number_that_is_not_parsed_is_spelled_as_if_it_were(value):
-    if not spelled_otherwise([value]):
+    if not spelled_otherwise(column_of([value])):
         assert value == "" or canonical(float(value)) == value
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "12.5", "-0.25", "123456789012", "0.0001", ""])
 def test_plain_spellings_are_not_parsed(value):
-    assert spelled_otherwise([value, "red"]) == [1]
+    assert spelled_otherwise(column_of([value, "red"])) == [1]
+
+
+@given(st.integers(1, 4).flatmap(lambda n: st.lists(st.tuples(*[st.sampled_from("ab1")] * n))))
+def test_identical_rows_are_numbered_in_their_order(rows):
+    columns = [column_of(values) for values in zip(*rows, strict=True)] or [column_of([])]
+    seen = {}
+    assert identical_rows(columns) == [seen.setdefault(row, len(seen)) for row in rows]

@@ -29,6 +29,10 @@ ENTRY = {
 }
 
 
+def rows_of(table):
+    return [list(row) for row in zip(*table.to_pydict().values(), strict=True)]
+
+
 @pytest.fixture
 def read(tmp_path):
     """``read(content, **entry)``: column names, rows, and the nominal columns."""
@@ -36,8 +40,8 @@ def read(tmp_path):
     def go(content, suffix=".txt", **entry):
         path = tmp_path / f"data{suffix}"
         path.write_bytes(content)
-        frame, nominal = read_table(path, parse_dataset("toy", ENTRY | entry))
-        return list(frame), frame.to_numpy().tolist(), nominal
+        table, nominal = read_table(path, parse_dataset("toy", ENTRY | entry))
+        return table.column_names, rows_of(table), nominal
 
     return go
 
@@ -248,7 +252,7 @@ def test_parquet_decimals_are_numbers(tmp_path):
     frame = pd.DataFrame({"a": [decimal.Decimal("1.50"), None], "w": ["x", None], "y": ["p", "q"]})
     frame.to_parquet(path)
     found, nominal = read_table(path, parse_dataset("toy", ENTRY | {"format": "parquet"}))
-    assert found.to_numpy().tolist() == [["1.50", "x", "p"], ["", "", "q"]]
+    assert rows_of(found) == [["1.50", "x", "p"], ["", "", "q"]]
     assert nominal == {"w", "y"}
 
 
@@ -390,8 +394,8 @@ def test_parquet_by_type(tmp_path):
             pa.table(table) if isinstance(table, dict) else table, tmp_path / "a.parquet"
         )
         dataset = parse_dataset("toy", ENTRY | {"format": "parquet"} | entry)
-        frame, nominal = read_table(tmp_path / "a.parquet", dataset)
-        return frame.to_dict("list"), nominal
+        table, nominal = read_table(tmp_path / "a.parquet", dataset)
+        return table.to_pydict(), nominal
 
     moment = datetime.datetime(2020, 1, 2, 3, 4, 5)
     columns = {
@@ -426,7 +430,7 @@ def test_parquet_that_claims_more_cells_than_are_read(tmp_path, monkeypatch):
     frame.to_parquet(tmp_path / "a.parquet")
     dataset = parse_dataset("toy", ENTRY | {"format": "parquet"})
     found, _ = read_table(tmp_path / "a.parquet", dataset)
-    assert found.to_dict("list") == {"y": ["p", "q"], "id": ["5", "7"]}
+    assert found.to_pydict() == {"y": ["p", "q"], "id": ["5", "7"]}
     monkeypatch.setattr(readers, "CELLS", 3)
     with pytest.raises(StudyError, match="2 rows of 2 columns, more than the 3 cells"):
         read_table(tmp_path / "a.parquet", dataset)
@@ -695,10 +699,54 @@ def test_whatever_is_in_a_file_it_is_read_or_refused(format_, data):
         path = Path(folder) / "data.txt"
         path.write_bytes(written)
         try:
-            frame, _ = read_table(path, dataset)
+            table, _ = read_table(path, dataset)
         except StudyError:
             return
-    assert all(isinstance(value, str) for value in frame.to_numpy().ravel())
+    assert all(isinstance(value, str) for row in rows_of(table) for value in row)
+
+
+FIELD = st.one_of(
+    st.sampled_from(["", "1", "2.5", "p", "total", " a ", "ä", "\xa0ä\t", "\x1f", "NA", "\ufeff1", '"', "#"]),
+    st.text("ab1 .\x0b\u2028ä", max_size=3),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(2, 3).flatmap(
+        lambda n: (
+            st.lists(st.lists(FIELD, min_size=2, max_size=n), min_size=2, max_size=25)
+            | st.lists(st.lists(FIELD, min_size=n, max_size=n), min_size=2, max_size=25)
+        )
+    ),
+    st.sampled_from([{}, {"quoting": False}, {"text": "b", "modality": "text"}, {"target": "b"}]),
+    st.sampled_from([",", ";", "\t"]),
+    st.sampled_from(["", "\n", "\n\n", "\n \n"]),
+)
+def test_a_plain_file_is_read_as_row_by_row(tmp_path_factory, rows, entry, mark, end):
+    path = tmp_path_factory.mktemp("plain") / "a.csv"
+    lines = [["a", "b", "y"][-len(rows[0]) :], *rows[1:]]
+    path.write_text("\n".join(map(mark.join, lines)) + end, encoding="utf-8")
+    dataset = parse_dataset("toy", ENTRY | {"separator": mark} | entry)
+
+    def outcome():
+        try:
+            return read_table(path, dataset)[0].to_pydict()
+        except StudyError as error:
+            return str(error)
+
+    found = outcome()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(readers, "_read_plain", lambda path, dataset: None)
+        assert outcome() == found
+
+
+def test_most_files_are_read_at_once(tmp_path, monkeypatch):
+    (tmp_path / "a.csv").write_text("x,é,y\n1, b ,p\n,,q\n")
+    monkeypatch.setitem(readers.READERS, "csv", None)
+    table, nominal = read_table(tmp_path / "a.csv", parse_dataset("toy", ENTRY))
+    assert table.to_pydict() == {"x": ["1", ""], "é": ["b", ""], "y": ["p", "q"]}
+    assert nominal is None
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
@@ -711,3 +759,14 @@ def test_a_damaged_workbook_is_refused_however_it_is_packed(kind, read):
     damaged = content.getvalue()[:at] + b"\xff" * 60 + content.getvalue()[at + 60 :]
     with pytest.raises(StudyError, match=r"is damaged \(.*\); save it again"):
         read(damaged, ".xlsx", format="excel")
+
+
+def test_a_first_row_that_holds_the_name_of_the_target_is_a_row(read):
+    rows = [["y", "p"], ["1", "q"]]
+    assert read(b"y,p\n1,q\n", columns=["y", "z"]) == (["y", "z"], rows, None)
+    rows = [["1", "c2"], ["2", "q"]]
+    assert read(b"1,c2\n2,q\n", header=False, target="c2") == (["c1", "c2"], rows, None)
+
+
+def test_a_mark_of_byte_order_in_the_first_row_stays(read):
+    assert read("a,y\n\ufeffz,p\nz,q\n".encode())[1] == [["\ufeffz", "p"], ["z", "q"]]
