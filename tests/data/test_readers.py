@@ -706,7 +706,8 @@ def test_whatever_is_in_a_file_it_is_read_or_refused(format_, data):
 
 
 FIELD = st.one_of(
-    st.sampled_from(["", "1", "2.5", "p", "total", " a ", "ä", "\xa0ä\t", "\x1f", "NA", "\ufeff1", '"', "#"]),
+    st.sampled_from(["", "1", "2.5", "p", "total", "NA", '"', "#"]),
+    st.sampled_from([" a ", "ä", "\xa0ä\t", "\x1f", "\ufeff1"]),
     st.text("ab1 .\x0b\u2028ä", max_size=3),
 )
 
