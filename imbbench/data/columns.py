@@ -45,7 +45,9 @@ def counted(column):
 
 def is_one_of(column, words):
     """Which rows hold one of some words: a column of bool."""
-    return pc.is_in(column, value_set=pa.array(sorted(words), TEXT))
+    # What is no text, as a command's argument may be, stands in no column.
+    known = [word for word in words if word.encode(errors="ignore").decode() == word]
+    return pc.is_in(column, value_set=pa.array(known, TEXT))
 
 
 def without(column, words):

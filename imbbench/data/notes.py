@@ -27,12 +27,12 @@ def understood(dataset, frame, table):
     by = f", separated by {_shown(dataset.separator)}" if dataset.separator else ""
     lines = [f"{rows} rows, {frame.num_columns} columns{by}"]
     lines += [f"  {_shown(c)}: left out" for c in dataset.drop]
-    columns, others = [], Counter()
+    columns, others, numeric = [], Counter(), {*table.numeric}
     for column, values in table.columns.items():
         missing = empty_in(values)
         if missing == rows:
             what = "no value"
-        elif column in table.numeric:
+        elif column in numeric:
             ends = pc.min_max(without(values, [""]).cast(pa.float64())).as_py()
             what = f"number, {canonical(ends['min'])} to {canonical(ends['max'])}"
         elif dataset.text:
@@ -68,8 +68,9 @@ def notes(dataset, frame, nominal, table):
     said = _label_notes(dataset, counted(frame.column(dataset.target)))
     if dataset.text:
         return said
+    numeric, alone = {*table.numeric}, len(table.columns) == 1
     for column, values in table.columns.items():
-        is_number, alone = column in table.numeric, len(table.columns) == 1
+        is_number = column in numeric
         given = frame.column(column)
         stated = without(given, ["", *dataset.missing_in(column)])
         different = pc.count_distinct(stated).as_py()

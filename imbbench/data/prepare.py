@@ -253,11 +253,12 @@ def read(dataset, files):
         if dataset.parts:
             part = listed(frame.column("_part"))
             frame = frame.drop_columns("_part")
+    known = {*frame.column_names}
     by_column = ("missing",) if isinstance(dataset.missing, dict) else ()
     for key in ("target", "text", "drop", "categorical", "numeric", "groups", *by_column):
         named = getattr(dataset, key)
         for column in [named] if isinstance(named, str) else named or ():
-            if column not in frame.column_names:
+            if column not in known:
                 by = f" ({dataset.separator})" if dataset.separator else ""
                 raise StudyError(
                     f"there is no column {column!r} ({key}); the file{by} has "
@@ -437,6 +438,9 @@ def spelled_otherwise(values):
     >>> spelled_otherwise(column_of(["0.25", "", "1e3", "-7", "00", "red"]))
     [2, 4, 5]
     """
+    if len(values) < 1000:  # with so few pyarrow takes longer to begin
+        plain = re.compile(CANONICAL, re.ASCII)
+        return [row for row, value in enumerate(listed(values)) if not plain.fullmatch(value)]
     same = pc.match_substring_regex(values, CANONICAL)
     return np.flatnonzero(~same.to_numpy(zero_copy_only=False)).tolist()
 

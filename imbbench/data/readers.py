@@ -114,17 +114,17 @@ def _read_plain(path, dataset):
     if not above or _is_header(above, len(columns)):
         return None
     bare = text.isascii() and not any(c in text for c in {*WHITESPACE} - {mark, "\n"})
-    for i, column in enumerate(columns):
-        values = table.column(i)
-        if bare or column == dataset.text:
-            continue
-        if pc.all(pc.string_is_ascii(values)).as_py():
-            values = pc.ascii_trim(values, characters=WHITESPACE)
-        else:
-            values = column_of(map(str.strip, listed(values)))
-        table = table.set_column(i, column, values)
-    last = filter(None, table.slice(table.num_rows - 1).to_pylist()[0].values())
-    is_total = next(iter(last), "").strip().lower() in TOTAL
+    stripped = []
+    for column, values in zip(columns, table.columns, strict=True):
+        if not bare and column != dataset.text:
+            if pc.all(pc.string_is_ascii(values)).as_py():
+                values = pc.ascii_trim(values, characters=WHITESPACE)
+            else:
+                values = column_of(map(str.strip, listed(values)))
+        stripped.append(values)
+    table = pa.table(stripped, names=columns)
+    last = map(str.strip, table.slice(table.num_rows - 1).to_pylist()[0].values())
+    is_total = next(filter(None, last), "").lower() in TOTAL
     return None if is_total or empty_in(table.column(dataset.target)) else table
 
 

@@ -23,3 +23,7 @@ def test_a_column_of_several_pieces_is_one(words=("a", "", "a")):
     column = pa.chunked_array([column_of([word]).chunk(0) for word in words])
     assert listed(column) == [*words] and counted(column) == {"a": 2, "": 1}
     assert empty_in(column) == 1 and listed(without(column, [""])) == ["a", "a"]
+
+
+def test_a_word_that_is_no_text_stands_nowhere():
+    assert is_one_of(column_of(["a", ""]), ["\udcff", "a"]).to_pylist() == [True, False]

@@ -539,10 +539,17 @@ anything = st.one_of(digits, st.floats().map(repr), st.integers().map(str), st.t
 
 
 @settings(max_examples=400)
-@given(anything)
-def test_a_number_that_is_not_parsed_is_spelled_as_if_it_were(value):
-    if not spelled_otherwise(column_of([value])):
+@given(anything, st.sampled_from([1, 1000]))
+def test_a_number_that_is_not_parsed_is_spelled_as_if_it_were(value, times):
+    if not spelled_otherwise(column_of([value] * times)):
         assert value == "" or canonical(float(value)) == value
+
+
+@settings(max_examples=400)
+@given(anything)
+def test_few_values_are_looked_at_as_many(value):
+    few = bool(spelled_otherwise(column_of([value])))
+    assert len(spelled_otherwise(column_of([value] * 1000))) == 1000 * few
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "12.5", "-0.25", "123456789012", "0.0001", ""])

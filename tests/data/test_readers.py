@@ -771,3 +771,9 @@ def test_a_first_row_that_holds_the_name_of_the_target_is_a_row(read):
 
 def test_a_mark_of_byte_order_in_the_first_row_stays(read):
     assert read("a,y\n\ufeffz,p\nz,q\n".encode())[1] == [["\ufeffz", "p"], ["z", "q"]]
+
+
+def test_a_total_below_texts_is_refused(read):
+    rows = b"t,a,y\nsome words,1,p\nother words,2,q\n  ,Total,r\n"
+    with pytest.raises(StudyError, match="looks like a total"):
+        read(rows, text="t", modality="text", drop=["a"])
