@@ -73,9 +73,10 @@ def notes(dataset, frame, nominal, table):
         is_number = column in numeric
         given = frame.column(column)
         stated = without(given, ["", *dataset.missing_in(column)])
-        different = pc.count_distinct(stated).as_py()
-        if different < 2 and pc.count_distinct(values).as_py() < 2:
-            note = "the same value in every row" if different else "no value at all"
+        # Most columns have two different values among their first already.
+        several = any(pc.count_distinct(part).as_py() > 1 for part in (stated[:1000], stated))
+        if not several and pc.count_distinct(values).as_py() < 2:
+            note = "the same value in every row" if len(stated) else "no value at all"
             note += f"; leave it out with {_option('--drop', column)}"
         elif is_number:
             # A number as it is written has no zeros before it; rows that were left out are in the
@@ -84,14 +85,13 @@ def notes(dataset, frame, nominal, table):
             if len(given) == len(values):
                 otherwise = given.filter(pc.not_equal(given, values))
                 otherwise = without(otherwise, ["", *dataset.missing_in(column)])
-            every = different == len(values) >= MANY
-            note = _number_note(column, otherwise, listed(pc.unique(stated)) if every else [])
+            note = _number_note(column, otherwise, stated, len(values))
         elif column in dataset.categorical:
             note = None
         else:
             note = _category_note(dataset, column, counted(stated), len(values), nominal, alone)
         said += [f"{_shown(column)}: {note}"] if note else []
-        if different > 1 and _tells(values, table.labels, is_number):
+        if several and _tells(values, table.labels, is_number):
             said.append(
                 f"{_shown(column)}: tells the class exactly; if it is known only afterwards, leave "
                 f"it out with {_option('--drop', column)}"
@@ -99,22 +99,30 @@ def notes(dataset, frame, nominal, table):
     return said
 
 
-def _number_note(column, otherwise, every):
-    """Of numbers that are spelled ``otherwise`` in the file, and ``every`` value if all differ."""
+def _number_note(column, otherwise, stated, rows):
+    """Of numbers as they are ``stated`` in the file, some of them spelled ``otherwise``."""
     codes = otherwise.filter(pc.match_substring_regex(otherwise, "^0[0-9]+$"))
     if len(codes):
         option = _option("--categorical", column)
         return f"values such as {codes[0]} count as numbers; {option} keeps them as codes"
-    numbers = set()
-    for value in every:
-        found = number(value.replace(",", "."))
-        if found is None or not found.is_integer():
-            return None
-        numbers.add(found)
-    if not numbers or len(numbers) < len(every):
+    if rows < MANY or len(stated) < rows or not _is_whole(stated[0].as_py()):
         return None
-    dense = max(numbers) - min(numbers) < 2 * len(numbers)
-    return _identifier(column) if dense or IDENTIFIER.search(column) else None
+    different = pc.unique(stated)
+    if len(different) != rows or not all(map(_is_whole, listed(different))):
+        return None
+    numbers = {_number(value) for value in listed(different)}
+    dense = max(numbers) - min(numbers) < 2 * rows
+    found = len(numbers) == rows and (dense or IDENTIFIER.search(column))
+    return _identifier(column) if found else None
+
+
+def _number(value):
+    return number(value.replace(",", "."))
+
+
+def _is_whole(value):
+    found = _number(value)
+    return found is not None and found.is_integer()
 
 
 def _category_note(dataset, column, raw, rows, nominal, alone):
@@ -215,7 +223,7 @@ def _tells(values, labels, is_number):
     if len(set(labels)) > few:
         return False
     # Most columns show within a few rows that they do not.
-    for rows in (1000, len(values)):
+    for rows in (1000, 10_000, len(values)):
         seen, part = {}, listed(values.slice(0, rows))
         if any(seen.setdefault(v, y) != y for v, y in zip(part, labels, strict=False)):
             return False
