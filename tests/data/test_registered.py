@@ -89,4 +89,5 @@ def test_a_wide_data_set_keeps_to_the_rules(name):
     assert (card["origin"], card["stratum"]) == (entry.origin, entry.stratum)
     if is_table:
         assert card["features"] >= 3
-        assert entry.splits == (2 if card["rows"] > 10_000 else None)
+        rows = card["rows"]
+        assert entry.splits == (1 if rows > 25_000 else 2 if rows > 10_000 else None)
