@@ -46,16 +46,29 @@ def copy_project(folder, change):
             shutil.copy(source, folder / part)
     (folder / ".gitignore").write_text("/data/\n__pycache__/\n")
     edit_params(folder, change)
-    edit_yaml(folder / "dvc.yaml", leave_out)
+    leave_out(folder)
     run(folder, "git", "init", "-q")
     run(folder, "dvc", "init", "-q")
     run(folder, "dvc", "config", "core.analytics", "false")
 
 
-def leave_out(pipeline):
-    """Take the stages out that no copy runs."""
-    for stage in LEFT_OUT:
-        del pipeline["stages"][stage]
+def leave_out(folder):
+    """Take the stages out that no copy runs, and what others take from them."""
+    made = set()
+
+    def stages_out(pipeline):
+        for stage in LEFT_OUT:
+            for out in pipeline["stages"].pop(stage).get("outs", []):
+                made.update([out] if isinstance(out, str) else out)
+
+    def deps_out(pipeline):
+        for stage in pipeline["stages"].values():
+            part = stage.get("do", stage)
+            part["deps"] = [path for path in part["deps"] if path not in made]
+
+    edit_yaml(folder / "dvc.yaml", stages_out)
+    for path in ("dvc.yaml", "web/dvc.yaml"):
+        edit_yaml(folder / path, deps_out)
 
 
 def edit_params(folder, change):

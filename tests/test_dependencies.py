@@ -215,19 +215,23 @@ def other_deps(path, name):
     if kind == "report":
         tables = {f"{results}/{table}/{dataset}" for table in ("runs", "curves", "timings")}
         return tables | {f"data/prepared/{dataset}/card.json"}
+    steps = "results/tables/settings_that_pretend.csv"
     if kind == "claims":
         wide = {f"{results}/{name}" for name in ("runs", "tables/measures.csv")}
         read = {claims.place(name) for name in (*claims.TABLES, "measures")}
-        return {"results/runs", *wide, *read}
+        return {"results/runs", *wide, *read, steps}
     if kind == "what_to_try":
-        return {f"{r}/{t}" for r in {"results", results} for t in ("runs", "tables/measures.csv")}
+        tables = ("runs", "tables/measures.csv")
+        return {steps} | {f"{r}/{t}" for r in {"results", results} for t in tables}
     if kind == "measures":
         names = PARAMS["wide_datasets" if path.startswith("wide") else "datasets"]
         return {f"data/prepared/{name}/card.json" for name in names}
     if kind == "prior_shift":
-        return {"results/runs", *(f"data/prepared/{name}/card.json" for name in PARAMS["datasets"])}
+        cards = {f"data/prepared/{name}/card.json" for name in PARAMS["datasets"]}
+        return {"results/runs", steps, *cards}
     if kind in ("study", "how_it_was_run"):
-        return {f"{r}/{t}" for r in {"results", results} for t in ("runs", "timings")}
+        tables = {f"{r}/{t}" for r in {"results", results} for t in ("runs", "timings")}
+        return tables | ({steps} if kind == "study" else set())
     named = data_sets(PIPELINES[path][name]["cmd"])
     texts = {f"results/runs/{dataset}/augmentation.csv" for dataset in named}
     files = {f"data/prepared/{dataset}/{file}" for dataset in named for file in fitting}

@@ -514,7 +514,12 @@ def verdict_table(table, outcome):
         found["minus logit adjustment"] = [
             "" if np.isnan(row["free"]) else _gain(_none(row, "free")) for row in rows
         ]
-    found["verdict"] = table["verdict"]
+    found["verdict"] = [
+        f"{row['verdict']}: the steps turn {', '.join(map(code, row['turned'].split()))}"
+        if row["turned"]
+        else row["verdict"]
+        for row in rows
+    ]
     return found
 
 
@@ -605,8 +610,9 @@ def save(runs, loops, results):
         "# Tables\n\n"
         "`subsets/<modality>-<stratum>-<learners>.csv` has every strategy's effects in one part of "
         "the study, at full precision; `verdicts.csv` the primary strategies' verdicts, with "
-        "Holm's correction within each outcome and part (`p_holm`) and, of balanced accuracy, the "
-        "difference to free logit adjustment (`free`).\n\n" + markdown(rows) + "\n",
+        "Holm's correction within each outcome and part (`p_holm`), the learners whose number of "
+        "steps makes a verdict undecided (`turned`) and, of balanced accuracy, the difference to "
+        "free logit adjustment (`free`).\n\n" + markdown(rows) + "\n",
     )
 
 

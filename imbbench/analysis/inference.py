@@ -105,7 +105,9 @@ def described(study, runs):
     DataFrame
         With ``origin``, ``stratum`` (``core``, ``ceiling``, ``little signal``), ``prior``
         (``as in training`` or ``shifted`` in the test part), ``group`` (``weak``, ``strong``
-        learners or ensembles of trees) and ``primary``.
+        learners or ensembles of trees), ``primary``, and ``turned``: metrics, with a blank between,
+        whose difference to the control has another sign with half or twice the steps, see
+        :func:`turned_by_steps`.
 
     Raises
     ------
@@ -131,16 +133,36 @@ def described(study, runs):
         if entry.get("primary")
     }
     named = zip(runs["family"], runs["strategy"], strict=True)
+    fitted = zip(runs["learner"], runs["family"], runs["strategy"], strict=True)
+    turned = turned_by_steps()
     return runs.assign(
         origin=runs["dataset"].map(origin),
         stratum=runs["dataset"].map(stratum),
         prior=np.where(runs["dataset"].map(shifted), "shifted", "as in training"),
         group=learner_groups(runs),
         primary=[pair in primary for pair in named],
+        turned=[turned.get(names, "") for names in fitted],
     )
 
 
-PLACES = ["origin", "stratum", "prior", "group", "primary"]
+PLACES = ["origin", "stratum", "prior", "group", "primary", "turned"]
+
+
+def turned_by_steps():
+    """What notebook 10 found undecided: the number of optimiser steps turns its sign.
+
+    Returns
+    -------
+    dict
+        From (learner, family, strategy) to names of metrics with a blank between; empty where
+        there is no table of notebook 10.
+    """
+    path = root() / "results" / "tables" / "settings_that_pretend.csv"
+    if not path.exists():
+        return {}
+    names = ["learner", "family", "strategy", "undecided"]
+    table = pd.read_csv(path, usecols=names).dropna().drop_duplicates()
+    return {tuple(row): said for *row, said in table[names].itertuples(index=False)}
 
 
 def gains(runs, metrics=METRICS):
@@ -303,7 +325,7 @@ def _size_found(count):
 
 
 def verdict(row):
-    """What a row of :func:`verdicts` comes to.
+    """What a row of tests comes to.
 
     ``equivalent`` where two one-sided tests put the difference within ±:data:`MARGIN`, whatever its
     sign; else ``helps`` or ``harms`` where Holm's p is below .05 and the interval on that side of
@@ -333,12 +355,34 @@ def verdicts(gained, outcome):
     DataFrame
         The largest mean first: ``family``, ``label``, ``control``, the columns of
         :class:`Tested`, ``p_holm`` (over the strategies of this table), ``wins`` (share of origins
-        with a gain of more than :data:`MATTERS`), ``verdict``; of balanced accuracy also
+        with a gain of more than :data:`MATTERS`), ``verdict``, ``turned`` (learners of which the
+        number of steps turns the sign and without which the verdict is another one or there is
+        none, so that it is ``undecided``; "" where it stands); of balanced accuracy also
         ``free``, ``free_low``, ``free_high``: against logit adjustment.
     """
+    rows, metric = of_outcome(gained[gained["primary"]], outcome)
+    table = _judged(rows, metric).assign(turned="")
+    turns = np.array([metric in said.split() for said in rows["turned"]], dtype=bool)
+    if turns.any():
+        steady = _judged(rows[~turns], metric).set_index("label")["verdict"]
+        learners = rows[turns].groupby("label")["learner"].unique()
+        for i, label, said in table[["label", "verdict"]].itertuples():
+            if label in learners and said not in ("undecided", steady.get(label)):
+                names = " ".join(sorted(learners[label]))
+                table.loc[i, ["verdict", "turned"]] = "undecided", names
+    if metric == "balanced_accuracy" and len(table):
+        free = by_origin(rows, "over_free")
+        intervals = {label: t_interval(part) for label, part in free.groupby(level="label")}
+        nothing = (np.nan,) * 3
+        columns = [intervals.get(label, nothing) for label in table["label"]]
+        table[["free", "free_low", "free_high"]] = np.reshape(columns, (-1, 3))
+    return table
+
+
+def _judged(rows, metric):
+    """Tests and verdicts of strategies, the largest mean first."""
     from statsmodels.stats.multitest import multipletests
 
-    rows, metric = of_outcome(gained[gained["primary"]], outcome)
     values = by_origin(rows, metric)
     if values.empty:
         named = ["family", "label", "control", *Tested.__annotations__]
@@ -355,12 +399,6 @@ def verdicts(gained, outcome):
     if known.any():
         table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
     table["verdict"] = [verdict(row) for row in table.to_dict("records")]
-    if metric == "balanced_accuracy":
-        free = by_origin(rows, "over_free")
-        intervals = {label: t_interval(part) for label, part in free.groupby(level="label")}
-        nothing = (np.nan,) * 3
-        columns = [intervals.get(label, nothing) for label in table["label"]]
-        table[["free", "free_low", "free_high"]] = np.reshape(columns, (-1, 3))
     return table.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
 
 

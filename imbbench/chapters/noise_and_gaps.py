@@ -254,10 +254,10 @@ def conclusion(noise, gaps):
             continue
         first = part.loc[part["wider"].idxmax()]
         lines.append(
-            f"- {strategy[0].upper()}{strategy[1:]} widen the gap between training and test most "
-            f"with {code(first['learner'])}: by "
-            f"{with_interval(*(first[f'wider{end}'] for end in ENDS))}; on the test rows they "
-            f"change average precision there by "
+            f"- With {strategy} the gap between training and test widens most with "
+            f"{code(first['learner'])}: by "
+            f"{with_interval(*(first[f'wider{end}'] for end in ENDS))}; on the test rows that "
+            f"changes average precision there by "
             f"{with_interval(*(first[f'test{end}'] for end in ENDS))}."
         )
     return "\n".join(lines)

@@ -488,7 +488,7 @@ def conclusion(table, runs, met):
     moved = moved_threshold(runs)
     kept = moved["treated - moved"].mean() / (moved["treated"] - moved["plain"]).mean()
     return (
-        f"- The handbook: of {len(found)} rows are reproduced: {words}"
+        f"- Of {len(found)} rows of the handbook's table are reproduced: {words}"
         f"{f' ({missed})' if missed else ''}.\n"
         f"- Another seed for folds and models moves a number by much more than its third digit: "
         f"the median range over {runs['seed'].max()} seeds is "

@@ -13,7 +13,7 @@ from sklearn.metrics import average_precision_score
 from imbbench import config
 from imbbench.analysis.plots import PALETTE, STYLE, new_figure
 from imbbench.analysis.prose import code, with_interval
-from imbbench.analysis.statistics import t_interval
+from imbbench.analysis.statistics import MATTERS, t_interval
 from imbbench.bench.cell import Cell, Task, split_of, view_of
 from imbbench.bench.metrics import label_metrics
 from imbbench.bench.protocol import balanced_accuracy, decide, seed_for, tune_offsets
@@ -211,10 +211,14 @@ def conclusion(table):
     found = gains(table)
     pairs = len(found) // 2
     other = turned(found)
+    means = found.pivot(index=["metric", "learner", "strategy"], columns="settings", values="mean")
+    crossed = (means.min(axis=1) < 0) & (means.max(axis=1) > 0)
+    crossed &= means.abs().max(axis=1) > MATTERS
     lines = [
-        f"- Of {pairs} comparisons of a strategy with the untreated learner, {len(other)} come to "
-        f"another side of zero when both are the best of {TRIALS} trials in place of the study's "
-        "settings."
+        f"- Of {pairs} comparisons of a strategy with the untreated learner, {len(other)} have an "
+        f"interval on another side of zero when both are the best of {TRIALS} trials in place of "
+        f"the study's settings; {crossed.sum()} have a mean of the other sign (one of the two more "
+        f"than {MATTERS:g} from zero)."
     ]
     for row in other.to_dict("records"):
         lines.append(

@@ -299,7 +299,7 @@ def plan(study, datasets, learners, splits, step_splits):
     learners : list of str
         Whose fits are looked at for their log loss; the neural ones with other steps, too.
     splits, step_splits : int
-        The first so many, of what pretends, and of the rest.
+        The first so many: of what pretends and of log losses, and of other steps.
 
     Returns
     -------
@@ -326,18 +326,16 @@ def plan(study, datasets, learners, splits, step_splits):
                 both = setting if comparison.both else FAIR
                 add(dataset, comparison.learner, control, both, split, "test")
     for learner in learners:
-        steps = STEPS if _neural(study, learner) else ()
-        for dataset, split in places(learner, step_splits):
-            for pair in primary(study, learner):
-                for one in (pair, control_of(study, *pair)):
-                    add(dataset, learner, one, FAIR, split, "test")
-                    for setting in steps:
-                        add(dataset, learner, one, setting, split, "validation")
+        pairs = [
+            one for pair in primary(study, learner) for one in (pair, control_of(study, *pair))
+        ]
+        for (dataset, split), pair in itertools.product(places(learner, splits), pairs):
+            add(dataset, learner, pair, FAIR, split, "test")
+        if learner_class(study, learner).neural:
+            every = itertools.product(places(learner, step_splits), pairs, STEPS)
+            for (dataset, split), pair, setting in every:
+                add(dataset, learner, pair, setting, split, "validation")
     return found
-
-
-def _neural(study, learner):
-    return learner_class(study, learner).neural
 
 
 def _model(study, fit):
@@ -868,7 +866,7 @@ def conclusion(effects, steps, losses):
         span = (start.max(axis=1) - start.min(axis=1)).max()
         noise = (
             f" `bias_init`, which only changes where training starts, spans {span:.3f}: a "
-            "yardstick of what single fits differ by without a remedy."
+            "yardstick of what fits differ by without a remedy."
         )
         lines.append(
             f"- **Half and twice the steps** ({code(learner)}, validation parts of "

@@ -435,6 +435,16 @@ def test_what_is_advised_hangs_on_the_strong_learners_verdicts(saved):
     )
 
 
+def test_a_verdict_that_the_steps_turn_says_so():
+    row = {"label": "a", "control": "plain", "origins": 8, "mean": 0.02, "low": 0.01, "high": 0.03}
+    row |= {"p_holm": 0.01, "smallest": 0.01, "verdict": "helps", "turned": ""}
+    rows = pd.DataFrame([row, {**row, "verdict": "undecided", "turned": "minilm_head mlp"}])
+    assert study_answer.verdict_table(rows, "macro-F1")["verdict"].tolist() == [
+        "helps",
+        "undecided: the steps turn `minilm_head`, `mlp`",
+    ]
+
+
 def test_what_helps_beside_a_control_of_its_own_need_not_add_to_a_moved_cut_off():
     """`early` is .1 above its control, which is .2 below plain; `good` is .05 above plain."""
     rows, of = [], {"plain": (0.6, ""), "good": (0.65, "plain"), "low": (0.4, "plain"),
@@ -449,7 +459,7 @@ def test_what_helps_beside_a_control_of_its_own_need_not_add_to_a_moved_cut_off(
     runs = pd.DataFrame(rows)
     runs["macro_f1"] += (runs["strategy"] != "plain") * runs["dataset"].str[1:].astype(int) / 1e4
     runs = runs.assign(origin=runs["dataset"], stratum="core", prior="as in training")
-    runs = runs.assign(group="strong", primary=runs["strategy"].isin(["good", "early"]))
+    runs = runs.assign(group="strong", primary=runs["strategy"].isin(["good", "early"]), turned="")
     loops = pd.DataFrame({name: [1.0] for name in
                           ("cpu_seconds", "cell_seconds", "cores", "loop_seconds",
                            "stage_seconds", "overhead_seconds")})  # fmt: skip
@@ -481,6 +491,28 @@ def test_results_of_two_protocols_are_never_put_together(runs):
     made.loc[former, "made_from"] = np.nan
     with pytest.raises(StudyError, match=r"'beta' .* run of a former protocol"):
         inference.described(config.load(), made)
+
+
+def test_what_the_number_of_steps_turns_is_known_from_the_table_of_notebook_10(
+    runs, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inference, "root", lambda: tmp_path)
+    path = tmp_path / "results" / "tables" / "settings_that_pretend.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "learner,family,strategy,split,undecided\n"
+        "tree,loss,harmful,0,macro_f1 balanced_accuracy\n"
+        "tree,loss,harmful,1,macro_f1 balanced_accuracy\n"
+        "tree,weighting,steady,0,\n"
+    )
+    made = inference.described(config.load(), runs)
+    assert set(made.loc[made["turned"] != "", "learner"]) == {"tree"}
+    assert set(made.loc[made["turned"] != "", "strategy"]) == {"harmful"}
+    gained = inference.gains(made)
+    found = gained.loc[gained["strategy"] == "harmful"].groupby("learner")["turned"].unique()
+    assert {name: list(said) for name, said in found.items() if list(said) != [""]} == {
+        "tree": ["macro_f1 balanced_accuracy"]
+    }
 
 
 def test_the_title_of_the_headline_figure(saved):

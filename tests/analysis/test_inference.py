@@ -21,6 +21,7 @@ RULES = ["argmax", "tuned_macro_f1", "tuned_balanced_accuracy"]
 
 def places(table, **changes):
     found = {"stratum": "core", "prior": "as in training", "group": "weak", "primary": True}
+    found["turned"] = ""
     return table.assign(origin=table["dataset"], **{**found, **changes})
 
 
@@ -78,6 +79,27 @@ def test_verdicts_of_a_hand_made_study():
     assert helps["p"] == pytest.approx(2 / 2**8, abs=0.005)
     assert helps["p_holm"] == pytest.approx(4 * helps["p"])
     assert helps["wins"] == 1.0 and table.loc["equal", "wins"] == 0.0
+
+
+def test_a_verdict_that_rests_on_a_learner_that_the_steps_turn_is_undecided():
+    effects = {**EFFECTS, "mlp alone": EFFECTS["helps"], "by mlp": EFFECTS["equal"]}
+    runs = study(effects, learners=("logreg", "mlp"))
+    mlp = runs["learner"] == "mlp"
+    runs.loc[mlp & (runs["strategy"] == "by mlp"), "macro_f1"] += 0.1
+    runs = runs[mlp | (runs["strategy"] != "mlp alone")]
+    decided = inference.verdicts(inference.gains(runs), "macro-F1").set_index("label")
+    assert decided.loc["by mlp", "verdict"] == decided.loc["mlp alone", "verdict"] == "helps"
+    assert set(decided["turned"]) == {""}
+
+    turned = mlp.reindex(runs.index) & ~runs["strategy"].isin(["plain", "harms"])
+    for metric, undecided in (("macro_f1 brier", {"by mlp", "mlp alone"}), ("brier", set())):
+        marked = runs.assign(turned=np.where(turned, metric, ""))
+        found = inference.verdicts(inference.gains(marked), "macro-F1").set_index("label")
+        other = found["verdict"] != decided["verdict"].reindex(found.index)
+        assert set(found.index[other]) == set(found.index[found["turned"] != ""]) == undecided
+        assert set(found.loc[other, "verdict"]) <= {"undecided"}
+        assert set(found.loc[other, "turned"]) <= {"mlp"}
+        assert found.loc["helps", "verdict"] == "helps" and found.loc["noise", "turned"] == ""
 
 
 def test_the_p_of_distinct_differences_is_exact():

@@ -33,6 +33,7 @@ def study(noise=0.0):
             rows.append(row(dataset, "hgb", "weighting", "little", 0, rule, **scores))
     table = pd.DataFrame(rows)
     places = {"stratum": "core", "prior": "as in training", "group": "strong", "primary": True}
+    places["turned"] = ""
     return table.assign(origin=table["dataset"], **places)
 
 

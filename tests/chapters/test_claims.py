@@ -57,6 +57,7 @@ def runs(differences, learner="logreg", **more):
                 rows.append(row(dataset, learner, "weighting", name, 0, rule, **scores))
     table = pd.DataFrame(rows)
     places = {"stratum": "core", "prior": "as in training", "group": "weak", "primary": True}
+    places["turned"] = ""
     return table.assign(origin=table["dataset"], **{**places, **more})
 
 

@@ -71,8 +71,9 @@ def test_what_it_says():
         "- With 30% of the labels wrong, average precision minus that of cross-entropy: focal, γ = "
         "2 +0.030 [+0.030, +0.030]; GHM, 10 bins +0.060 [+0.060, +0.060]. With none wrong: focal, "
         "γ = 2 +0.000 [+0.000, +0.000]; GHM, 10 bins +0.000 [+0.000, +0.000].",
-        "- Copies widen the gap between training and test most with `tree`: by +0.250 [+0.250, "
-        "+0.250]; on the test rows they change average precision there by -0.050 [-0.050, -0.050].",
+        "- With copies the gap between training and test widens most with `tree`: by +0.250 "
+        "[+0.250, +0.250]; on the test rows that changes average precision there by -0.050 "
+        "[-0.050, -0.050].",
     ]
 
 

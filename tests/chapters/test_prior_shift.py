@@ -39,6 +39,7 @@ def runs():
             rows.append(row(*place, recall_0=0.8, recall_1=0.8))
     table = pd.DataFrame(rows)
     places = {"stratum": "core", "prior": "as in training", "group": "weak", "primary": True}
+    places["turned"] = ""
     return table.assign(origin=table["dataset"], **places)
 
 

@@ -75,14 +75,20 @@ def test_what_a_search_turns():
     assert other["strategy"].tolist() == ["inverse_frequency"]
     said = search.conclusion(table()).splitlines()
     assert said[0] == (
-        "- Of 6 comparisons of a strategy with the untreated learner, 1 come to another side of "
-        "zero when both are the best of 16 trials in place of the study's settings."
+        "- Of 6 comparisons of a strategy with the untreated learner, 1 have an interval on "
+        "another side of zero when both are the best of 16 trials in place of the study's "
+        "settings; 1 have a mean of the other sign (one of the two more than 0.005 from zero)."
     )
     assert said[1] == (
         "- `inverse_frequency` with `logreg`, balanced accuracy: above zero as in the study, below "
         "zero when searched."
     )
     assert said[2].startswith("- Mean gain in balanced accuracy, as in the study: +0.034 (from ")
+    near = table()
+    mine = (near["strategy"] == "inverse_frequency") & (near["settings"] == "searched")
+    plain = (near["strategy"] == "plain") & (near["settings"] == "searched")
+    near.loc[mine, "balanced_accuracy"] = near.loc[plain, "balanced_accuracy"].to_numpy() + 0.2
+    assert "0 have a mean of the other sign" in search.conclusion(near)
     brought = search.found_by_search(table())
     assert brought.iloc[1].tolist() == [
         "`inverse_frequency`", "balanced accuracy", "-0.200 [-0.200, -0.200]",

@@ -74,6 +74,12 @@ def test_the_plan_has_both_settings_and_their_controls(study):
         assert {"validation"} == set().union(*(todo[f] for f in todo if f.setting == setting))
     assert {f.setting for f in todo if f.learner == "tree"} == {FAIR}
     assert {f.learner for f in todo if f.dataset == "texts"} == {"tree", "minilm_head"}
+    # More splits for other steps alone, on the parts that these are looked at on.
+    more = chapter.plan(study, ["mixed", "texts"], ["tree", "mlp"], 1, 2)
+    assert {f: parts for f, parts in more.items() if f.split == 0} == todo
+    steps = {f.setting: parts for f, parts in more.items() if f.split == 1}
+    assert steps == {setting: {"validation"} for setting in chapter.STEPS}
+    assert {f.learner for f in more if f.split == 1} == {"mlp"}
 
 
 def test_what_params_yaml_does_not_have_is_left_out(study):
@@ -370,7 +376,7 @@ def test_a_start_alone_says_how_much_is_noise():
     table = table.replace({"logit_adjusted": "bias_init"}).assign(primary=True)
     steps = chapter.steps_effects(table)
     said = chapter.conclusion(chapter.effects(table), steps, chapter.log_losses(with_losses()))
-    assert "spans 0.040: a yardstick of what single fits differ by" in said
+    assert "spans 0.040: a yardstick of what fits differ by" in said
 
 
 def test_tables_of_the_page():
