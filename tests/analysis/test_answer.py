@@ -493,26 +493,17 @@ def test_results_of_two_protocols_are_never_put_together(runs):
         inference.described(config.load(), made)
 
 
-def test_what_the_number_of_steps_turns_is_known_from_the_table_of_notebook_10(
-    runs, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(inference, "root", lambda: tmp_path)
-    path = tmp_path / "results" / "tables" / "settings_that_pretend.csv"
-    path.parent.mkdir(parents=True)
-    path.write_text(
-        "learner,family,strategy,split,undecided\n"
-        "tree,loss,harmful,0,macro_f1 balanced_accuracy\n"
-        "tree,loss,harmful,1,macro_f1 balanced_accuracy\n"
-        "tree,weighting,steady,0,\n"
+def test_what_the_number_of_steps_turns_is_marked_on_the_learner(runs, monkeypatch):
+    found = {("tree", "loss", "harmful"): "macro_f1 balanced_accuracy"}
+    monkeypatch.setattr(inference, "turned_by_steps", lambda: found)
+    gained = inference.gains(inference.described(config.load(), runs))
+    marked = gained[gained["turned"] != ""]
+    assert set(zip(marked["learner"], marked["family"], marked["strategy"], strict=True)) == set(
+        found
     )
-    made = inference.described(config.load(), runs)
-    assert set(made.loc[made["turned"] != "", "learner"]) == {"tree"}
-    assert set(made.loc[made["turned"] != "", "strategy"]) == {"harmful"}
-    gained = inference.gains(made)
-    found = gained.loc[gained["strategy"] == "harmful"].groupby("learner")["turned"].unique()
-    assert {name: list(said) for name, said in found.items() if list(said) != [""]} == {
-        "tree": ["macro_f1 balanced_accuracy"]
-    }
+    assert set(marked["turned"]) == set(found.values())
+    tree = (gained["learner"] == "tree") & (gained["strategy"] == "harmful")
+    assert len(marked) == tree.sum()
 
 
 def test_the_title_of_the_headline_figure(saved):

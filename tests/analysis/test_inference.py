@@ -102,6 +102,26 @@ def test_a_verdict_that_rests_on_a_learner_that_the_steps_turn_is_undecided():
         assert found.loc["helps", "verdict"] == "helps" and found.loc["noise", "turned"] == ""
 
 
+def test_what_the_number_of_steps_turns_is_known_from_the_table_of_notebook_10(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(inference, "root", lambda: tmp_path)
+    assert inference.turned_by_steps() == {}
+    path = tmp_path / "results" / "tables" / "settings_that_pretend.csv"
+    path.parent.mkdir(parents=True)
+    path.write_text(
+        "learner,family,strategy,split,undecided\n"
+        "mlp,loss,focal,0,macro_f1 balanced_accuracy\n"
+        "mlp,loss,focal,1,macro_f1 balanced_accuracy\n"
+        "minilm_head,loss,focal,0,macro_f1\n"
+        "mlp,prior,bias_init,0,\n"
+    )
+    assert inference.turned_by_steps() == {
+        ("mlp", "loss", "focal"): "macro_f1 balanced_accuracy",
+        ("minilm_head", "loss", "focal"): "macro_f1",
+    }
+
+
 def test_the_p_of_distinct_differences_is_exact():
     found = inference.tested([0.01, 0.02, 0.03, 0.04, 0.05, 0.06])
     assert found.p == pytest.approx(2 / 2**6)
