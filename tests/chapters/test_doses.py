@@ -137,3 +137,18 @@ def test_the_figure_has_a_panel_for_every_data_set():
     assert [axes.get_title(loc="left") for axes in figure.axes] == ["a", "b"]
     legend = [text.get_text() for text in figure.legends[0].get_texts()]
     assert legend == ["weight", "under-sampling", "over-sampling", "plain, cut-off moved"]
+
+
+def test_the_range_over_data_sets_stands_beside_a_dose():
+    """Means over splits, learners, data sets, in this order: `a` is .2, `b` is .8."""
+    rows = [
+        {"dataset": name, "learner": learner, "split": split, "arm": "weight", "dose": 1,
+         **dict.fromkeys(("recall", "precision", "minority_f1", "balanced_accuracy"), value)}
+        for name, learner, split, value in [
+            ("a", "logreg", 0, 0.1), ("a", "logreg", 1, 0.1), ("a", "mlp", 0, 0.3),
+            ("b", "logreg", 0, 0.8),
+        ]
+    ]  # fmt: skip
+    (row,) = doses.along(pd.DataFrame(rows)).to_dict("records")
+    assert row["dose"] == "weight × 1" and row["data sets"] == 2
+    assert row["recall"] == row["balanced accuracy"] == "0.500 (0.200 to 0.800)"
