@@ -191,6 +191,7 @@ MUTANTS = {
         ('"gain ~ C(learner, Sum)"', '"gain ~ C(learner)"'),
         ("float(np.sqrt(fit.scale))", "float(fit.scale)"),
         ('if row["verdict"] != full.loc[label, "verdict"]:', "if False:"),
+        ('gained = gained.assign(turned="")', "pass"),
         ('("lowest", "idxmin"), (', '("lowest", "idxmax"), ('),
         ('rows[(rows["role"] == "remedy") & rows', "rows[rows"),
         ('said.count("worse")', 'said.count("better")'),

@@ -106,7 +106,7 @@ def described(study, runs):
         With ``origin``, ``stratum`` (``core``, ``ceiling``, ``little signal``), ``prior``
         (``as in training`` or ``shifted`` in the test part), ``group`` (``weak``, ``strong``
         learners or ensembles of trees), ``primary``, and ``turned``: metrics, with a blank between,
-        whose difference to the control has another sign with half or twice the steps, see
+        whose difference to the control half or twice the steps give another sign, see
         :func:`turned_by_steps`.
 
     Raises
@@ -471,8 +471,11 @@ def sensitivity(gained, outcome):
     DataFrame
         ``label``, ``verdict``, ``lowest`` and ``highest`` mean when one origin is left out, with
         the ``origin_of_…`` that is, ``verdicts_by_origin`` and ``verdicts_by_learner``: what else
-        the verdict becomes when one is left out, "" if it stays.
+        the verdict of the tests becomes when one is left out, "" if it stays.
     """
+    shown = verdicts(gained, outcome).set_index("label")["verdict"]
+    # A learner that other steps turn is left out like every other one here, one at a time.
+    gained = gained.assign(turned="")
     full = verdicts(gained, outcome).set_index("label")
     means, turns = {}, {}
     for kind in ("origin", "learner"):
@@ -484,9 +487,9 @@ def sensitivity(gained, outcome):
                 if row["verdict"] != full.loc[label, "verdict"]:
                     turns.setdefault((kind, label), {}).setdefault(row["verdict"], []).append(name)
     found = []
-    for label, row in full.iterrows():
+    for label, verdict_shown in shown.items():
         without = pd.Series(means.get(label, {}), dtype=float)
-        one = {"label": label, "verdict": row["verdict"]}
+        one = {"label": label, "verdict": verdict_shown}
         for end, name in ("lowest", "idxmin"), ("highest", "idxmax"):
             which = getattr(without, name)() if len(without) else ""
             one |= {end: without.get(which, np.nan), f"origin_of_{end}": which}

@@ -55,7 +55,11 @@ OUTCOMES = {
     "balanced accuracy": ("balanced_accuracy", TUNED["balanced_accuracy"]),
     "macro-F1, argmax": ("macro_f1", "argmax"),
 }
-STEPPED = ["macro-F1", "balanced accuracy"]
+# The study's three, whose sign other steps may turn.
+STEPPED = {
+    **{name: OUTCOMES[name] for name in ("macro-F1", "balanced accuracy")},
+    "average precision": ("average_precision", "argmax"),
+}
 ENDS = {"mean": "", "low": "_low", "high": "_high"}
 LOOKS = {"fair": (PALETTE[0], "D"), "pretending": (PALETTE[1], "o")}
 NAMES = ["effect", "learner", "strategy", "setting"]
@@ -533,7 +537,7 @@ def _differences(table, part):
     values = pd.DataFrame(
         {
             outcome: rows[rows["rule"] == rule].set_index([*FIT[1:5], "dataset", "split"])[metric]
-            for outcome, (metric, rule) in OUTCOMES.items()
+            for outcome, (metric, rule) in {**OUTCOMES, **STEPPED}.items()
         }
     ).sort_index()
     homes = control_families(table).set_index(["family", "strategy"])
@@ -610,7 +614,7 @@ def steps_effects(table):
     Returns
     -------
     DataFrame
-        One row per learner, primary strategy and tuned outcome: ``learner``, ``strategy``,
+        One row per learner, primary strategy and outcome: ``learner``, ``strategy``,
         ``outcome``, ``datasets``, means over data sets under the settings' names, ``turns``.
     """
     rows, difference = [], _differences(table, "validation")
@@ -696,7 +700,7 @@ def marked(table, steps):
         blank between, "" where there are none.
     """
     turned = steps[steps["turns"]]
-    names = turned.assign(metric=[OUTCOMES[outcome][0] for outcome in turned["outcome"]])
+    names = turned.assign(metric=[STEPPED[outcome][0] for outcome in turned["outcome"]])
     names = names.groupby(["learner", "family", "strategy"])["metric"].agg(" ".join)
     found = table.join(names.rename("undecided"), on=["learner", "family", "strategy"])
     return found.assign(undecided=found["undecided"].fillna(""))

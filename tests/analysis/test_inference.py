@@ -251,6 +251,20 @@ def test_sensitivity_names_the_origin_that_a_verdict_hangs_on():
     assert found["verdicts_by_origin"] == "helps without set_7"
 
 
+def test_sensitivity_leaves_out_one_at_a_time_also_where_the_steps_turn_a_learner():
+    """`by mlp` helps by mlp alone, whose sign the steps turn: shown is that it hangs on mlp."""
+    runs = study({"by mlp": EFFECTS["equal"], **EFFECTS}, learners=("logreg", "mlp"))
+    runs.loc[(runs["learner"] == "mlp") & (runs["strategy"] == "by mlp"), "macro_f1"] += 0.1
+    plain = inference.sensitivity(inference.gains(runs), "macro-F1").set_index("label")
+    marked = runs.assign(turned=np.where(runs["learner"] == "mlp", "macro_f1", ""))
+    found = inference.sensitivity(inference.gains(marked), "macro-F1").set_index("label")
+    assert plain.loc["by mlp", "verdict"] == "helps"
+    assert found.loc["by mlp", "verdict"] == "undecided"
+    assert found.loc["by mlp", "verdicts_by_learner"] == "equivalent without mlp"
+    others = ["verdicts_by_learner", "verdicts_by_origin", "lowest", "highest"]
+    pd.testing.assert_frame_equal(found[others], plain[others])
+
+
 def test_levels_are_those_of_the_smallest_class_where_all_were_run():
     runs = study({"a": [0.0] * 8}, metrics=())
     runs.loc[runs["strategy"] == "a", "recall_1"] = 0.9

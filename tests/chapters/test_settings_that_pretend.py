@@ -210,7 +210,7 @@ def row(strategy, value, setting=FAIR, dataset="one", **others):
     own |= {"control": control, "primary": name == "logit_adjusted", "setting": setting}
     own |= {"split": 0, "part": "test", "status": "ok", "steps": 600.0, "log_loss": 0.1}
     own |= {"log_loss_of_shares": 0.2, "log_loss_corrected": np.nan, "log_loss_calibrated": 0.1}
-    own |= {"macro_f1": value, "balanced_accuracy": value / 2} | others
+    own |= {"macro_f1": value, "balanced_accuracy": value / 2, "average_precision": 0.3} | others
     return [own | {"rule": rule} for rule in ("argmax", *chapter.TUNED.values())]
 
 
@@ -278,12 +278,12 @@ def test_steps_by_hand_and_in_the_table():
     steps = chapter.steps_effects(table)
     one = steps.set_index(["strategy", "outcome"]).loc[("logit_adjusted", "macro-F1")]
     assert [one[setting] for setting in chapter.STEPS] == pytest.approx([0.03, 0.015, -0.01])
-    assert steps["turns"].tolist() == [True, True]
+    assert steps["turns"].tolist() == [True, True, False]
     marked = chapter.marked(table, steps)
     wanted = table["strategy"].map({"plain": "", "logit_adjusted": "macro_f1 balanced_accuracy"})
     assert marked["undecided"].tolist() == wanted.tolist()
-    steps["turns"] = [True, False]
-    assert set(chapter.marked(table, steps)["undecided"]) == {"", "macro_f1"}
+    steps["turns"] = [True, False, True]
+    assert set(chapter.marked(table, steps)["undecided"]) == {"", "macro_f1 average_precision"}
     shown = chapter.steps_shown(steps)
     assert shown.iloc[0].tolist() == [
         *("`mlp`", "`logit_adjusted`", "macro-F1", 3, "+0.030", "+0.015", "-0.010", "**turns**")

@@ -69,7 +69,7 @@ def study_rows():
     runs = pd.DataFrame(rows)
     return runs.assign(
         origin=runs["dataset"], stratum="core", prior="as in training", group="strong",
-        primary=runs["strategy"] != "plain", modality="tabular",
+        primary=runs["strategy"] != "plain", modality="tabular", turned="",
     )  # fmt: skip
 
 
