@@ -274,7 +274,7 @@ def critical_difference(table, title):
             long, val_col="value", group_col="label", p_adjust="holm", zero_method="zsplit"
         )
     figure, ((ax,),) = new_figure(1.2 + 0.11 * len(ranks))
-    scikit_posthocs.critical_difference_diagram(
+    drawn = scikit_posthocs.critical_difference_diagram(
         ranks,
         pairs.loc[ranks.index, ranks.index],
         ax=ax,
@@ -285,6 +285,10 @@ def critical_difference(table, title):
         marker_props={"marker": ""},
         crossbar_props={"color": PALETTE[0], "linewidth": 2.4},
     )
+    # The library goes from rank to rank in the order of a set: another one in every process.
+    for (bar,) in drawn["crossbars"]:
+        bar.set_xdata([min(bar.get_xdata()), max(bar.get_xdata())])
+        bar.set_ydata(bar.get_ydata()[:2])
     ax.set_title(f"{title}: mean rank over {len(table)} origins (Friedman p = {p:.3f})")
     ax.grid(visible=False)
     return figure

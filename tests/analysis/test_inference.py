@@ -324,6 +324,20 @@ def test_ranks_show_logit_adjustment_as_it_comes(monkeypatch):
     assert {*shown["logreg"]} == {"plain", "logit_adjustment", *EFFECTS}
 
 
+def test_a_bar_of_critical_differences_is_drawn_the_same_in_every_process():
+    """From its lowest rank to its highest, not in the order of a set."""
+    rng = np.random.default_rng(0)
+    values = rng.normal([0, 0, 0, 0, 3, 3], size=(12, 6))
+    names = [f"strategy_{i}" for i in range(6)]
+    table = pd.DataFrame(values, columns=names)
+    figure = study_plots.critical_difference(table, "tree")
+    bars = [line.get_xydata() for line in figure.axes[0].lines if line.get_linewidth() == 2.4]
+    mean = table.rank(axis=1, ascending=False).mean()
+    alike = mean[names[:4]]
+    assert (alike.min(), alike.max()) in {tuple(bar[:, 0]) for bar in bars}
+    assert all(bar.shape == (2, 2) and bar[0, 1] == bar[1, 1] for bar in bars)
+
+
 def test_what_saw_fewer_labels_is_not_held_against_the_untreated_learner():
     runs = study({"a": [0.1] * 8}, metrics=("macro_f1",))
     few = runs[runs["strategy"] == "a"].assign(
