@@ -365,3 +365,19 @@ def test_one_row_of_each_origin_says_nothing_of_the_spread_within():
     assert table["origins"].tolist() == [8] and table[["estimate", "low"]].isna().all(axis=None)
     two = study({"a": NOISE}, learners=("mlp", "tree"), splits=2)
     assert inference.hierarchical(inference.gains(two), "macro-F1")["low"].notna().all()
+
+
+def test_what_is_not_primary_has_no_verdict_and_ensembles_are_not_held_against_free_adjustment():
+    runs = study(metrics=("macro_f1", "balanced_accuracy"))
+    free = runs[runs["strategy"] == "plain"].assign(
+        family="posthoc", strategy="logit_adjustment", label="logit_adjustment", control="plain"
+    )
+    runs = pd.concat([runs, free], ignore_index=True)
+    runs["primary"] = runs["strategy"] != "noise"
+    runs.loc[runs["strategy"] == "helps", "family"] = "ensemble"
+    gained = inference.gains(runs)
+    table = inference.verdicts(gained, "macro-F1")
+    assert "noise" not in set(table["label"]) and {"helps", "equal"} <= set(table["label"])
+    of_trees = gained["family"] == "ensemble"
+    assert gained.loc[of_trees, "over_free"].isna().all()
+    assert gained.loc[~of_trees, "over_free"].notna().any()
