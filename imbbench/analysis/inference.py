@@ -7,6 +7,7 @@ tuned for the very metric, and average precision, which needs none.
 """
 
 import functools
+import gc
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -397,7 +398,12 @@ def _judged(rows, metric):
     known = table["p"].notna()
     table["p_holm"] = np.nan
     if known.any():
-        table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
+        # It collects garbage, a fifth of a second among all modules; what is frozen is left out.
+        gc.freeze()
+        try:
+            table.loc[known, "p_holm"] = multipletests(table.loc[known, "p"], method="holm")[1]
+        finally:
+            gc.unfreeze()
     table["verdict"] = [verdict(row) for row in table.to_dict("records")]
     return table.sort_values("mean", ascending=False, kind="stable", ignore_index=True)
 

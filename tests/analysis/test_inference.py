@@ -61,6 +61,26 @@ def test_an_unknown_part_of_the_study_is_refused():
         inference.evidence(SimpleNamespace(wide_datasets={}, web_datasets={}), "all")
 
 
+@pytest.mark.parametrize(
+    ("mean", "low", "high", "p", "p_holm", "p_equivalent", "said"),
+    [
+        (0.03, 0.01, 0.05, 0.01, 0.04, 0.9, "helps"),
+        (0.03, 0.01, 0.05, 0.01, 0.05, 0.9, "undecided"),  # not after Holm's correction
+        (0.03, -0.01, 0.07, 0.01, 0.04, 0.9, "undecided"),  # the interval has zero in it
+        (-0.03, -0.05, -0.01, 0.01, 0.04, 0.9, "harms"),
+        (-0.03, -0.05, -0.01, 0.01, 0.06, 0.9, "undecided"),
+        (-0.03, -0.07, 0.01, 0.01, 0.04, 0.9, "undecided"),
+        (0.003, 0.001, 0.005, 0.01, 0.04, 0.04, "equivalent"),  # clear of zero, but small
+        (-0.003, -0.005, -0.001, 0.01, 0.04, 0.04, "equivalent"),
+        (0.003, 0.001, 0.005, 0.01, 0.04, 0.05, "helps"),
+        (0.03, np.nan, np.nan, np.nan, np.nan, np.nan, "undecided"),  # too few origins
+    ],
+)
+def test_a_verdict(mean, low, high, p, p_holm, p_equivalent, said):
+    row = dict(mean=mean, low=low, high=high, p=p, p_holm=p_holm, p_equivalent=p_equivalent)
+    assert inference.verdict(row) == said
+
+
 def test_verdicts_of_a_hand_made_study():
     table = inference.verdicts(inference.gains(study()), "macro-F1").set_index("label")
     assert dict(table["verdict"]) == {
@@ -238,7 +258,8 @@ def test_the_mixed_model_meets_the_simple_mean_where_it_has_to():
     assert model["estimate"] == pytest.approx(simple["mean"], abs=1e-6)
     width = simple["high"] - simple["low"]
     assert model["high"] - model["low"] == pytest.approx(width * 1.959964 / 2.364624, rel=0.02)
-    assert 0.01 < model["between"] < 0.04 and model["within"] < 0.02
+    # A gain is a difference of two scores that scatter by .005.
+    assert 0.01 < model["between"] < 0.04 and 0.004 < model["within"] < 0.012
 
 
 def test_sensitivity_names_the_origin_that_a_verdict_hangs_on():
@@ -253,7 +274,9 @@ def test_sensitivity_names_the_origin_that_a_verdict_hangs_on():
 
 def test_sensitivity_leaves_out_one_at_a_time_also_where_the_steps_turn_a_learner():
     """`by mlp` helps by mlp alone, whose sign the steps turn: shown is that it hangs on mlp."""
-    runs = study({"by mlp": EFFECTS["equal"], **EFFECTS}, learners=("logreg", "mlp"))
+    untied = np.arange(8) / 10_000  # with ties the exact p goes through all signs, in seconds
+    effects = {"by mlp": list(EQUAL + untied), "helps": list(HELPS + untied)}
+    runs = study(effects, learners=("logreg", "mlp"))
     runs.loc[(runs["learner"] == "mlp") & (runs["strategy"] == "by mlp"), "macro_f1"] += 0.1
     plain = inference.sensitivity(inference.gains(runs), "macro-F1").set_index("label")
     marked = runs.assign(turned=np.where(runs["learner"] == "mlp", "macro_f1", ""))
