@@ -314,7 +314,7 @@ def sentences(numbers_):
     gained = f"on tables {', '.join(gained)}" if gained else _gain(gain)
     lines.append(
         "- **To find more of the minority**, move the cut-off (the probability from which on a "
-        f"case counts as one), without a new fit: balanced accuracy {gained}. At the default "
+        f"case counts as one of it), without a new fit: balanced accuracy {gained}. At the default "
         f"cut-off {at['better']} of {at['strategies']} remedies raise it, each over all learners "
         f"and data that it is run on, {at['worse']} lower it, and {at['below_moved']} do less than "
         f"the {_signed(gain['mean'])} that the moved cut-off gains over all of them; the median of "
@@ -349,8 +349,10 @@ def sentences(numbers_):
     statuses, took = numbers_["cells_by_status"], numbers_["running"]
     lines.append(
         f"- Counted is what differs by {numbers_['smallest_difference_counted']:g} or more with a "
-        f"95 % interval clear of zero, over {numbers_['core_origins']} origins of data that are "
-        "neither trivial nor without signal and tested on the class shares of training. In all "
+        f"95 % interval clear of zero, over {numbers_['core_origins']} origins of core data: "
+        "neither trivial nor without signal, and tested on the class shares of training. (Tables "
+        "cut from one are one origin; a remedy is any strategy that is no control, placebo or "
+        "calibrator; the primary ones were named beforehand.) In all "
         f"there are {numbers_['origins']} origins, {numbers_['datasets']} data sets, "
         f"{numbers_['learners']} learners and {numbers_['strategies']} remedies. The verdicts on "
         "primary strategies are corrected for their number (Holm)."
@@ -443,7 +445,7 @@ def known_strategies(runs, group="strong"):
         "minority_recall": "share of the minority found (recall)",
         "minority_precision": "share of alarms that are right (precision)",
         "balanced_accuracy": "balanced accuracy",
-        "brier": "Brier score ↓",
+        "brier": "Brier score (0 to 2) ↓",
     }.items():
         found[title] = table[name].map("{:.3f}".format)
     return found

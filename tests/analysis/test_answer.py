@@ -354,7 +354,7 @@ ANSWERED = """\
 **First move the cut-off of your learner to where it finds what you need.**
 
 - **To find more of the minority**, move the cut-off (the probability from which on a case counts \
-as one), without a new fit: balanced accuracy on tables +0.050 [+0.025, +0.075] with weak \
+as one of it), without a new fit: balanced accuracy on tables +0.050 [+0.025, +0.075] with weak \
 learners. At the default cut-off 2 of 5 remedies raise it, each over all learners and data that it \
 is run on, 1 lower it, and 2 do less than the +0.050 that the moved cut-off gains over all of \
 them; the median of the remedies changes it by +0.050.
@@ -369,7 +369,9 @@ precision none helps, 2 undecided.
 tables: in balanced accuracy none helps, 1 undecided; in macro-F1 none helps, 1 undecided; in \
 average precision none helps, 1 undecided.
 - Counted is what differs by 0.005 or more with a 95 % interval clear of zero, over 3 origins of \
-data that are neither trivial nor without signal and tested on the class shares of training. In \
+core data: neither trivial nor without signal, and tested on the class shares of training. (Tables \
+cut from one are one origin; a remedy is any strategy that is no control, placebo or calibrator; \
+the primary ones were named beforehand.) In \
 all there are 3 origins, 3 data sets, 2 learners and 5 remedies. The verdicts on primary \
 strategies are corrected for their number (Holm).
 - 76 of 84 cells have a score, 6 do not apply or were left out for their cost, 2 failed or timed \
