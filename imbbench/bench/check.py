@@ -73,8 +73,9 @@ def _check_learner(study, name, strategies):
             f"params.yaml: {where} has the unknown key '{unknown[0]}'. Known: {', '.join(known)}."
             f"{nearest(unknown[0], known)}"
         )
-    if "splits" in settings:
-        _said(where, check_whole, "splits", settings["splits"])
+    for key in ("splits", "words"):
+        if key in settings:
+            _said(where, check_whole, key, settings[key])
     if cls.neural:
         _said(where, lambda: cls(**study.learner(name)).check())
     only = settings.get("strategies", [])

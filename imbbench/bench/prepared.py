@@ -31,6 +31,8 @@ class Prepared:
         ``train`` or ``test`` where the set brings its own test set.
     schema : dict
         What ``schema.json`` holds.
+    words : int
+        Words of all texts, between white space; 0 without texts.
     """
 
     X: pd.DataFrame | pd.Series
@@ -38,6 +40,10 @@ class Prepared:
     groups: np.ndarray
     part: np.ndarray | None
     schema: dict
+
+    @functools.cached_property
+    def words(self):
+        return int(self.X.str.split().str.len().sum()) if self.schema["text"] else 0
 
 
 def load_prepared(folder):

@@ -59,19 +59,27 @@ def left_out(study, task):
     """Why a cell of the list is not run, or "": costly learners, strategies and data sets."""
     entry = study.family(task.family)[task.strategy]
     limits = study.learners[task.learner] or {}
-    rows = data_of(task.dataset, study.protocol)[0].schema.get("splits", np.inf)
+    prepared = data_of(task.dataset, study.protocol)[0]
+    rows = prepared.schema.get("splits", np.inf)
     only, splits = entry.get("learners"), entry.get("splits")
     if only and task.learner not in only:
         return f"run with {', '.join(only)} only"
     if splits and task.split >= splits:
-        return f"run on the {'first split' if splits == 1 else f'first {splits} splits'} only"
+        return f"run on the {_first(splits)} only"
+    if "words" in limits and prepared.words > limits["words"]:
+        most = f"{limits['words']} words in all"
+        return f"{task.learner} is costly: run on texts of at most {most} only"
     if task.strategy not in limits.get("strategies", [task.strategy]):
         return f"{task.learner} is costly: run with the strategies listed for it only"
     if task.split >= limits.get("splits", np.inf):
-        return f"{task.learner} is costly: first {limits['splits']} splits only"
+        return f"{task.learner} is costly: {_first(limits['splits'])} only"
     if task.split >= rows:
-        return f"{task.dataset} is large: first {rows} splits only"
+        return f"{task.dataset} is large: {_first(rows)} only"
     return ""
+
+
+def _first(splits):
+    return "first split" if splits == 1 else f"first {splits} splits"
 
 
 def run_family(dataset, family, splits=None, progress=print, jobs=None):

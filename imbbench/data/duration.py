@@ -19,7 +19,8 @@ def minutes(folder, study, modality, size):
     """Minutes that all families of a data set are likely to take.
 
     A line through the logarithms of the measured times and of the prepared files' sizes, of the
-    data sets of the same modality. What was run on fewer splits is counted as if on all.
+    data sets of the same modality. What was run on fewer splits is counted as if on all; texts
+    of too many words for a learner (`words`), as if they were run with it: at most so long.
 
     Parameters
     ----------

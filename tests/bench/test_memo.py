@@ -103,6 +103,7 @@ def everything(study):
             of(strategy="inverse_frequency"),
         ),
         "fewer splits": (lambda: study.learners["tree"].update(splits=2), set()),
+        "another limit": (lambda: study.learners["tree"].update(words=1), set()),
         "the seed": (
             lambda: setattr(study, "protocol", protocol.model_copy(update={"seed": 1})),
             cells,
@@ -120,7 +121,8 @@ def change_data():
 
 
 CHANGES = ["a learner's setting", "another learner", "a strategy's setting", "another strategy",
-           "marks", "a control", "fewer splits", "the seed", "the data", "the code"]  # fmt: skip
+           "marks", "a control", "fewer splits", "another limit", "the seed", "the data",
+           "the code"]  # fmt: skip
 
 
 @pytest.mark.parametrize("change", CHANGES)

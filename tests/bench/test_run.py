@@ -54,7 +54,7 @@ def test_data_that_are_not_prepared(study):
         ({"splits": 2}, {}, ""),
         ({}, {"strategies": ["plain"]}, "logreg is costly: run with the strategies listed for it"),
         ({}, {"strategies": ["plain", "inverse_frequency"]}, ""),
-        ({}, {"splits": 1}, "logreg is costly: first 1 splits only"),
+        ({}, {"splits": 1}, "logreg is costly: first split only"),
     ],
 )
 def test_why_a_cell_is_left_out(study, entry, learner, reason):
@@ -62,6 +62,23 @@ def test_why_a_cell_is_left_out(study, entry, learner, reason):
     study.learners["logreg"] |= learner
     found = left_out(study, Task("binary", "weighting", "logreg", "inverse_frequency", 1))
     assert found.startswith(reason) and bool(found) == bool(reason)
+
+
+def test_a_costly_learner_is_left_out_of_long_texts(study):
+    """As many words as the limit are no more than it; a table has none."""
+    path = root() / "data/prepared/texts/data.csv"
+    words = pd.read_csv(path)["text"].str.split().str.len().sum()
+    task = Task("texts", "weighting", "minilm_head", "inverse_frequency", 4)
+    found = []
+    for limit in (words, words - 1):
+        study.learners["minilm_head"] = {"words": int(limit), "splits": 2}
+        found.append(left_out(study, task))
+    assert found == [
+        "minilm_head is costly: first 2 splits only",
+        f"minilm_head is costly: run on texts of at most {words - 1} words in all only",
+    ]
+    study.learners["logreg"] = {"words": 1}
+    assert left_out(study, Task("binary", "weighting", "logreg", "inverse_frequency", 0)) == ""
 
 
 def test_a_large_data_set_is_run_on_its_first_splits(study):

@@ -72,6 +72,14 @@ def test_no_wide_strategy_is_run_without_its_control():
             assert strategy in known
 
 
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "wide/study.yaml"])
+def test_the_most_words_that_the_fine_tuned_encoder_is_run_on_are_those_of_the_study(name):
+    learners = STUDY.run_on(next(iter(STUDY.wide_datasets))).learners
+    words = f"{learners['minilm_finetune']['words']:,}".replace(",", " ")
+    text = (root() / name).read_text("utf-8").replace("\n# ", " ").split()
+    assert f"{words} words in all" in " ".join(text)
+
+
 @pytest.mark.parametrize("name", STUDY.wide_datasets)
 def test_a_wide_data_set_keeps_to_the_rules(name):
     """Those that are counted where it is prepared: `dvc repro wide/dvc.yaml`."""

@@ -1,7 +1,8 @@
 """Family schedule: what is trained on changes while training goes on. Neural learners only.
 
-Every entry makes the learner's steps, on batches of its size and at its learning rate; what takes
-two batches a step makes as many steps and passes more rows.
+Every entry makes the learner's steps, on batches of its size and at its learning rate (the second
+stage of ``crt`` and ``lws`` has its own); what takes two batches a step makes as many steps and
+passes more rows.
 """
 
 from functools import partial
@@ -81,7 +82,7 @@ def deferred_resampling(cell):
 
     References
     ----------
-    Cao et al. 2019, its second baseline.
+    Cao et al. 2019, its second baseline. Rows are drawn with replacement before the switch, too.
     """
     natural, balanced = (sampling_probabilities(cell.class_counts, power) for power in (1, 0))
 
