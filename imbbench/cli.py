@@ -273,6 +273,12 @@ def _execute(notebook, output, parameters):
     notebooks.execute(notebook, output, given)
 
 
+def _once(context, parameter, values):
+    if len(values) > 1:
+        raise click.BadParameter("is given more than once", context, parameter)
+    return values[0] if values else None
+
+
 def _columns(context, parameter, value):
     return next(csv.reader([value]), [])
 
@@ -300,8 +306,20 @@ def _columns(context, parameter, value):
     metavar="FILE",
     help="Which file of an archive or repository, where it has several.",
 )
-@click.option("--text", metavar="COLUMN", help="The column of texts, for a text data set.")
-@click.option("--positive", metavar="CLASS", help="One class against all others.")
+@click.option(
+    "--text",
+    multiple=True,
+    callback=_once,
+    metavar="COLUMN",
+    help="The column of texts, for a text data set.",
+)
+@click.option(
+    "--positive",
+    multiple=True,
+    callback=_once,
+    metavar="CLASS",
+    help="One class against all others.",
+)
 @click.option(
     "--class",
     "classes",
@@ -341,7 +359,11 @@ def _columns(context, parameter, value):
     help="A column of numbers that are written as text. May be repeated.",
 )
 @click.option(
-    "--groups", metavar="COLUMN", help="Rows with one value there stay on one side of a split."
+    "--groups",
+    multiple=True,
+    callback=_once,
+    metavar="COLUMN",
+    help="Rows with one value there stay on one side of a split.",
 )
 @click.option(
     "--missing",

@@ -119,6 +119,7 @@ def test_a_broken_entry_is_one_message(study, tmp_path, capsys, monkeypatch, com
         (["list", "--all"], "No such option '--all'."),
         (["add-dataset", "a.csv", "--traget", "y"], "Did you mean one of: '--target'"),
         (["add-dataset", "a.csv"], "Missing option '--target'"),
+        (["add-dataset", "a.csv", "--target", "y", "--groups", "a", "--groups", "b"], "more than"),
         (["add-dataset", "a.csv", "--target", "y", "--cut", "high"], "'high' is not a valid float"),
         (["verify", "--cells", "many"], "'many' is not a valid integer"),
     ],

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 import re
 import shlex
@@ -36,7 +37,7 @@ from imbbench.data.prepare import (
     spelled_otherwise,
     tabulate,
 )
-from imbbench.data.readers import table_text
+from imbbench.data.readers import READERS, canonical, full_header, split_at_blanks, table_text
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
 from imbbench.paths import root
@@ -156,6 +157,7 @@ def add_dataset(
             origin = find(source, member, Path(scratch))
         name = name or _name_of(origin.title)
         with about(name):
+            _check_options(name, options, cut, classes)
             where = _where(origin, name, params.resolve().parent)
             taken = _taken(study, name, where, target)
             digests = {role: sha256(path.read_bytes()) for role, path in origin.files.items()}
@@ -191,9 +193,12 @@ def add_dataset(
         how_long = _how_long(params.resolve().parent, study, entry, table)
         if again:  # The entry's lines may have been edited; only the checksums are renewed.
             document = _renewed(document, name, taken["sha256"], digests)
-            print(f"note: {name} is there; its checksum is renewed")
         else:
             document = _written(document, name, entry)
+        if taken:
+            same = taken["sha256"] == digests
+            what = "with this file" if same else "with another file; its checksum is renewed"
+            print(f"note: {name} is there, {what}")
         if dry_run:
             print("nothing is written (--dry-run)")
             return name
@@ -201,8 +206,10 @@ def add_dataset(
             path = params.resolve().parent / where["path"]
             if path != origin.local.resolve():
                 path.parent.mkdir(parents=True, exist_ok=True)
+                other = path.is_file() and path.read_bytes() != origin.local.read_bytes()
                 shutil.copyfile(origin.local, path)
-                print(f"note: copied to {where['path']}, since it lies outside the project")
+                over = " over another file (another data set needs a --name)" if other else ""
+                print(f"note: copied to {where['path']}{over}, since it lies outside the project")
         write_whole(params, document)
     print(f"{name}: {entry['modality']} data set in {params.name}")
     print(f"next: dvc repro report@{name}   (its own report; {how_long})")
@@ -280,10 +287,25 @@ def _same_elsewhere(study, entry):
     return said
 
 
+def _check_options(name, options, cut, classes):
+    """Refuse options that exclude each other, and settings that no entry may have."""
+    if cut and classes:
+        raise StudyError("--cut makes the classes, so --class names no label; use one of them")
+    for key, other in (("categorical", "numeric"), ("drop", "categorical"), ("drop", "numeric")):
+        if both := {*options.get(key, ())} & {*options.get(other, ())}:
+            raise StudyError(f"{min(both)!r} is in --{key} and in --{other}; use one of them")
+    modality = "text" if "text" in options else "tabular"
+    plain = {"source": {"path": "x"}, "sha256": {"data": "0" * 64}, "format": "csv", "target": "y"}
+    plain |= {"modality": modality, "licence": "", "why": ""}
+    parse_dataset(name, plain | options)
+
+
 def _format(origin, encoding):
     """How the file is written, by its name, or by its content where the name does not say."""
     path = next(iter(origin.files.values()))
     suffix = split_suffix(path.name)[0]
+    if FORMATS.get(suffix) in ("json", "jsonl"):
+        return _json_format(decoded(path, encoding or "utf-8"), FORMATS[suffix])
     if FORMATS.get(suffix):
         return FORMATS[suffix]
     if path == origin.local and suffix not in FORMATS:
@@ -294,6 +316,17 @@ def _format(origin, encoding):
     if not re.search(r"(?im)^@data\b", text):
         return "csv"
     return "keel" if suffix == ".dat" or re.search(r"(?im)^@(in|out)puts?\b", text) else "arff"
+
+
+def _json_format(text, named):
+    """An array, or an object a line, whatever the file's name says."""
+    first, _, rest = text.strip().partition("\n")
+    if named == "jsonl":
+        return "json" if first.startswith("[") else named
+    try:
+        return "jsonl" if isinstance(json.loads(first), dict) and rest.strip() else named
+    except (ValueError, RecursionError):
+        return named
 
 
 def _set(entry, options):
@@ -408,10 +441,13 @@ def _has_decimal_commas(values):
 
 def _complete_layout(files, entry):
     """Find the separator, names that are not there, and columns without one."""
+    if entry["format"] == "excel":
+        _, header, _ = READERS["excel"](files["data"], parse_dataset("trial", entry))
+        return _without_name(files, entry, header)
     if entry["format"] not in ("csv", "tsv", "whitespace"):
         return []
     text = table_text(next(iter(files.values())), entry.get("encoding", "utf-8"))
-    said, sample = [], list(io.StringIO(text[:200_000]))
+    sample = list(io.StringIO(text[:200_000]))
     sample = sample[:-1] or sample  # the last may be cut off
     usual = {"csv": ",", "tsv": "\t", "whitespace": BLANKS}[entry["format"]]
     mark = entry.get("separator") or (
@@ -423,8 +459,8 @@ def _complete_layout(files, entry):
         entry["separator"] = mark
     rows = _rows(sample, mark)
     if entry.get("columns") or not entry.get("header", True) or not rows:
-        return said
-    header = [column.strip() for column in rows[0]]
+        return []
+    header = full_header([column.strip() for column in rows[0]], rows[1:])
     if entry["target"] not in header and any(number(value) is not None for value in header):
         # The class is likely to be a word, and to come last.
         names = [f"c{i}" for i in range(1, len(header) + 1)]
@@ -434,6 +470,12 @@ def _complete_layout(files, entry):
             f"there is no column {entry['target']!r}; the first line looks like data: {header}. "
             f"Name the columns, for example --columns {shlex.quote(','.join(names))}"
         )
+    return _without_name(files, entry, header)
+
+
+def _without_name(files, entry, header):
+    """Leave out columns without a name that are empty or count the rows; what was decided."""
+    said = []
     if "" in header and "" not in entry.get("drop", ()):
         trial = parse_dataset("trial", entry | {"drop": [*entry.get("drop", ()), ""]})
         frame, _, _ = read(trial, files)
@@ -458,9 +500,10 @@ def _separator(lines, usual, entry):
         rows = _rows(lines, mark)
         if not rows or len(rows[0]) < 2:
             return (False, 0, 0)
-        even = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-        named = entry["target"] in (column.strip() for column in rows[0])
-        return (named or len(rows[0]) == len(entry.get("columns", ())), even, len(rows[0]))
+        header = full_header([column.strip() for column in rows[0]], rows[1:])
+        even = (1 + sum(len(row) == len(header) for row in rows[1:])) / len(rows)
+        named = entry["target"] in header
+        return (named or len(header) == len(entry.get("columns", ())), even, len(header))
 
     best = max(usual + ",;\t|", key=fit)
     found, even, _ = fit(best)
@@ -471,9 +514,10 @@ def _separator(lines, usual, entry):
 
 def _rows(lines, mark):
     if mark == BLANKS:
-        return [line.split() for line in lines if line.strip()]
+        return [split_at_blanks(line) for line in lines if line.strip()]
     try:
-        return [row for row in csv.reader(lines, delimiter=mark) if row]
+        reader = csv.reader(lines, delimiter=mark, skipinitialspace=True)
+        return [row for row in reader if row]
     except csv.Error:
         return []
 
@@ -483,10 +527,14 @@ def _name_classes(entry, labels, classes, cut):
     if cut:
         if not all(map(math.isfinite, cut)):
             raise StudyError("--cut is a number")
-        tops = sorted(set(cut))
+        tops = sorted({*map(float, cut)})
         lows = [None, *tops]
-        entry["cut"] = {f"up to {t:g}": [low, t] for low, t in zip(lows, tops, strict=False)}
-        entry["cut"][f"above {tops[-1]:g}"] = [None, None]
+        ends = zip(lows, tops, strict=False)
+        entry["cut"] = {f"up to {canonical(top)}": [low, top] for low, top in ends}
+        entry["cut"][f"above {canonical(tops[-1])}"] = [None, None]
+        entry.pop("classes", None)
+    elif classes and entry.get("cut"):
+        raise StudyError("its classes are made by cut, so --class names no label")
     unlabelled = NO_LABEL.union(entry["missing"] if isinstance(entry.get("missing"), list) else ())
     names = {label: label for label in labels if label and label not in unlabelled}
     names |= entry.get("classes", {}) | dict(classes)

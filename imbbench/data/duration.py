@@ -27,7 +27,7 @@ def minutes(folder, study, modality, size):
     folder : path
         Of the study: the times are in its ``results``, the sizes in its lock files.
     study : dict
-        Of ``params.yaml``, with its ``protocol`` and ``learners``.
+        Of ``params.yaml``, with its ``learners`` and perhaps its ``protocol``.
     modality : str
     size : int
         Bytes of the prepared file.
@@ -49,8 +49,7 @@ def minutes(folder, study, modality, size):
             stages = [*(Path(folder) / results / "timings" / name).glob("*.json")]
             if entry.get("modality") == modality and name in known and stages:
                 sizes.append(int(known[name]))
-                loops = [json.loads(stage.read_text("utf-8")) for stage in stages]
-                took = sum(loop["stage_seconds"] for loop in loops)
+                took = sum(map(_stage_seconds, stages))
                 tables = [*(Path(folder) / results / "timings" / name).glob("*.csv*")]
                 fewer = "splits" in entry and tables
                 seconds.append(took * (_on_all_splits(study, entry, tables) if fewer else 1))
@@ -62,9 +61,18 @@ def minutes(folder, study, modality, size):
     return float(found), size > 2 * max(sizes)
 
 
+def _stage_seconds(path):
+    """What a stage takes that fits all of its cells, though it may have kept some the last time."""
+    loop = json.loads(path.read_text("utf-8"))
+    took = loop.get("stage_seconds", loop.get("loop_seconds", 0))
+    tables = [*path.parent.glob(f"{path.stem}.csv*")] if loop.get("kept") else []
+    spent = sum(read_table(table)["cpu_seconds"].sum() for table in tables)
+    return took + max(0, spent - loop.get("cpu_seconds", 0)) / loop.get("cores", 1)
+
+
 def _on_all_splits(study, entry, tables):
     """How many times as long it takes on all splits; costly learners are run on few anyway."""
-    folds = study["protocol"]["folds"]
+    folds = (study.get("protocol") or {}).get("folds", 5)
     spent = pd.concat(map(read_table, tables)).groupby("learner")["cpu_seconds"].sum()
     factors = {}
     for learner in spent.index:

@@ -1,5 +1,6 @@
 """What a file that is being added looks like, and what in it may be meant otherwise."""
 
+import math
 import re
 from collections import Counter
 from itertools import pairwise
@@ -15,7 +16,9 @@ from imbbench.data.readers import canonical
 IDENTIFIER = re.compile(r"(?i:(^|[\W_])(id|uuid|guid|key|index|row|nr|no)$|^unnamed)|[a-z]I[dD]$")
 DAY = r"(\d{4}[-/.]\d{1,2}[-/.]\d{1,2}|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4})"
 DATE = re.compile(DAY + r"([T ].*)?")
-ORNAMENT = re.compile(r"[$€£¥%,.'’\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
+ORNAMENT = re.compile(r"[$€£¥%,.'’()<>\s]|\b(?:usd|eur|gbp|chf)\b", re.I)
+IN_QUOTES = re.compile(r"""(['"]).*\1""", re.S)
+EXACT = 2**53  # whole numbers beyond it have no float of their own
 LONG_TEXT = 4  # words a value, on average, from which a column looks like free text
 SHOWN = 100  # columns, one by one
 MANY = 10  # values from which "all different" says something
@@ -27,6 +30,8 @@ def understood(dataset, frame, table):
     by = f", separated by {_shown(dataset.separator)}" if dataset.separator else ""
     lines = [f"{rows} rows, {frame.num_columns} columns{by}"]
     lines += [f"  {_shown(c)}: left out" for c in dataset.drop]
+    if dataset.groups:
+        lines.append(f"  {_shown(dataset.groups)}: rows with one value stay on one side of a split")
     columns, others, numeric = [], Counter(), {*table.numeric}
     for column, values in table.columns.items():
         missing = empty_in(values)
@@ -105,6 +110,14 @@ def _number_note(column, otherwise, stated, rows):
     if len(codes):
         option = _option("--categorical", column)
         return f"values such as {codes[0]} count as numbers; {option} keeps them as codes"
+    if pc.max(pc.binary_length(stated)).as_py() > 15:
+        long = listed(stated.filter(pc.match_substring_regex(stated, r"^[+-]?[0-9]{16,}$")))
+        if inexact := [value for value in long if abs(int(value)) > EXACT]:
+            return (
+                f"whole numbers such as {inexact[0]} are too long to be told apart as numbers; "
+                f"leave it out with {_option('--drop', column)}, or keep them as codes with "
+                f"{_option('--categorical', column)}"
+            )
     if rows < MANY or len(stated) < rows or not _is_whole(stated[0].as_py()):
         return None
     different = pc.unique(stated)
@@ -120,6 +133,12 @@ def _number(value):
     return number(value.replace(",", "."))
 
 
+def _is_word(value, decimal):
+    """Whether a value spells no number; ``nan`` among words is one of them."""
+    found = number(value, decimal)
+    return found is None or math.isnan(found)
+
+
 def _is_whole(value):
     found = _number(value)
     return found is not None and found.is_integer()
@@ -128,20 +147,29 @@ def _is_whole(value):
 def _category_note(dataset, column, raw, rows, nominal, alone):
     filled, levels = sum(raw.values()), f"counts as a category of {_levels(raw)}"
     drop = _option("--drop", column)
-    words = [value for value in raw if number(value, dataset.decimal) is None]
+    words = [value for value in raw if _is_word(value, dataset.decimal)]
     numbers = filled - sum(raw[word] for word in words)
     odd = [word for word in words if word not in MISSING]
     declared = column in (nominal or ())
-    if not declared and odd and numbers >= 0.8 * filled:
+    few = len(odd) <= 2 and len(raw) - len(words) >= MANY
+    if declared and not odd and len(raw) - len(words) >= MANY:
+        return (
+            f"{numbers} of {filled} values are numbers, but the file calls them words; {levels}. "
+            f"{_option('--numeric', column)} takes them as numbers"
+        )
+    if not declared and odd and (numbers >= 0.8 * filled or few):
         options = " ".join(_option("--missing", word) for word in odd[:5])
         return (
             f"{numbers} of {filled} values are numbers, {_some(odd, 5)} not; {levels}. Correct the "
             f"file, or say what means a missing value: {options}"
         )
-    if _share(raw, DATE.fullmatch) >= 0.9:
+    dates = [value for value in raw if DATE.fullmatch(value)]
+    if _share(raw, DATE.fullmatch) >= 0.9 or (len(dates) >= MANY and len(raw) - len(dates) <= 2):
         return (
             f"dates; {levels}. Write days or years as numbers in the file, or leave it out: {drop}"
         )
+    if all(map(IN_QUOTES.fullmatch, raw)):
+        return f"its values have quotes, which count: {_some([*raw], 3)}; take them out of the file"
     numeric = _option("--numeric", column)
     if odd and all(plain_number(word, dataset.decimal) is not None for word in odd):
         marks = " ".join(sorted({mark for word in odd for mark in ORNAMENT.findall(word)} - {" "}))
@@ -180,6 +208,11 @@ def _category_note(dataset, column, raw, rows, nominal, alone):
 def _label_notes(dataset, raw):
     """Of the target: words for a missing label, spellings of one class, and quantities."""
     target, said, alike = _shown(dataset.target), [], {}
+    if raw and not dataset.classes and all(map(IN_QUOTES.fullmatch, raw)):
+        said.append(
+            f"{target}: its labels have quotes, which count: {_some([*raw], 3)}; take them out of "
+            "the file, or name the classes (--class)"
+        )
     for label in raw:
         if label in MISSING and label not in dataset.classes:
             is_what = "counts as missing" if label in NO_LABEL else "is a class"

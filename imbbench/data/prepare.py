@@ -25,7 +25,10 @@ from imbbench.files import write_whole
 RESERVED = ("_label", "_group", "_part")
 # Spellings of a missing value; as a label, "-" and "none" may well be a class.
 NO_LABEL = frozenset(
-    ("?", ".", "NA", "N/A", "#N/A", "<NA>", "n/a", "na", "NaN", "nan", "NULL", "null", "None")
+    (
+        *("?", ".", "NA", "N/A", "#N/A", "<NA>", "n/a", "na", "n.a.", "N.A.", "NaN", "nan", "NaT"),
+        *("NULL", "null", "<null>", "None", "\\N"),
+    )
 )
 MISSING = NO_LABEL | {"-", "none"}
 ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?")
@@ -316,6 +319,7 @@ def _features(dataset, frame, nominal):
     for column, values in columns.items():
         is_nominal = column in dataset.categorical or column in (nominal or ())
         if column in dataset.numeric:
+            is_nominal = False
             values = _plain_numbers(column, values, dataset.decimal)
         numbers = None if is_nominal else _numbers(column, values, nominal, dataset.decimal)
         if numbers is not None:
@@ -483,10 +487,14 @@ def check_table(dataset, table, folds):
     rarest = min(counts, key=lambda label: (counts[label], label))
     if counts[rarest] < need:
         few = sum(n < need for n in counts.values())
+        hint = ""
+        if labels.count(rarest) == 1:
+            row = labels.index(rarest) + 1
+            hint = f"If row {row}, the only one, holds no data (units, a total), take it out. "
         raise StudyError(
             f"class {rarest!r} has {counts[rarest]} different rows, but {why} need one each ({few} "
-            f"such classes). Add rows, {_fewer_classes(counts, need, dataset.decimal)}use fewer "
-            "folds (protocol.folds), or choose another target"
+            f"such classes). {hint}Add rows, {_fewer_classes(counts, need, dataset.decimal)}use "
+            "fewer folds (protocol.folds), or choose another target"
         )
     if dataset.long_tail:
         _check_long_tail(dataset.long_tail, table.class_counts, folds)

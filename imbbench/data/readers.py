@@ -144,17 +144,11 @@ def _check_shape(rows, columns, dataset):
             f"row {odd} has {len(rows[odd - 1])} fields, but there are {width} columns ({names}): "
             f"{_line(rows[odd - 1], dataset)}; {way_on}"
         )
-    repeated = [c for c, n in Counter(columns).items() if n > 1 and c]
-    if repeated:
-        raise StudyError(
-            f"duplicate column names {', '.join(map(repr, repeated))}; "
-            "give every column a name of its own"
-        )
+    _check_names(columns)
     if "" in columns and "" not in dataset.drop:
         raise StudyError(
-            f"column {columns.index('') + 1} has no name; name it, or leave it out (--drop "
-            ", "
-            'drop: [""] in params.yaml)'
+            f"column {columns.index('') + 1} has no name; name it, or leave it out "
+            '(--drop "", or `drop: [""]` in params.yaml)'
         )
     first = next((i for i, value in enumerate(rows[-1]) if value.strip()), None)
     if first is not None and rows[-1][first].strip().lower() in TOTAL and dataset.target in columns:
@@ -163,6 +157,14 @@ def _check_shape(rows, columns, dataset):
         if all(alone):
             row = _line(rows[-1], dataset)
             raise StudyError(f"the last row looks like a total ({row}); take it out of the file")
+
+
+def _check_names(columns):
+    if repeated := [c for c, n in Counter(columns).items() if n > 1 and c]:
+        raise StudyError(
+            f"duplicate column names {', '.join(map(repr, repeated))}; "
+            "give every column a name of its own"
+        )
 
 
 def _line(row, dataset):
@@ -193,11 +195,27 @@ def _mark(dataset):
 def _read_separated(path, dataset):
     csv.field_size_limit(2**31 - 1)  # texts may be long
     text = table_text(path, dataset.encoding)
+    rows = _fields(text, dataset, False)
+    return _fields(text, dataset, True) if _quoted_behind_blanks(rows, dataset) else rows
+
+
+def _quoted_behind_blanks(rows, dataset):
+    """Whether blanks stand between marks and quotes; of texts, which may begin so, in all rows."""
+    if not dataset.quoting:
+        return False
+    if dataset.text:
+        behind = zip(*([re.match(' +"', value) for value in row] for row in rows[1:]), strict=False)
+        return any(map(all, behind))
+    return any(re.match(' +"', value) for row in rows for value in row)
+
+
+def _fields(text, dataset, skip_blanks):
     reader = csv.reader(
         io.StringIO(text, newline=""),
         delimiter=_mark(dataset),
         quoting=csv.QUOTE_MINIMAL if dataset.quoting else csv.QUOTE_NONE,
         strict=True,  # or a stray quote would swallow rows
+        skipinitialspace=skip_blanks,
     )
     rows, start = [], 0
     try:
@@ -216,17 +234,24 @@ def _read_separated(path, dataset):
 def table_text(path, encoding="utf-8"):
     """The text of a file as :func:`decoded`, without lines of comments (``#``) above the names.
 
-    The last of them stays if it has as many separators as the line below: these are the names.
+    The last of them stays if it has as many fields as the line below: these are the names. A first
+    line ``sep=;`` is a word to spreadsheet programs and goes, too.
     """
-    text = decoded(path, encoding)
+    text = re.sub(r"\A(?i:sep)=.\n", "", decoded(path, encoding))
     above = re.match(r"(?:#[^\n]*\n\s*)+", text)
     if not above or above.end() == len(text):
         return text
     names = above[0].rstrip().rsplit("\n", 1)[-1]
     below = text[above.end() :].split("\n", 1)[0]
-    if any(names.count(mark) == below.count(mark) > 0 for mark in ",;\t|"):
-        return text[above.start() + above[0].rstrip().rfind("\n") + 1 :]
+    if any(_width(names, mark) == _width(below, mark) > 1 for mark in ",;\t|"):
+        start = above[0].rstrip().rfind("\n") + 1
+        # Set apart from a word the sign is that of a comment.
+        return re.sub(r"\A#[ \t]+(?=\w)", "", text[start:])
     return text[above.end() :]
+
+
+def _width(line, mark):
+    return len(next(csv.reader([line], delimiter=mark), []))
 
 
 def _read_table_text(path, dataset):
@@ -235,7 +260,21 @@ def _read_table_text(path, dataset):
 
 def _read_whitespace(path, dataset):
     lines = table_text(path, dataset.encoding).split("\n")
-    return _headed([line.split() for line in lines], dataset)
+    return _headed([split_at_blanks(line, dataset.quoting) for line in lines], dataset)
+
+
+def split_at_blanks(line, quoting=True):
+    """Fields between blanks; with ``quoting`` those in double quotes may have blanks within.
+
+    Examples
+    --------
+    >>> split_at_blanks('1  "San José" x"y')
+    ['1', 'San José', 'x"y']
+    """
+    if not quoting or '"' not in line:
+        return line.split()
+    found = re.findall(r'"((?:[^"\\]|\\.)*)"(?!\S)|(\S+)', line)
+    return [re.sub(r"\\(.)", r"\1", quoted) or plain for quoted, plain in found]
 
 
 def _headed(rows, dataset):
@@ -246,6 +285,8 @@ def _headed(rows, dataset):
     if dataset.columns or not dataset.header:
         return rows, dataset.columns or [f"c{i}" for i in range(1, len(rows[0]) + 1)], None
     names, rows = rows[: dataset.header], rows[dataset.header :]
+    if dataset.header == 1:
+        names = [full_header(names[0], rows)]
     columns = [
         " ".join(filter(None, map(str.strip, parts))) for parts in zip_longest(*names, fillvalue="")
     ]
@@ -258,6 +299,20 @@ def _headed(rows, dataset):
             "of the two lines out of the file, or say `header: 2` in params.yaml"
         )
     return rows, columns, None
+
+
+def full_header(names, rows):
+    """The names, and an empty one before them where R counts the rows in a column without a name.
+
+    Examples
+    --------
+    >>> full_header(["age", "y"], [["1", "30", "no"], ["2", "41", "yes"]])
+    ['', 'age', 'y']
+    """
+    if {*map(len, rows)} != {len(names) + 1}:
+        return names
+    counted = all(row[0] == str(i) for i, row in enumerate(rows, 1))
+    return ["", *names] if counted else names
 
 
 def _is_header(rows, width):
@@ -274,7 +329,8 @@ def _is_header(rows, width):
     ]
     if len(words) < 2:
         return False
-    return len(set(words)) == len(words) and all(re.search(r"[^\W\d_]{2}|^\w$", w) for w in words)
+    # Units are such words.
+    return len(set(words)) == len(words) and all(re.search(r"[^\W\d_]|[%°$€£]", w) for w in words)
 
 
 def _is_number(value):
@@ -413,6 +469,10 @@ def _read_json(path, dataset):
         columns = [*dataset.columns, "_part"]
         return _plain([[*row, side] for row, side in rows], columns, dataset), columns, None
     is_object = isinstance(content, dict) and content
+    if is_object and len(content) == 1:  # a list of objects may have a name
+        (only,) = content.values()
+        if isinstance(only, list) and any(isinstance(one, dict) for one in only):
+            return _records(only, dataset)
     if is_object and all(isinstance(values, list) for values in content.values()):
         if len({len(values) for values in content.values()}) > 1:
             raise StudyError("the lists of the JSON object, its columns, have different lengths")
@@ -479,6 +539,7 @@ def _read_parquet(path, dataset):
         file = pq.ParquetFile(pa.BufferReader(unpacked(path)))
         shape = file.metadata.num_rows, file.metadata.num_columns
         _check_size(path, *shape)
+        _check_names(file.schema_arrow.names)
         table = file.read()
         # What pandas writes for an index that has no name.
         table = table.select([c for c in table.schema.names if not re.match("__index_level_", c)])
@@ -487,8 +548,13 @@ def _read_parquet(path, dataset):
         nominal = {c["name"] for c in noted if c["pandas_type"] == "categorical"} & {*columns}
         for field, values in zip(table.schema, table.columns, strict=True):
             kind = field.type
-            if pa.types.is_nested(kind) and field.name not in dataset.drop:
+            is_binary = "binary" in str(kind)
+            if (is_binary or pa.types.is_nested(kind)) and field.name in dataset.drop:
+                values = pa.nulls(len(values))
+            elif pa.types.is_nested(kind):
                 raise StudyError(_nested(field.name, kind))
+            elif is_binary:
+                values = _as_text(field.name, values)
             if pa.types.is_float16(kind):
                 values = values.cast(pa.float32())
             is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
@@ -503,6 +569,16 @@ def _read_parquet(path, dataset):
             f"{path.name} is not a Parquet file, or damaged: {str(error)[:SHOWN]}; write it again"
         ) from None
     return [*map(list, zip(*by_column, strict=True))], columns, nominal
+
+
+def _as_text(name, values):
+    try:
+        return values.cast(pa.large_binary()).cast(TEXT)
+    except pa.ArrowInvalid:
+        raise StudyError(
+            f"column {name!r} holds bytes that are no text; leave it out "
+            f"(--drop {shlex.quote(name)}, or `drop:` in params.yaml)"
+        ) from None
 
 
 def _check_size(path, rows, columns):
@@ -521,7 +597,10 @@ def _read_excel(path, dataset):
     if content.startswith(b"PK"):
         content = _checked_workbook(path, content)
     elif not content.startswith(b"\xd0\xcf\x11\xe0"):
-        raise StudyError(f"{path.name} is not an Excel file; its name or `format` says so")
+        raise StudyError(
+            f"{path.name} is not an Excel file, though its name or `format` says so; save it as "
+            ".xlsx, or if it is text call it .csv or .tsv"
+        )
     try:
         book = python_calamine.CalamineWorkbook.from_filelike(io.BytesIO(content))
         sheets = [(name, book.get_sheet_by_name(name)) for name in book.sheet_names]

@@ -56,7 +56,8 @@ def remove_dataset(name, params=None, yes=False):
         if own:
             texts[lock] = _without(text, "stages", own)
             said.append(f"{len(own)} stages of {lock.relative_to(folder).as_posix()}")
-    paths = [folder / "data/raw" / name, folder / "data/prepared" / name]
+    paths = [folder / "data" / kind / name for kind in ("raw", "prepared", "predictions")]
+    paths += sorted((folder / "data/cache/cells").glob(f"{name}-*.jsonl"))
     kinds = ("runs", "curves", "timings", "rendered")
     places = ("results", "results/web", "results/wide")
     paths += [folder / place / kind / name for place in places for kind in kinds]

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
+from workbooks import sheet, workbook
 
 from imbbench.bench.prepared import load_prepared
 from imbbench.data.add import _written, add_dataset
@@ -123,6 +124,101 @@ def test_a_file_outside_the_project_is_copied(tmp_path, monkeypatch, capsys):
     found = entry(tmp_path / "project/params.yaml", "churn")
     assert found["source"] == {"path": "data/local/churn.csv"}
     assert "copied to data/local/churn.csv" in capsys.readouterr().out
+
+
+def test_another_file_of_the_same_name_is_said_to_replace(tmp_path, monkeypatch, capsys):
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project/params.yaml").write_text(PARAMS)
+    monkeypatch.setenv("IMBBENCH_ROOT", str(tmp_path / "project"))
+    for folder, content in (("d1", GOOD), ("d2", GOOD + "99,a,yes\n")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "churn.csv").write_text(content)
+    replaced = "note: churn is there, with another file; its checksum is renewed\nnote: copied to "
+    replaced += "data/local/churn.csv over another file (another data set needs a --name)"
+    for options in ({}, {"min_class": 2}):
+        add_dataset(tmp_path / "d1/churn.csv", "churned")
+        capsys.readouterr()
+        add_dataset(tmp_path / "d2/churn.csv", "churned", **options)
+        assert replaced in capsys.readouterr().out
+    add_dataset(tmp_path / "d2/churn.csv", "churned")
+    out = capsys.readouterr().out
+    assert "note: churn is there, with this file\n" in out and "over another" not in out
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"separator": ";;"}, "separator: String should have at most 1 character"),
+        ({"encoding": "latin-9x"}, "'latin-9x' is no encoding of text"),
+        ({"encoding": "hex"}, "'hex' is no encoding of text"),
+        ({"categorical": ["age"], "numeric": ["age"]}, "'age' is in --categorical and in --num"),
+        ({"drop": ["age"], "numeric": ["age"]}, "'age' is in --drop and in --numeric"),
+        ({"cut": [3], "classes": [("yes", "y")]}, "--cut makes the classes"),
+    ],
+)
+@pytest.mark.parametrize("file", ["churn.csv", "churn.data"])
+def test_options_that_cannot_be_are_refused(options, problem, file, params):
+    (params.parent / file).write_text(GOOD)
+    with pytest.raises(StudyError, match=f"^data set churn: .*{problem}"):
+        add_dataset(file, "churned", **options)
+    assert params.read_text("utf-8") == PARAMS
+
+
+def test_cuts_are_named_in_full_and_make_the_classes(params):
+    rows = "".join(f"{i % 7},{1234560 + i % 12}\n" for i in range(60))
+    (params.parent / "a.csv").write_text("n,y\n" + rows)
+    add_dataset("a.csv", "y", cut=[1234569, 1234567])
+    assert entry(params, "a")["cut"] == {
+        "up to 1234567": [None, 1234567],
+        "up to 1234569": [1234567, 1234569],
+        "above 1234569": [None, None],
+    }
+    with pytest.raises(StudyError, match="its classes are made by cut, so --class names no label"):
+        add_dataset("a.csv", "y", classes=[("1234560", "low")])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "format_"),
+    [
+        ("a.json", "{0}\n{1}\n", "jsonl"),
+        ("a.jsonl", "[{0}, {1}]", "json"),
+        ("a.json", "[{0},\n{1}]\n", "json"),
+        ("a.jsonl", "{0}\n{1}\n", "jsonl"),
+    ],
+)
+def test_json_is_told_by_its_content(name, content, format_, params):
+    objects = [
+        [f'{{"n": {i}, "y": "{"pq"[i % 3 == 0]}"}}' for i in part]
+        for part in (range(20), range(20, 40))
+    ]
+    mark = "\n" if format_ == "jsonl" else ","
+    (params.parent / name).write_text(
+        content.replace("{0}", mark.join(objects[0])).replace("{1}", mark.join(objects[1]))
+    )
+    add_dataset(name, "y")
+    assert entry(params, "a")["format"] == format_
+
+
+def test_an_index_that_pandas_wrote_to_excel_is_left_out(params, capsys):
+    rows = [(i, f"v{i % 7}", "pq"[i % 2]) for i in range(40)]
+    (params.parent / "a.xlsx").write_bytes(workbook(S=sheet((None, "c", "y"), *rows)))
+    add_dataset("a.xlsx", "y")
+    assert entry(params, "a")["drop"] == [""]
+    assert "the column without a name counts the rows; it is left out" in capsys.readouterr().out
+    rows[3] = (None, "v1", "p")
+    (params.parent / "b.xlsx").write_bytes(workbook(S=sheet((None, "c", "y"), *rows)))
+    with pytest.raises(StudyError, match=r'column 1 has no name and is not empty; .* --drop ""$'):
+        add_dataset("b.xlsx", "y")
+
+
+def test_a_row_of_units_is_named(params):
+    (params.parent / "a.csv").write_text(
+        "n,y\n(kg),(class)\n" + "1,p\n2,q\n3,q\n4,p\n5,p\n6,q\n" * 4
+    )
+    with pytest.raises(
+        StudyError, match=r"If row 1, the only one, holds no data \(units, a total\)"
+    ):
+        add_dataset("a.csv", "y")
 
 
 def test_adding_again_renews_the_checksum_only(params):

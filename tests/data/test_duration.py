@@ -36,6 +36,22 @@ def test_the_line_goes_through_the_measured_times(tmp_path):
     assert minutes(tmp_path, given, "tabular", 10**5) is None
 
 
+def test_cells_that_were_kept_count_as_fitted(tmp_path):
+    """Of 50 seconds of processor time on two cores the last run spent 10; one stage has no time."""
+    given = study(tmp_path, dict.fromkeys("abc", 1000), dict.fromkeys("abc", 60))
+    del given["protocol"]
+    assert minutes(tmp_path, given, "tabular", 1000)[0] == pytest.approx(1)
+    for name in "abc":
+        timings = tmp_path / "results/timings" / name
+        loop = {"stage_seconds": 10, "cpu_seconds": 10, "kept": 3, "cores": 2}
+        (timings / "loss.json").write_text(json.dumps(loop))
+        (timings / "loss.csv").write_text("learner,cpu_seconds\nlogreg,40\nlogreg,10\n")
+        (timings / "prior.json").write_text(json.dumps({"loop_seconds": 30, "kept": 0}))
+        given["datasets"][name] = ENTRY | {"splits": 5}
+        given["learners"] = {"logreg": None}
+    assert minutes(tmp_path, given, "tabular", 1000)[0] == pytest.approx((10 + 40 / 2 + 30) / 60)
+
+
 def test_without_times_or_lock_nothing_is_known(tmp_path):
     given = {"protocol": {"folds": 5}, "datasets": {"a": ENTRY}}
     assert minutes(tmp_path, given, "tabular", 100) is None

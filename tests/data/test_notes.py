@@ -1,8 +1,10 @@
 """What add-dataset says of a file; each note's option, typed as it stands there, settles it."""
 
+import io
 import re
 import shlex
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -92,6 +94,16 @@ NOTES = {
     "blank": (csv("c", lambda i: i % 5, label=lambda i: ["a b", "a  b", "b"][i % 3]), "one class"),
     "number": (csv("c", lambda i: i % 5, label=lambda i: ["1", "1.0", "0"][i % 3]), "one class"),
     "quantity": (csv("c", lambda i: i % 5, label=lambda i: i % 10), "y: 10 different numbers"),
+    "nan among words": (csv("c", lambda i: ["a", "b", "nan"][i % 3]), "c: nan is a level; .*nan"),
+    "mostly nan": (csv("c", lambda i: ["NaN", "NaN", "NaN", "a", "b"][i % 5]), "c: NaN is a level"),
+    "long numbers": (csv("id", lambda i: 2**62 + i), "id: whole numbers such as 46116.*told apart"),
+    "one word in three": (csv("c", lambda i: "new" if i % 3 else i), "20 of 60 .*numbers, new not"),
+    "one word among days": (
+        csv("d", lambda i: "new" if i % 3 == 0 else f"2024-01-{i % 28 + 1:02}"),
+        "d: dates; counts",
+    ),
+    "in brackets": (csv("c", lambda i: f"({i})" if i % 3 == 0 else i), "look like numbers with"),
+    "bounds": (csv("c", lambda i: "<5" if i % 3 == 0 else i % 7 + 5), "look like numbers with <"),
     "label none": (csv("c", lambda i: i % 5, label=lambda i: ["none", "b"][i % 2]), "label none"),
 }
 
@@ -103,6 +115,7 @@ def test_a_note_goes_away_when_its_option_is_typed(case, say):
     (line,) = [line for line in said.splitlines() if re.search(f"^note: .*{note}", line)]
     assert code == 0
     options = OPTION.findall(line)
+    assert options
     options = options if "--class" in line else options[-1:]
     again, said, _ = say(content, *shlex.split(" ".join(options)))
     assert again == 0, said
@@ -139,6 +152,33 @@ def test_of_many_columns_the_first_are_shown_and_the_others_counted(say):
     assert shown[100].startswith("  n99: number, ")
     assert shown[101] == "  and 54 more columns (number: 50, category: 3, no value: 1)"
     assert shown[102] == "  y: the target, 2 classes: p (5), q (4)"
+
+
+def test_values_in_quotes_are_noted(say):
+    content = "c,y\n" + "".join(f"'{i % 4}','{'pq'[i % 3 == 0]}'\n" for i in range(24))
+    code, said, _ = say(content)
+    assert code == 0
+    assert "note: y: its labels have quotes, which count: 'q', 'p'; take them out" in said
+    assert "note: c: its values have quotes, which count: '0', '1', '2' and 1 more" in said
+
+
+def test_numbers_that_the_file_calls_words_are_noted_and_can_be_numbers(say):
+    buffer = io.BytesIO()
+    rows = {"a": [f"{i}.5" for i in range(40)] * 2, "y": ["p", "q", "q", "q"] * 20}
+    pd.DataFrame(rows).to_parquet(buffer)
+    code, said, entry = say(buffer.getvalue(), file="a.parquet")
+    assert code == 0 and "numeric" not in entry
+    assert "note: a: 80 of 80 values are numbers, but the file calls them words" in said
+    code, said, entry = say(buffer.getvalue(), "--numeric", "a", file="a.parquet")
+    assert (code, entry["numeric"]) == (0, ["a"])
+    assert "  a: number, 0.5 to 39.5\n" in said and "calls them words" not in said
+
+
+def test_what_holds_rows_together_is_said(say):
+    content = csv("g", lambda i: f"p{i % 20}")
+    assert (
+        "  g: rows with one value stay on one side of a split\n" in say(content, "--groups", "g")[1]
+    )
 
 
 def test_good_columns_have_no_note(say):

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from workbooks import SHEET, packed, sheet, workbook
 
 from imbbench.data import readers
 from imbbench.data.datasets import Dataset, parse_dataset
@@ -436,59 +437,6 @@ def test_parquet_that_claims_more_cells_than_are_read(tmp_path, monkeypatch):
         read_table(tmp_path / "a.parquet", dataset)
 
 
-OFFICE = "http://schemas.openxmlformats.org"
-MAIN = f"{OFFICE}/spreadsheetml/2006/main"
-SHEET = f"<worksheet xmlns='{MAIN}'>{{}}<sheetData>{{}}</sheetData></worksheet>"
-
-
-def packed(members):
-    """A zip file of name -> content."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, member in members.items():
-            archive.writestr(name, member)
-    return content.getvalue()
-
-
-def workbook(**sheets):
-    """An .xlsx file of name -> XML of its sheet."""
-    kind = f"{OFFICE}/officeDocument/2006/relationships"
-    listed = enumerate(sheets, 1)
-    parts = [(f"<sheet name='{n}' sheetId='{i}' r:id='r{i}'/>", i) for i, n in listed]
-    targets = "".join(
-        f"<Relationship Id='r{i}' Type='{kind}/worksheet' Target='worksheets/sheet{i}.xml'/>"
-        for _, i in parts
-    )
-    related = f"<Relationships xmlns='{OFFICE}/package/2006/relationships'>{{}}</Relationships>"
-    book = f"<Relationship Id='r1' Type='{kind}/officeDocument' Target='xl/workbook.xml'/>"
-    return packed(
-        {
-            "[Content_Types].xml": f"<Types xmlns='{OFFICE}/package/2006/content-types'/>",
-            "_rels/.rels": related.format(book),
-            "xl/_rels/workbook.xml.rels": related.format(targets),
-            "xl/workbook.xml": f"<workbook xmlns='{MAIN}' "
-            f"xmlns:r='{kind}'><sheets>{''.join(part for part, _ in parts)}</sheets></workbook>",
-            "xl/styles.xml": f"<styleSheet xmlns='{MAIN}'><cellXfs>"
-            "<xf numFmtId='0'/><xf numFmtId='14'/></cellXfs></styleSheet>",
-        }
-        | {f"xl/worksheets/sheet{i}.xml": s for i, s in enumerate(sheets.values(), 1)}
-    )
-
-
-def sheet(*rows, before=""):
-    """XML of a sheet; a cell is a number, a text, or the XML that follows the opened tag."""
-    lines = []
-    for i, row in enumerate(rows, 1):
-        cells = []
-        for letter, value in zip("ABCDEFG", row, strict=False):
-            text = f" t='inlineStr'><is><t>{value}</t></is></c>"
-            text = text if isinstance(value, str) else f"><v>{value}</v></c>"
-            xml = value if str(value).startswith((" s", "><f")) else text
-            cells.append(f"<c r='{letter}{i}'{xml}" if value is not None else "")
-        lines.append(f"<row r='{i}'>{''.join(cells)}</row>")
-    return SHEET.format(before, "".join(lines))
-
-
 NAMES = ("a", "when", "y")
 EMPTY = sheet()
 
@@ -574,6 +522,72 @@ def test_idx_that_is_refused(content, problem, read):
         read(content, format="idx")
 
 
+@pytest.mark.parametrize(
+    ("content", "entry", "rows"),
+    [
+        (b'a, "b", y\n1, "x, z", "p"\n2, w, "q"\n', {}, [["1", "x, z", "p"], ["2", "w", "q"]]),
+        (
+            b'b,y\n "x, z",p\n "w",q\n',
+            {"modality": "text", "text": "b"},
+            [["x, z", "p"], ["w", "q"]],
+        ),
+        # One text that begins so is a text.
+        (
+            b'b,y\n "x" he said,p\n w,q\n',
+            {"modality": "text", "text": "b"},
+            [[' "x" he said', "p"], [" w", "q"]],
+        ),
+        (b'a,b,y\n1, "x",p\n', {"quoting": False}, [["1", '"x"', "p"]]),
+        (
+            b'"a b"  "c" y\n"San Jos\xc3\xa9" "" p\n"say \\"no\\"" x"z q\n',
+            {"format": "whitespace"},
+            [["San José", "", "p"], ['say "no"', 'x"z', "q"]],
+        ),
+    ],
+)
+def test_quotes_behind_and_around_blanks(content, entry, rows, read):
+    assert read(content, **entry)[1] == rows
+
+
+def test_rows_that_r_has_counted(read):
+    content = b'"a" "y"\n"1" 5 "p"\n"2" 6 "q"\n'
+    columns, rows, _ = read(content, format="whitespace", drop=[""])
+    assert (columns, rows) == (["", "a", "y"], [["1", "5", "p"], ["2", "6", "q"]])
+    with pytest.raises(StudyError, match="every row has one more"):
+        read(content.replace(b'"2"', b'"7"'), format="whitespace", drop=[""])
+
+
+def test_bytes_that_are_no_text_may_be_left_out(tmp_path):
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"img": [b"\x89PNG", b"\xff"], "t": [b"a", b"b"], "y": ["p", "q"]}).to_parquet(
+        path
+    )
+    with pytest.raises(
+        StudyError, match=r"column 'img' holds bytes that are no text; .*--drop img"
+    ):
+        read_table(path, parse_dataset("toy", ENTRY | {"format": "parquet"}))
+    table, _ = read_table(
+        path, parse_dataset("toy", ENTRY | {"format": "parquet", "drop": ["img"]})
+    )
+    assert rows_of(table) == [["", "a", "p"], ["", "b", "q"]]
+
+
+def test_parquet_with_a_name_twice(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table([["1"], ["2"], ["p"]], names=["a", "a", "y"]), path)
+    with pytest.raises(StudyError, match="duplicate column names 'a'"):
+        read_table(path, parse_dataset("toy", ENTRY | {"format": "parquet"}))
+
+
+def test_a_list_of_objects_may_have_a_name(read):
+    content = json.dumps({"data": [{"a": 1, "y": "p"}, {"a": None, "y": "q"}]}).encode()
+    columns, rows, _ = read(content, format="json")
+    assert (columns, rows) == (["a", "y"], [["1", "p"], ["", "q"]])
+
+
 def test_labels_of_their_own_are_lines(tmp_path):
     path = tmp_path / "labels.txt"
     path.write_bytes(" p \r\nä\r\n\r\nq\r\n".encode("cp1252"))
@@ -589,6 +603,9 @@ def test_labels_of_their_own_are_lines(tmp_path):
         ("#a,b,y\n1,2,p\n", "#a,b,y\n1,2,p\n"),
         ("a,y\n#1,p\n", "a,y\n#1,p\n"),
         ("# all\n# of it\n", "# all\n# of it\n"),
+        ("# a,b,y\n1,2,p\n", "a,b,y\n1,2,p\n"),
+        ('#,b,y\n1,"2, 3",p\n', '#,b,y\n1,"2, 3",p\n'),
+        ("sep=;\na;b;y\n1;2;p\n", "a;b;y\n1;2;p\n"),
     ],
 )
 def test_comments_above_the_names_are_left_out(text, without, tmp_path):

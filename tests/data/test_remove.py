@@ -33,6 +33,8 @@ stages:
 FILES = [
     "data/raw/mine/data.csv",
     "data/prepared/mine/data.csv",
+    "data/predictions/mine/loss.parquet",
+    "data/cache/cells/mine-loss.jsonl",
     "data/local/mine.csv",
     "results/runs/mine/loss.csv",
     "results/rendered/mine/report.ipynb",
