@@ -48,6 +48,17 @@ class Study(BaseModel):
 
     Attributes
     ----------
+    families
+        In the order in which they are run and shown.
+    protocol
+        How cells are made and scored.
+    learners
+        Name -> parameters, and limits of :data:`LEARNER_LIMITS`.
+    strategies
+        Family -> strategy -> entry.
+    datasets, web_datasets, wide_datasets, benchmark_datasets
+        Name -> entry, as of :class:`imbbench.data.datasets.Dataset`: of the default study, those
+        that need the web, the wide study's, and those that only the benchmarks use.
     wide_learners
         Learner -> limits beside those it has anyway: the learners that wide data sets are run with.
     wide_without

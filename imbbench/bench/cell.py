@@ -225,7 +225,8 @@ class Cell:
 
                 settings["loss"] = WeightedCrossEntropy(class_weight)
             else:
-                sample_weight = np.asarray(class_weight)[y]
+                by_class = np.asarray(class_weight)[y]
+                sample_weight = by_class if sample_weight is None else by_class * sample_weight
         model = self.make(seed, **settings)
         self.need(
             sample_weight is None or model.weighted, f"{self.learner} takes no weights of rows"
@@ -272,9 +273,8 @@ class Cell:
         if self._given:
             return self.fit()
         same = study.protocol.model_dump(exclude={"keep_predictions"})
-        settings = [same, self._settings, code_hash()]
-        if "class" in self._settings:
-            settings.append(library_version(self._settings["class"]))
+        version = library_version(task.learner, self._settings)
+        settings = [same, self._settings, code_hash(), version]
         key = json.dumps([content_of(task.dataset), task.learner, task.split, settings])
         path = cache_file("plain", key, ".skops")
         found = load_model(path) if self._reuse and task.strategy != "plain" else None

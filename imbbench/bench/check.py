@@ -180,7 +180,8 @@ def strategy_table(study, family):
     Returns
     -------
     DataFrame
-        ``strategy``, ``what it does`` (first line of its docstring), ``parameters``, ``control``.
+        ``strategy``, ``what it does`` (first line of its docstring), ``parameters``, ``control``,
+        ``only`` (learners and splits that it is run with); a column without a value is left out.
 
     Raises
     ------

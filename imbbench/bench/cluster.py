@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from imbbench.bench.code import code_hash
+from imbbench.bench.code import code_hash, library
 from imbbench.bench.workers import Crew, Died
 from imbbench.errors import StudyError
 from imbbench.files import write_whole
@@ -31,13 +31,16 @@ class Luggage:
         Processor seconds of one.
     files : dict of str to bytes
         By the path below the study's folder.
+    families : tuple of str
+        Of the cells.
     code : str
-        Checksum of the code that runs cells.
+        What :func:`code_here` says of them where the luggage was packed.
     """
 
     function: object
     limit: object
     files: dict
+    families: tuple
     code: str
 
     @functools.cached_property
@@ -49,10 +52,15 @@ class Luggage:
         return found.hexdigest()[:16]
 
 
-def pack(function, limit, paths):
+def pack(function, limit, paths, families=()):
     """The luggage for calls of ``function``, with these files of the study's folder."""
     files = {path.relative_to(root()).as_posix(): path.read_bytes() for path in paths}
-    return Luggage(function, limit, files, code_hash())
+    return Luggage(function, limit, files, families, code_here(families))
+
+
+def code_here(families):
+    """What tells machines apart that would fit cells of these families in another way."""
+    return f"{code_hash(*families)} {library('xgboost')}"
 
 
 def on_cluster(address, luggage, tasks):
@@ -69,17 +77,10 @@ def on_cluster(address, luggage, tasks):
     StudyError
         If there is no cluster, or its workers are not ready for cells.
     """
-    from distributed import Client, as_completed
+    from distributed import as_completed
     from distributed.scheduler import KilledWorker
 
-    try:
-        client = Client(address, timeout=PATIENCE)
-    except (OSError, ValueError) as error:
-        raise StudyError(
-            f"there is no Dask scheduler at {address} ({error}): start one with `dask scheduler` "
-            "and workers with `dask worker ADDRESS --nthreads 1`."
-        ) from None
-    with client:
+    with _client(address) as client:
         state = client.scatter(luggage, broadcast=True)
         futures = {client.submit(work_there, state, task, pure=False): task for task in tasks}
         for future in as_completed(futures):
@@ -93,15 +94,25 @@ def on_cluster(address, luggage, tasks):
 
 def cores_of(address):
     """Cells that a cluster runs side by side."""
+    with _client(address) as client:
+        return sum(client.nthreads().values())
+
+
+def _client(address):
     from distributed import Client
 
-    with Client(address, timeout=PATIENCE) as client:
-        return sum(client.nthreads().values())
+    try:
+        return Client(address, timeout=PATIENCE)
+    except (OSError, ValueError) as error:
+        raise StudyError(
+            f"there is no Dask scheduler at {address} ({error}): start one with `dask scheduler` "
+            "and workers with `dask worker ADDRESS --nthreads 1`."
+        ) from None
 
 
 def work_there(luggage, task):
     """Call the luggage's function on this machine, in a watched process of this thread."""
-    if luggage.code != code_hash():
+    if luggage.code != code_here(luggage.families):
         raise StudyError(
             "a worker of the cluster has another version of imbbench or of its libraries: install "
             "the same ones there (requirements.lock) and start it again."

@@ -26,6 +26,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
+from imbbench.bench.code import library
 from imbbench.errors import StudyError
 
 
@@ -277,9 +278,17 @@ def classifier(path):
     return found
 
 
-def library_version(path):
-    """Version of the library that a class is imported from, "" where it says none."""
-    return getattr(importlib.import_module(path.partition(".")[0]), "__version__", "")
+def library_version(learner, settings):
+    """Version of the library that a learner is taken from, where it is none that all cells need.
+
+    "" otherwise, and where the library says none.
+    """
+    if learner == "xgboost":
+        return library("xgboost")
+    if "class" not in settings:
+        return ""
+    package = importlib.import_module(settings["class"].partition(".")[0])
+    return getattr(package, "__version__", "")
 
 
 class Imported(_Numbered):

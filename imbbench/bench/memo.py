@@ -13,7 +13,7 @@ from dataclasses import asdict, astuple, fields
 import numpy as np
 
 from imbbench.bench.cell import Task
-from imbbench.bench.code import code_hash, library
+from imbbench.bench.code import code_hash
 from imbbench.bench.learners import library_version
 from imbbench.bench.prepared import content_of
 from imbbench.bench.protocol import TUNED
@@ -55,8 +55,7 @@ def made_from(study, tasks):
             for key, value in entry.items()
             if key != "control" and isinstance(value, str) and value in entries
         }
-        version = library_version(settings["class"]) if "class" in settings else ""
-        version = library("xgboost") if task.learner == "xgboost" else version
+        version = library_version(task.learner, settings)
         parts = asdict(task), content[task.dataset], protocol, entry, named, settings, version
         key = json.dumps([*parts, code_hash(task.family)], default=str)
         found[task] = hashlib.sha256(key.encode()).hexdigest()[:12]

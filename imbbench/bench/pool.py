@@ -147,7 +147,8 @@ def compute(study, todo, jobs=None, reuse=True, progress=print, finished=None):
     started = time.perf_counter()
     if address and todo:
         jobs = cores_of(address)
-        outcomes = on_cluster(address, pack(call, limit, _files(study, todo)), todo)
+        families = tuple(sorted({task.family for task in todo}))
+        outcomes = on_cluster(address, pack(call, limit, _files(study, todo), families), todo)
     else:
         jobs = min(jobs or joblib.cpu_count(), max(1, len(todo)))
         outcomes = watched(call, todo, jobs, limit)

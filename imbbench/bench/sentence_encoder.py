@@ -59,8 +59,6 @@ class SentenceEncoder(nn.Module):
 
 
 def in_low_precision(precision):
-    import torch
-
     if precision == "auto":
         fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
         precision = "bfloat16" if fast or torch.cuda.is_available() else "float32"

@@ -5,8 +5,8 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from imbbench.bench import learners, protocol
 from imbbench.bench import prepared as prepared_module
-from imbbench.bench import protocol
 from imbbench.bench.cell import Cell, Task, frozen, view_of
 from imbbench.bench.counts import inverse_frequency_weights
 from imbbench.bench.features import matrix
@@ -219,6 +219,24 @@ def test_plain_is_fitted_again_when_what_it_was_made_from_changes(study, make, c
     cell = make("binary", "mlp")
     cell.plain()
     assert cell.borrowed_seconds == 0
+
+
+def test_plain_of_another_xgboost_is_fitted_again(study, make, monkeypatch):
+    study.learners |= {"xgboost": {"n_estimators": 2}}
+    make("binary", "xgboost").plain()
+    monkeypatch.setattr(learners, "library", lambda name: f"{name} 0.1")
+    cell = make("binary", "xgboost")
+    cell.plain()
+    assert cell.borrowed_seconds == 0
+
+
+def test_weights_of_rows_and_of_classes_are_multiplied(make):
+    cell = make("binary", "logreg")
+    rows = np.linspace(0.5, 2, len(cell.y))
+    both = cell.fit(sample_weight=rows, class_weight=np.array([1.0, 3.0]))
+    one = cell.fit(sample_weight=rows * np.array([1.0, 3.0])[cell.y])
+    np.testing.assert_array_equal(both.predict_proba(cell.X_val), one.predict_proba(cell.X_val))
+    np.testing.assert_allclose(both.prior_, one.prior_)
 
 
 def test_a_cell_of_arrays(study):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -9,7 +10,7 @@ import time
 import pytest
 
 from imbbench import config
-from imbbench.bench import cluster, pool
+from imbbench.bench import cluster, code, pool
 from imbbench.bench.cluster import SCHEDULER, on_cluster, pack, unpack
 from imbbench.bench.rows import save
 from imbbench.bench.run import run_family
@@ -137,18 +138,39 @@ def test_a_cell_that_ends_its_process_is_told_by_name(address, study):
     assert (task, outcome.why) == ("one", "exit code 1")
 
 
-def test_another_version_is_refused(address, study, monkeypatch):
-    monkeypatch.setattr(cluster, "code_hash", lambda: "other")
+@pytest.mark.parametrize("edited", ["bench/cell.py", "strategies/weighting/__init__.py"])
+def test_other_code_there_is_refused(edited, address, study, tmp_path, monkeypatch):
+    """Of what runs these cells, that is: another family's may differ."""
+    shutil.copytree(code.PACKAGE, tmp_path / "imbbench")
+    with (tmp_path / "imbbench" / edited).open("a") as file:
+        file.write("# edited\n")
+    with monkeypatch.context() as patch:
+        patch.setattr(code, "PACKAGE", tmp_path / "imbbench")
+        code.code_hash.cache_clear()
+        luggage = pack(slow, limit, [], ("weighting",))
+        other = pack(slow, limit, [], ("loss",))
+    code.code_hash.cache_clear()
     with pytest.raises(StudyError, match="another version of imbbench"):
-        list(on_cluster(address, pack(slow, limit, []), ["one"]))
+        list(on_cluster(address, luggage, ["one"]))
+    if edited.startswith("strategies"):
+        assert [task for task, _ in on_cluster(address, other, ["one"])] == ["one"]
+
+
+def test_another_xgboost_there_is_refused(address, study, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "library", lambda name: f"{name} 0.1")
+        luggage = pack(slow, limit, [])
+    with pytest.raises(StudyError, match="another version of imbbench"):
+        list(on_cluster(address, luggage, ["one"]))
 
 
 def test_no_scheduler_is_one_message(study, monkeypatch):
     monkeypatch.setattr(cluster, "PATIENCE", 1)
+    monkeypatch.setenv(cluster.SCHEDULER, "tcp://127.0.0.1:1")
     with pytest.raises(
         StudyError, match=r"no Dask scheduler at tcp://127\.0\.0\.1:1 .*dask worker"
     ):
-        list(on_cluster("tcp://127.0.0.1:1", pack(slow, limit, []), ["one"]))
+        run_family("mixed", "reference")
 
 
 def test_files_that_were_damaged_there_are_written_again(study, tmp_path, monkeypatch):

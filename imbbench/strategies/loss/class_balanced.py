@@ -34,7 +34,9 @@ class ClassBalancedLoss(Loss):
     ----------
     Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019. Normalised
     as the authors' code: divided by N, not by the sum of the weights. Their focal modulator
-    overflows at confidently wrong logits; this one does not.
+    overflows at confidently wrong logits; this one does not. With ``sigmoid`` and ``focal`` they
+    start the last layer's bias at -log(C - 1); here the learner starts it, the study's at 0, which
+    is the same for two classes.
 
     Examples
     --------
