@@ -328,7 +328,10 @@ class Page:
         own = self.of_strategy(judged) if len(judged) else judged
         if own.empty:
             return []
-        lines = ["Verdicts, corrected for the number of primary strategies (Holm):", ""]
+        lines = [
+            "Verdicts; helps and harms are corrected for the number of primary strategies (Holm):",
+            "",
+        ]
         for (modality, group, stratum), part in own.groupby(["modality", "group", "stratum"],
                                                             sort=False):  # fmt: skip
             if part["origins"].max() < FEWEST:

@@ -49,6 +49,7 @@ NAMES = {
         "SelfPacedEnsemble",
         "BalanceCascade",
         "SMOTEBagging",
+        "RUSBoost",
         "SMOTEBoost",
         "AdaCost",
         "MESA",

@@ -354,8 +354,8 @@ def sentences(numbers_):
         "cut from one are one origin; a remedy is any strategy that is no control, ablation, "
         "calibrator or placebo; the primary ones were named beforehand.) In all "
         f"there are {numbers_['origins']} origins, {numbers_['datasets']} data sets, "
-        f"{numbers_['learners']} learners and {numbers_['strategies']} remedies. The verdicts on "
-        "primary strategies are corrected for their number (Holm)."
+        f"{numbers_['learners']} learners and {numbers_['strategies']} remedies. That a primary "
+        "strategy helps or harms is corrected for their number (Holm), that it changes less is not."
     )
     lost = statuses.get("failed", 0) + statuses.get("timed out", 0)
     lines.append(
@@ -479,9 +479,7 @@ def lead_table(table):
     """
     texts = [
         f"{_signed(row.mean)} ({row.better} better, {row.worse} worse)"
-        for row in table.rename(columns={"mean": "gain"})
-        .assign(mean=table["mean"])
-        .itertuples(index=False)
+        for row in table.itertuples(index=False)
     ]
     table = table.assign(text=texts, metric=table["metric"].map(WORDS))
     wide = table.pivot(index=["family", "metric"], columns="comparison", values="text")

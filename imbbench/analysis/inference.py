@@ -27,7 +27,7 @@ from imbbench.analysis.statistics import (
 )
 from imbbench.bench.rows import CELL
 from imbbench.errors import StudyError
-from imbbench.paths import root
+from imbbench.paths import root, table_file
 
 MARGIN = 0.01  # smaller differences are none in practice
 ALPHA = 0.05
@@ -70,14 +70,18 @@ def evidence(study, datasets=None):
             f'There are no data sets \'{datasets}\': say "wide", "web" or a list of names.'
         )
     found = [name for name in study.datasets if name not in study.own_datasets]
-    found += [
-        name for name in others[datasets] if (root() / study.results(name) / "runs" / name).is_dir()
-    ]
+    found += [name for name in others[datasets] if _is_run(study, name)]
     if not found:
         raise StudyError(
             "Every data set is one's own, so the study has none; say `study: true` in an entry."
         )
     return found
+
+
+def _is_run(study, name):
+    """Whether a data set has results of every family: not while it is being run."""
+    place = study.results(name)
+    return all(table_file(place, "runs", name, family).is_file() for family in study.families)
 
 
 def finding(mean, low, high):
@@ -300,7 +304,6 @@ def tested(values):
         difference that a t test of so many origins with this spread would find with a power of
         .8. NaN where there are too few.
     """
-    from scipy.stats import wilcoxon
     from statsmodels.stats.weightstats import DescrStatsW
 
     values = np.asarray(values, dtype=float)
@@ -308,13 +311,19 @@ def tested(values):
     if len(values) < FEWEST:
         return Tested(len(values), mean, low, high, np.nan, np.nan, np.nan)
     spread = values.std(ddof=1)
+    p = _signed_rank(tuple(values)) if np.any(values) else 1.0
     if not spread > 0:
-        p = 1.0 if mean == 0 else wilcoxon(values).pvalue
         return Tested(len(values), mean, low, high, p, float(abs(mean) >= MARGIN), 0.0)
-    p = wilcoxon(values).pvalue if np.any(values) else 1.0
     equivalent = DescrStatsW(values).ttost_mean(-MARGIN, MARGIN)[0]
     smallest = float(_size_found(len(values)) * spread)
-    return Tested(len(values), mean, low, high, float(p), float(equivalent), smallest)
+    return Tested(len(values), mean, low, high, p, float(equivalent), smallest)
+
+
+@functools.cache  # of few values with ties it takes seconds, and the same are tested more than once
+def _signed_rank(values):
+    from scipy.stats import wilcoxon
+
+    return float(wilcoxon(values).pvalue)
 
 
 @functools.cache

@@ -423,7 +423,7 @@ def minority_reliability(curves, shown, fewest=5):
 
 
 @mpl.rc_context(STYLE)
-def per_class(differences, classes, plain=None):
+def per_class(differences, classes):
     """Recall and precision of every class against ``plain``, as a heat map.
 
     Parameters

@@ -83,6 +83,8 @@ class Part:
         Of the second, where it is another one.
     learners : tuple of str
         Default all.
+    modality : str
+        Default all.
     classes : {"all", "many"}
         ``many``: data of more than two classes only.
     """
@@ -96,7 +98,6 @@ class Part:
     learners: tuple = ()
     modality: str = ""
     classes: str = "all"
-    datasets: tuple = ()
 
 
 @dataclass(frozen=True)
@@ -830,8 +831,6 @@ def difference(rows, part):
         rows = rows[rows["learner"].isin(part.learners)]
     if part.modality:
         rows = rows[rows["modality"] == part.modality]
-    if part.datasets:
-        rows = rows[rows["dataset"].isin(part.datasets)]
     if part.classes == "many":
         rows = rows[rows["classes"] > 2]
     return _of_origins(_paired(rows, part))

@@ -26,7 +26,7 @@ from imbbench.analysis.plots import PALETTE, STYLE
 from imbbench.analysis.prose import with_interval
 from imbbench.analysis.statistics import t_interval
 from imbbench.analysis.tables import WORDS
-from imbbench.bench.features import matrix
+from imbbench.bench.features import matrix, tokens_of
 from imbbench.bench.learners import HistGradientBoosting, LogReg, Tree, one_hot
 from imbbench.bench.metrics import label_metrics
 from imbbench.bench.prepared import load_prepared
@@ -112,8 +112,7 @@ def shuffled(data, seed):
 
 @lru_cache(maxsize=2)
 def _counts(texts):
-    # The settings of `features.tfidf`.
-    vectorizer = CountVectorizer(ngram_range=(1, 2), token_pattern=r"(?u)\w+|[£$€!?]")
+    vectorizer = CountVectorizer(tokenizer=tokens_of, token_pattern=None, ngram_range=(1, 2))
     return vectorizer.fit_transform(texts)
 
 

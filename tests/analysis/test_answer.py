@@ -372,8 +372,8 @@ average precision none helps, 1 undecided.
 core data: neither trivial nor without signal, and tested on the class shares of training. (Tables \
 cut from one are one origin; a remedy is any strategy that is no control, ablation, calibrator or \
 placebo; the primary ones were named beforehand.) In \
-all there are 3 origins, 3 data sets, 2 learners and 5 remedies. The verdicts on primary \
-strategies are corrected for their number (Holm).
+all there are 3 origins, 3 data sets, 2 learners and 5 remedies. That a primary strategy helps or \
+harms is corrected for their number (Holm), that it changes less is not.
 - 76 of 84 cells have a score, 6 do not apply or were left out for their cost, 2 failed or timed \
 out, each with its reason; 8 minutes of processor time.
 """

@@ -9,6 +9,7 @@ from made_up import row
 
 from imbbench.analysis import inference, study_plots
 from imbbench.errors import StudyError
+from imbbench.paths import table_file
 
 SETS = [f"set_{i}" for i in range(8)]
 # Of eight origins: differences that help clearly, harm clearly, are within ±.01, and are noise.
@@ -59,6 +60,16 @@ def test_what_a_gain_says(mean, low, high, said):
 def test_an_unknown_part_of_the_study_is_refused():
     with pytest.raises(StudyError, match='no data sets \'all\': say "wide", "web" or a list'):
         inference.evidence(SimpleNamespace(wide_datasets={}, web_datasets={}), "all")
+
+
+def test_a_data_set_that_is_being_run_is_no_evidence_yet(study):
+    study.wide_datasets = {"far": {}, "whole": {}}
+    for name, families in (("far", study.families[:-1]), ("whole", study.families)):
+        for family in families:
+            path = table_file("results/wide", "runs", name, family)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    assert set(inference.evidence(study, "wide")) == {*study.datasets, "whole"}
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ def made_up(n=150, minority=30, width=3, signal=0.0, copies=1, seed=0):
 
 def texts():
     schema = {"text": "text", "numeric": [], "categorical": [], "classes": ["ham", "spam"]}
-    X = pd.Series([f"{text} {i % 7}" for i, text in enumerate(TEXTS * 20)], name="text")
+    X = pd.Series([f"{text} {i % 7} ¥😀" for i, text in enumerate(TEXTS * 20)], name="text")
     _, groups = np.unique(X, return_inverse=True)
     return Prepared(X, (groups % 4 == 0).astype(np.int64), groups, None, schema)
 
